@@ -1,0 +1,270 @@
+//! The messages of the protocol (docs/protocol.md), as library and server write and read them.
+//!
+//! Unknown fields are ignored on both sides, so that either can be updated first. Types that hold
+//! a ticket or a token do not implement `Debug`: secrets stay out of logs.
+
+use crate::Platform;
+use serde::{Deserialize, Serialize};
+
+/// The header that both sides send, and its value for this version of the protocol.
+pub const PROTOCOL_HEADER: &str = "tim-protocol";
+/// The value of [`PROTOCOL_HEADER`].
+pub const PROTOCOL_VERSION: &str = "1";
+/// The path of a login.
+pub const LOGIN_PATH: &str = "/v1/login";
+/// The path of a resume.
+pub const RESUME_PATH: &str = "/v1/resume";
+/// The path of a logout.
+pub const LOGOUT_PATH: &str = "/v1/logout";
+/// The largest body of a request, in bytes; beyond it the server answers 413.
+pub const BODY_MAX: usize = 16 * 1024;
+/// How many earlier logins one login may end.
+pub const ENDS_MAX: usize = 4;
+
+/// Who stands behind a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Intent {
+    /// The app asked: this login takes over from other devices.
+    Interactive,
+    /// The library came back by itself: it displaces nobody.
+    Reconnect,
+}
+
+/// What numbers a request: a request that comes late or twice has no effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestNumber {
+    /// 32 lower-case hexadecimal digits, random per client handle.
+    pub instance: String,
+    /// Counts the app's logins; the same over a login's retries and its session's life.
+    pub login_no: u64,
+    /// Counts the requests of this instance.
+    pub seq: u64,
+}
+
+/// The body of `POST /v1/login`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoginRequest {
+    /// The app.
+    pub sdk_app_id: u32,
+    /// The user who logs in.
+    pub user_id: String,
+    /// Their ticket.
+    pub user_sig: String,
+    /// The device, as the app persists it.
+    pub device_id: String,
+    /// The device's platform.
+    pub platform: Platform,
+    /// What a person calls the device.
+    #[serde(default)]
+    pub device_name: String,
+    /// Who stands behind this login.
+    pub intent: Intent,
+    /// The request's number.
+    #[serde(flatten)]
+    pub number: RequestNumber,
+    /// Earlier logins of this client that end with this request, whatever becomes of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ends: Vec<Ending>,
+}
+
+/// Which login is to end.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Ending {
+    /// By the token of its session.
+    Session {
+        /// The session token.
+        session: String,
+    },
+    /// By its number, where no token was received: also ends a login that has not arrived yet.
+    Login {
+        /// The app.
+        sdk_app_id: u32,
+        /// The user of that login.
+        user_id: String,
+        /// The ticket of that login.
+        user_sig: String,
+        /// The device of that login.
+        device_id: String,
+        /// The client that sent it.
+        instance: String,
+        /// The login's number.
+        login_no: u64,
+    },
+}
+
+/// The body of `POST /v1/resume`. With `user_sig` it is a renewal.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResumeRequest {
+    /// The session token.
+    pub session: String,
+    /// The request's number.
+    #[serde(flatten)]
+    pub number: RequestNumber,
+    /// A new ticket for the same user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_sig: Option<String>,
+}
+
+/// The body of `POST /v1/logout`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogoutRequest {
+    /// Which login is to end.
+    #[serde(flatten)]
+    pub ends: Ending,
+    /// The number of this request, echoed in the answer.
+    pub seq: u64,
+}
+
+/// The answer 200 to a logout.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogoutAnswer {
+    /// Always 0.
+    pub code: i32,
+    /// The request's seq.
+    pub seq: u64,
+}
+
+/// The body of every refusal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// One of [`crate::code`].
+    pub code: i32,
+    /// What happened, for people.
+    pub message: String,
+    /// The request's instance; empty where the request could not be read.
+    #[serde(default)]
+    pub instance: String,
+    /// The request's seq; 0 where the request could not be read.
+    #[serde(default)]
+    pub seq: u64,
+    /// Who took the session over, with 6208.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kick: Option<Kick>,
+}
+
+/// Why a session was taken over, and by whom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kick {
+    /// What took it over.
+    pub cause: KickCause,
+    /// The platform of the device that took it over.
+    pub platform: Option<Platform>,
+    /// The name of that device.
+    #[serde(default)]
+    pub device_name: String,
+    /// When, in ms of Unix time.
+    pub time_ms: i64,
+}
+
+/// What took a session over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KickCause {
+    /// A login of the same user on another device.
+    OtherDevice,
+    /// Another login or resume with the same device id.
+    SameDevice,
+    /// The operator.
+    Operator,
+    /// A cause that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// The first event of a stream: the login or resume was accepted.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionEvent {
+    /// The session token; a resume may give a new one.
+    pub session: String,
+    /// Orders the logins of a user: in ms of Unix time, or above where clocks stood.
+    pub epoch: u64,
+    /// The server's Unix time in ms.
+    pub server_time_ms: i64,
+    /// How often a silent stream carries a heartbeat, in ms.
+    pub heartbeat_ms: u64,
+    /// Over how long a time the first reconnects are to be spread, in ms.
+    pub spread_ms: u64,
+    /// The end of the ticket, in ms of Unix time.
+    pub user_sig_expires_ms: i64,
+    /// The request's instance.
+    pub instance: String,
+    /// The request's seq.
+    pub seq: u64,
+}
+
+/// A stream's end with a code: `user_sig_expired` and `session_ended`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndEvent {
+    /// One of [`crate::code`].
+    pub code: i32,
+    /// What happened, for people.
+    #[serde(default)]
+    pub message: String,
+}
+
+/// The server is about to close the stream; the session stays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GoingAwayEvent {
+    /// After how many ms this client is to come back.
+    pub return_in_ms: u64,
+}
+
+/// One event of a stream.
+#[derive(Clone, PartialEq, Eq)]
+pub enum StreamEvent {
+    /// Accepted: the stream's first event.
+    Session(SessionEvent),
+    /// Taken over by another login.
+    Kicked(Kick),
+    /// The ticket has ended.
+    UserSigExpired(EndEvent),
+    /// The session is over.
+    SessionEnded(EndEvent),
+    /// The server is about to close the stream.
+    GoingAway(GoingAwayEvent),
+}
+
+impl StreamEvent {
+    /// The event's name on the wire.
+    pub fn name(&self) -> &'static str {
+        match self {
+            StreamEvent::Session(_) => "session",
+            StreamEvent::Kicked(_) => "kicked",
+            StreamEvent::UserSigExpired(_) => "user_sig_expired",
+            StreamEvent::SessionEnded(_) => "session_ended",
+            StreamEvent::GoingAway(_) => "going_away",
+        }
+    }
+
+    /// The event as it is written on the stream.
+    pub fn to_text(&self) -> String {
+        let data = match self {
+            StreamEvent::Session(e) => serde_json::to_string(e),
+            StreamEvent::Kicked(e) => serde_json::to_string(e),
+            StreamEvent::UserSigExpired(e) | StreamEvent::SessionEnded(e) => {
+                serde_json::to_string(e)
+            }
+            StreamEvent::GoingAway(e) => serde_json::to_string(e),
+        };
+        // Strings and numbers only: writing them as JSON into memory cannot fail.
+        format!(
+            "event: {}\ndata: {}\n\n",
+            self.name(),
+            data.unwrap_or_default()
+        )
+    }
+
+    /// The event of that name and data: `Ok(None)` for a name that this version does not know.
+    pub fn parse(name: &str, data: &str) -> Result<Option<StreamEvent>, serde_json::Error> {
+        Ok(Some(match name {
+            "session" => StreamEvent::Session(serde_json::from_str(data)?),
+            "kicked" => StreamEvent::Kicked(serde_json::from_str(data)?),
+            "user_sig_expired" => StreamEvent::UserSigExpired(serde_json::from_str(data)?),
+            "session_ended" => StreamEvent::SessionEnded(serde_json::from_str(data)?),
+            "going_away" => StreamEvent::GoingAway(serde_json::from_str(data)?),
+            _ => return Ok(None),
+        }))
+    }
+}
