@@ -1,0 +1,115 @@
+//! What the login state machine decides: requests to send, completions and events to deliver.
+
+use super::input::CallId;
+use tim_proto::wire;
+
+/// One decision, to be carried out in the order given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Send this request. Its outcome comes back as `Input::Answer` or `Input::Failed` with the
+    /// same seq; the network waits no longer than `deadline_ms` (on `Now::ms`) for it.
+    Send {
+        /// The request's number.
+        seq: u64,
+        /// What to send.
+        request: Request,
+        /// When to give up.
+        deadline_ms: u64,
+    },
+    /// Drop the request with this seq, or close the stream that it opened. No input with this
+    /// seq has any effect afterwards.
+    Abandon {
+        /// The request.
+        seq: u64,
+    },
+    /// The app's call is finished with this code.
+    Complete {
+        /// The call.
+        call: CallId,
+        /// 0 or a code of the table.
+        code: i32,
+    },
+    /// Tell the app.
+    Event {
+        /// What happened.
+        event: Event,
+        /// The login that it belongs to.
+        login_id: u64,
+    },
+    /// A new login began: events of earlier ones that the app has not got yet are dropped.
+    DropEarlierEvents,
+}
+
+/// A request to the server.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Request {
+    /// `POST /v1/login`.
+    Login(wire::LoginRequest),
+    /// `POST /v1/resume`.
+    Resume(wire::ResumeRequest),
+    /// `POST /v1/logout`.
+    Logout(wire::LogoutRequest),
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Request::Login(_) => "Login",
+            Request::Resume(_) => "Resume",
+            Request::Logout(_) => "Logout",
+        })
+    }
+}
+
+/// What the app is told besides completions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The connection to the server changed; code 0 or why.
+    Connection {
+        /// The new status.
+        status: ConnectionStatus,
+        /// 0, or the cause.
+        code: i32,
+    },
+    /// Another login took this session over, or the server ended it.
+    KickedOffline {
+        /// Why.
+        code: i32,
+    },
+    /// The ticket ends soon.
+    UserSigExpiring {
+        /// Seconds until then, by the server's clock.
+        seconds_left: i64,
+    },
+    /// The ticket has ended, was refused or was revoked.
+    UserSigExpired {
+        /// Why.
+        code: i32,
+    },
+}
+
+/// Whether somebody is logged in. The numbers are those of the C API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum LoginStatus {
+    /// The server accepted the login, and nothing has ended it since.
+    LoggedIn = 1,
+    /// A login is on its way.
+    LoggingIn = 2,
+    /// Nobody is logged in.
+    LoggedOut = 3,
+}
+
+/// The connection to the server. The numbers are those of the C API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ConnectionStatus {
+    /// The event stream is open.
+    Connected = 1,
+    /// There is none, and none is being opened.
+    Disconnected = 2,
+    /// One is being opened.
+    Connecting = 3,
+    /// The last attempt failed; another follows where somebody is logged in or logging in.
+    ConnectFailed = 4,
+}
