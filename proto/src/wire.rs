@@ -212,7 +212,7 @@ pub struct GoingAwayEvent {
 }
 
 /// One event of a stream.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StreamEvent {
     /// Accepted: the stream's first event.
     Session(SessionEvent),
@@ -266,5 +266,16 @@ impl StreamEvent {
             "going_away" => StreamEvent::GoingAway(serde_json::from_str(data)?),
             _ => return Ok(None),
         }))
+    }
+}
+
+/// The token is left out: a session event may be printed.
+impl std::fmt::Debug for SessionEvent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SessionEvent")
+            .field("epoch", &self.epoch)
+            .field("server_time_ms", &self.server_time_ms)
+            .field("seq", &self.seq)
+            .finish_non_exhaustive()
     }
 }

@@ -82,7 +82,7 @@ pub enum Input {
 }
 
 /// An answer of whoever answered. Whether it decides anything is the state machine's judgement.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub enum Answer {
     /// Accepted, with header `Tim-Protocol: 1` and a readable session event.
     Session(wire::SessionEvent),
@@ -90,16 +90,6 @@ pub enum Answer {
     LoggedOut(wire::LogoutAnswer),
     /// Anything else.
     Refused(Refused),
-}
-
-impl std::fmt::Debug for Answer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Answer::Session(event) => write!(f, "Session {{ seq: {}, .. }}", event.seq),
-            Answer::LoggedOut(answer) => answer.fmt(f),
-            Answer::Refused(refused) => refused.fmt(f),
-        }
-    }
 }
 
 /// An answer that is not an acceptance.
