@@ -1,6 +1,59 @@
 //! libtim: sign-in for instant messaging.
+//!
+//! # The tour
+//!
+//! One direction: the C functions of [`ffi`](self) check and convert, and call [`client`]; a client
+//! is a [`core`](self) without a network, whose state machine ([`session`]) takes inputs and
+//! returns actions, and a network thread, which carries them out and feeds back what came of them.
+//!
+//! ```text
+//! caller -> ffi -> client -> core -> session          (input, now) -> actions
+//!                             |  ^
+//!                       tasks v  | inputs
+//!                           network -> transport -> sockets
+//!                             |
+//!                             v
+//!                          delivery -> the app's callbacks
+//! ```
+//!
+//! Every rule of login lives in `session`, which does no I/O, reads no clock and owns no thread.
+//! Every rule of callbacks (once, in order, barriers) lives in `delivery`; of handles, in
+//! `registry`; of closing, in `core`. `unsafe` is in `ffi` and `os` alone.
 
+#![deny(unsafe_code)]
+#![cfg_attr(tim_shuttle, allow(dead_code, reason = "the core is tried without its network"))]
+
+mod core;
+pub mod delivery;
 pub mod error;
+mod registry;
 mod secret;
 pub mod session;
+mod sync;
+pub mod version;
+
+#[cfg(not(tim_shuttle))]
+pub mod client;
+#[cfg(not(tim_shuttle))]
+mod clock;
+#[cfg(not(tim_shuttle))]
+mod config;
+#[cfg(not(tim_shuttle))]
+mod event_stream;
+#[cfg(not(tim_shuttle))]
+#[allow(unsafe_code, reason = "the C boundary")]
+mod ffi;
+#[cfg(not(tim_shuttle))]
+mod host;
+#[cfg(not(tim_shuttle))]
+pub mod log;
+#[cfg(not(tim_shuttle))]
+mod network;
+#[cfg(not(tim_shuttle))]
+#[allow(unsafe_code, reason = "the one file of system calls")]
+mod os;
+#[cfg(not(tim_shuttle))]
+mod transport;
+
+pub use registry::Handle;
 pub use secret::Secret;

@@ -1,0 +1,57 @@
+//! The clock of a client's deadlines: it stands still while the app's callbacks run on the network
+//! thread, so that a slow callback never costs a login its time.
+
+use crate::os;
+use crate::session::Now;
+use std::sync::Mutex;
+
+/// Monotonic time less the time spent in the app's callbacks.
+#[derive(Default)]
+pub(crate) struct Clock {
+    callbacks: Mutex<Callbacks>,
+}
+
+#[derive(Default)]
+struct Callbacks {
+    /// All of the time spent so far, in ms.
+    total_ms: u64,
+    /// When the running one began.
+    since_ms: Option<u64>,
+}
+
+impl Clock {
+    fn callbacks(&self) -> std::sync::MutexGuard<'_, Callbacks> {
+        self.callbacks
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The time now, for the state machine.
+    pub(crate) fn now(&self) -> Now {
+        let callbacks = self.callbacks();
+        let monotonic_ms = callbacks.since_ms.unwrap_or_else(os::monotonic_ms);
+        let boot_ms = os::boot_ms();
+        // Both stand still together: their difference grows by sleep alone.
+        let running = os::monotonic_ms().saturating_sub(monotonic_ms);
+        Now {
+            ms: monotonic_ms.saturating_sub(callbacks.total_ms),
+            boot_ms: boot_ms.saturating_sub(callbacks.total_ms + running),
+        }
+    }
+
+    /// The moment `ms` of this clock, on the system's monotonic clock, if it does not stop again.
+    pub(crate) fn to_monotonic(&self, ms: u64) -> u64 {
+        ms.saturating_add(self.callbacks().total_ms)
+    }
+
+    /// Runs the app's code while the clock stands still.
+    pub(crate) fn stopped<T>(&self, run: impl FnOnce() -> T) -> T {
+        self.callbacks().since_ms = Some(os::monotonic_ms());
+        let result = run();
+        let mut callbacks = self.callbacks();
+        if let Some(since) = callbacks.since_ms.take() {
+            callbacks.total_ms += os::monotonic_ms().saturating_sub(since);
+        }
+        result
+    }
+}

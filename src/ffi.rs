@@ -1,0 +1,23 @@
+//! The C ABI: `extern "C"` functions that check, convert, call the safe core and map the result.
+//! The documentation of each function here becomes its documentation in `include/tim.h`, so it is
+//! written for C programmers.
+//!
+//! Every function's body runs inside [`boundary::guard`], which turns a panic into an error code.
+
+#![allow(
+    non_camel_case_types,
+    reason = "the names of C types are those of the header"
+)]
+#![expect(
+    clippy::missing_safety_doc,
+    reason = "the contract of each function is written for C callers; each unsafe block argues from it"
+)]
+
+mod boundary;
+mod callbacks;
+mod client;
+mod error;
+mod log;
+mod login;
+mod status;
+mod version;
