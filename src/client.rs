@@ -16,6 +16,7 @@ use crate::registry::{self, DeviceKey, Handle, MAX_CLIENTS, Registry};
 use crate::secret::Secret;
 use crate::session::{Identity, Limits, Session};
 use crate::sync::Arc;
+use crate::transport::{self, HeldLookups};
 use serde::Serialize;
 use std::cell::RefCell;
 use std::sync::Once;
@@ -187,7 +188,8 @@ fn session(config: &Config, random: &[u8; 24]) -> Session {
             reconnect_max_ms: config.reconnect_max_ms,
             expiring_lead_s: config.user_sig_expiring_lead_s,
         },
-        seed.iter().fold(0, |seed, byte| seed << 8 | u64::from(*byte)),
+        seed.iter()
+            .fold(0, |seed, byte| seed << 8 | u64::from(*byte)),
     )
 }
 
@@ -222,11 +224,17 @@ pub(crate) fn connection_status(handle: Handle) -> i32 {
     REGISTRY.connection_status(handle)
 }
 
+/// Every lock that a child could need.
+struct Held {
+    _registry: registry::Held<Core<OsHost>>,
+    log: log::Held,
+    lookups: HeldLookups,
+}
+
 thread_local! {
     /// What the forking thread holds from before the fork until after it, so that the child does
     /// not inherit a lock whose holder is not there.
-    static HELD: RefCell<Option<(registry::Held<Core<OsHost>>, log::Held)>> =
-        const { RefCell::new(None) };
+    static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
 }
 
 fn prepare_for_fork() {
@@ -235,7 +243,11 @@ fn prepare_for_fork() {
 }
 
 extern "C" fn before_fork() {
-    let held = (REGISTRY.hold(), log::hold());
+    let held = Held {
+        _registry: REGISTRY.hold(),
+        log: log::hold(),
+        lookups: transport::hold_lookups(),
+    };
     let _ = HELD.try_with(|place| place.replace(Some(held)));
 }
 
@@ -250,8 +262,9 @@ extern "C" fn after_fork_in_child() {
     os::close_inherited_sockets();
     delivery::forget_callback();
     let _ = HELD.try_with(|place| {
-        if let Some((_, log)) = place.borrow_mut().as_mut() {
-            log.forget_running();
+        if let Some(held) = place.borrow_mut().as_mut() {
+            held.log.forget_running();
+            held.lookups.forget_thread();
         }
         place.replace(None)
     });

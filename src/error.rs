@@ -87,6 +87,8 @@ table! {
     ERR_SERVER_OVERLOADED = server::SERVER_OVERLOADED, retry, "the server takes no more logins for now: try again after the time in tim_get_last_error";
     ERR_SYSTEM = 7725, retry, "the system refused a thread, a socket or memory";
 
+    ERR_SESSION_TOKEN_INVALID = server::SESSION_TOKEN_INVALID, retry, "the server does not know the session's token any more";
+
     ERR_CONNECT_TIMEOUT = 9510, retry, "no connection to the server within the time limit: check the address and firewalls";
     ERR_CONNECT_REFUSED = 9511, retry, "the server's address refused the connection: check that tim-server runs there and the port is right";
     ERR_NETWORK_UNREACHABLE = 9512, retry, "no route to the server: check the network";

@@ -21,11 +21,15 @@
 //! `registry`; of closing, in `core`. `unsafe` is in `ffi` and `os` alone.
 
 #![deny(unsafe_code)]
-#![cfg_attr(tim_shuttle, allow(dead_code, reason = "the core is tried without its network"))]
+#![cfg_attr(
+    tim_shuttle,
+    allow(dead_code, reason = "the core is tried without its network")
+)]
 
 mod core;
 pub mod delivery;
 pub mod error;
+mod reconnect;
 mod registry;
 mod secret;
 pub mod session;

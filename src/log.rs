@@ -125,5 +125,4 @@ impl Held {
 
 macro_rules! debug { ($($line:tt)*) => { $crate::log::tell($crate::log::Level::Debug, format_args!($($line)*)) } }
 macro_rules! info { ($($line:tt)*) => { $crate::log::tell($crate::log::Level::Info, format_args!($($line)*)) } }
-macro_rules! warning { ($($line:tt)*) => { $crate::log::tell($crate::log::Level::Warn, format_args!($($line)*)) } }
-pub(crate) use {debug, info, warning};
+pub(crate) use {debug, info};

@@ -184,7 +184,7 @@ impl Network {
     /// Waits for the wake-up or the next deadline.
     fn wait(&self) {
         let deadline = self.desk.deadline_ms();
-        os::wait_readable(self.desk.wake_fd(), deadline);
+        let _ = os::wait_ready(&[(self.desk.wake_fd(), os::Want::Read)], deadline);
     }
 
     fn doing(&self, doing: Option<Doing>) {
@@ -200,7 +200,10 @@ impl Network {
         let core = &self.desk.core;
         match outcome {
             Ok(Outcome::Stream(session, stream, events)) => {
-                log::info!("request {seq}: accepted by {}", address(stream.response.peer));
+                log::info!(
+                    "request {seq}: accepted by {}",
+                    address(stream.response.peer)
+                );
                 let answer = Answer::Session(session);
                 core.feed(Input::Answer { seq, answer });
                 self.streams.push(stream);
@@ -319,10 +322,12 @@ impl Stream {
         let mut buffer = [0; 4096];
         let length = self.response.read(&mut buffer)?;
         if length == 0 {
-            return Err(self.response.failure(Cause::Reset, "the server closed the stream"));
+            return Err(self
+                .response
+                .failure(Cause::Reset, "the server closed the stream"));
         }
         self.parser.feed(&buffer[..length], &mut |item| match item {
-            Item::Event { name, data } => match StreamEvent::parse(name, data) {
+            Item::Event { name, data } => match StreamEvent::parse(&name, &data) {
                 Ok(Some(event)) => events.push_back(Ok(event)),
                 // A name of a later version.
                 Ok(None) => {}

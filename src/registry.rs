@@ -165,12 +165,7 @@ impl<T> Registry<T> {
     }
 
     /// Shows the client's status to the getters.
-    pub(crate) fn publish(
-        &self,
-        handle: Handle,
-        login: LoginStatus,
-        connection: ConnectionStatus,
-    ) {
+    pub(crate) fn publish(&self, handle: Handle, login: LoginStatus, connection: ConnectionStatus) {
         // Only the holder of the client's own lock publishes, so nothing is lost between the
         // two steps but a flag; flags are set by read-modify-write, and so is this.
         let status = u64::from(login as u8) | u64::from(connection as u8) << CONNECTION_SHIFT;
@@ -343,10 +338,7 @@ mod tests {
     fn a_device_belongs_to_one_live_client() {
         let registry = registry();
         let handle = add(registry, "a");
-        assert_eq!(
-            registry.reserve(device("a")),
-            Err(error::ERR_DEVICE_IN_USE)
-        );
+        assert_eq!(registry.reserve(device("a")), Err(error::ERR_DEVICE_IN_USE));
         registry.remove(handle);
         assert!(registry.reserve(device("a")).is_ok());
     }
@@ -366,7 +358,9 @@ mod tests {
     fn the_client_after_the_last_is_refused() {
         let registry = registry();
         // The table is filled by hand: the look-up for equal devices makes 16,384 creates slow.
-        lock(&registry.table).slots.resize_with(MAX_CLIENTS, || None);
+        lock(&registry.table)
+            .slots
+            .resize_with(MAX_CLIENTS, || None);
         assert_eq!(
             registry.reserve(device("one more")),
             Err(error::ERR_TOO_MANY_CLIENTS)

@@ -3,12 +3,11 @@
 use std::ffi::CStr;
 
 /// The version as text.
-pub const TEXT: &CStr = match CStr::from_bytes_with_nul(
-    concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes(),
-) {
-    Ok(text) => text,
-    Err(_) => panic!("a NUL inside of the version"),
-};
+pub const TEXT: &CStr =
+    match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+        Ok(text) => text,
+        Err(_) => panic!("a NUL inside of the version"),
+    };
 
 /// The version as a number: 0xMMmmpp.
 pub const NUMBER: u32 = number(env!("CARGO_PKG_VERSION_MAJOR")) << 16

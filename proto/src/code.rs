@@ -53,6 +53,8 @@ pub const SERVER_TIMEOUT: i32 = 70169;
 pub const BAD_REQUEST: i32 = 70402;
 /// The server failed.
 pub const SERVER_ERROR: i32 = 70500;
+/// The session token does not verify (any more): log in again.
+pub const SESSION_TOKEN_INVALID: i32 = 7726;
 /// The server takes no more logins for now (HTTP 503).
 pub const SERVER_OVERLOADED: i32 = 7724;
 

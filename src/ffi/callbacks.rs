@@ -36,8 +36,7 @@ pub type tim_user_sig_expired_callback = Option<
 >;
 
 /// Runs last of all: the client is closed, and no callback of it runs after this.
-pub type tim_closed_callback =
-    Option<extern "C" fn(client: tim_client, user_data: *mut c_void)>;
+pub type tim_closed_callback = Option<extern "C" fn(client: tim_client, user_data: *mut c_void)>;
 
 /// Sets what runs when the connection changes; NULL for nothing.
 ///

@@ -10,7 +10,9 @@ use std::ffi::c_char;
 /// NULL. Any thread; never blocks; may be called in a callback.
 #[unsafe(no_mangle)]
 pub extern "C" fn tim_error_name(code: i32) -> *const c_char {
-    guard(c"TIM_ERR_UNKNOWN".as_ptr(), || error::name_of(code).as_ptr())
+    guard(c"TIM_ERR_UNKNOWN".as_ptr(), || {
+        error::name_of(code).as_ptr()
+    })
 }
 
 /// What a code means and what to do about it, in one sentence for people.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 /// How much a log line matters.
 #[repr(i32)]
+#[allow(dead_code, reason = "for the header: enums travel as int32_t")]
 pub enum tim_log_level {
     /// As a least level: no line is told.
     Off = 0,
@@ -55,4 +56,22 @@ pub extern "C" fn tim_set_log_callback(
         });
         replaced(log::set_callback(callback, level))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_headers_levels_are_those_of_the_log() {
+        for (header, level) in [
+            (tim_log_level::Debug, Level::Debug),
+            (tim_log_level::Info, Level::Info),
+            (tim_log_level::Warn, Level::Warn),
+            (tim_log_level::Error, Level::Error),
+        ] {
+            assert_eq!(Level::from_number(header as i32), Some(level));
+        }
+        assert_eq!(Level::from_number(tim_log_level::Off as i32), None);
+    }
 }

@@ -9,6 +9,7 @@ use std::ffi::c_char;
 
 /// Whether somebody is logged in.
 #[repr(i32)]
+#[allow(dead_code, reason = "for the header: enums travel as int32_t")]
 pub enum tim_login_status {
     /// The server accepted the login, and nothing has ended it since. A lost connection does not.
     LoggedIn = 1,
@@ -20,6 +21,7 @@ pub enum tim_login_status {
 
 /// The connection to the server.
 #[repr(i32)]
+#[allow(dead_code, reason = "for the header: enums travel as int32_t")]
 pub enum tim_connection_status {
     /// The connection is open.
     Connected = 1,
@@ -128,4 +130,41 @@ pub unsafe extern "C" fn tim_get_last_error(
         // SAFETY: the header asks for NULL or `capacity` bytes, and NULL or a size_t.
         unsafe { copy_out(&json, buffer, capacity, length) }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::{ConnectionStatus, LoginStatus};
+
+    #[test]
+    fn the_headers_numbers_are_those_of_the_state_machine() {
+        for (header, machine) in [
+            (tim_login_status::LoggedIn, LoginStatus::LoggedIn),
+            (tim_login_status::LoggingIn, LoginStatus::LoggingIn),
+            (tim_login_status::LoggedOut, LoginStatus::LoggedOut),
+        ] {
+            assert_eq!(header as i32, machine as i32);
+        }
+        for (header, machine) in [
+            (
+                tim_connection_status::Connected,
+                ConnectionStatus::Connected,
+            ),
+            (
+                tim_connection_status::Disconnected,
+                ConnectionStatus::Disconnected,
+            ),
+            (
+                tim_connection_status::Connecting,
+                ConnectionStatus::Connecting,
+            ),
+            (
+                tim_connection_status::ConnectFailed,
+                ConnectionStatus::ConnectFailed,
+            ),
+        ] {
+            assert_eq!(header as i32, machine as i32);
+        }
+    }
 }

@@ -1,0 +1,248 @@
+//! The command line: `serve`, which is also the default, and `usersig`.
+
+use crate::clock::now_ms;
+use crate::config::Config;
+use crate::http::{self, Limits};
+use crate::identity_file::{self, App};
+use crate::service::Service;
+use crate::store::Store;
+use clap::{Args, Parser, Subcommand};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tim_proto::user_sig;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+const DEFAULT_LISTEN: &str = "127.0.0.1:7700";
+const DEFAULT_DATA_DIR: &str = "./tim-server-data";
+const DEFAULT_HEARTBEAT_MS: u64 = 25_000;
+const DEFAULT_EXPIRE_S: i64 = 7 * 86_400;
+/// How often records of which nothing is left are forgotten.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// The login service that libtim talks to.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve logins (the default).
+    Serve(Serve),
+    /// Print a ticket that lets a user log in.
+    Usersig(UserSigArgs),
+}
+
+#[derive(Args)]
+struct Serve {
+    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:7700]
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<String>,
+    /// Where accounts and keys are kept [default: ./tim-server-data]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    app: AppArgs,
+    /// The TLS certificate chain, in PEM form
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The key of the TLS certificate, in PEM form
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Settings in TOML; the command line stands above them
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct AppArgs {
+    /// The app, instead of the data directory's own
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), requires = "secret_key_file")]
+    sdk_app_id: Option<u32>,
+    /// The file with the app's key, which signs its tickets
+    #[arg(long, value_name = "FILE", requires = "sdk_app_id")]
+    secret_key_file: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct UserSigArgs {
+    /// Whom the ticket lets in
+    #[arg(long)]
+    user_id: String,
+    /// How long it holds; below zero it has expired already [default: 604800, a week]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    expire: Option<i64>,
+    /// The data directory of the server [default: ./tim-server-data]
+    #[arg(long, value_name = "DIR", conflicts_with = "sdk_app_id")]
+    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    app: AppArgs,
+}
+
+/// Does what the command line says.
+pub fn run() -> Result<(), String> {
+    let cli = Cli::parse();
+    match cli.command {
+        None => serve(cli.serve),
+        Some(Command::Serve(args)) => serve(args),
+        Some(Command::Usersig(args)) => print_user_sig(&args),
+    }
+}
+
+fn print_user_sig(args: &UserSigArgs) -> Result<(), String> {
+    let app = match (&args.app.sdk_app_id, &args.app.secret_key_file) {
+        (Some(id), Some(file)) => identity_file::given(*id, file)?,
+        _ => {
+            let default = Path::new(DEFAULT_DATA_DIR);
+            identity_file::of_data_dir(args.data_dir.as_deref().unwrap_or(default))?
+        }
+    };
+    let now_s = now_ms().div_euclid(1000);
+    let expire_s = args.expire.unwrap_or(DEFAULT_EXPIRE_S);
+    let ticket = user_sig::make(
+        &app.key,
+        app.sdk_app_id,
+        &args.user_id,
+        now_s,
+        expire_s,
+        None,
+    )
+    .map_err(|error| format!("--user-id: {error}"))?;
+    println!("{ticket}");
+    Ok(())
+}
+
+fn serve(args: Serve) -> Result<(), String> {
+    let config = match &args.config {
+        Some(path) => Config::read(path)?,
+        None => Config::default(),
+    };
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("TIM_SERVER_LOG")
+                .unwrap_or_else(|_| "info".into()),
+        )
+        .init();
+    let given_dir = args.data_dir.or(config.data_dir.clone());
+    let data_dir = given_dir.unwrap_or_else(|| DEFAULT_DATA_DIR.into());
+    std::fs::create_dir_all(&data_dir).map_err(|e| format!("{}: {e}", data_dir.display()))?;
+    let app = app(&args.app, &config, &data_dir)?;
+    let tls = match (
+        args.tls_cert.or(config.tls_cert.clone()),
+        args.tls_key.or(config.tls_key.clone()),
+    ) {
+        (Some(cert), Some(key)) => Some(tls_acceptor(&cert, &key)?),
+        (None, None) => None,
+        _ => return Err("tls_cert and tls_key belong together".to_owned()),
+    };
+    let listen = args.listen.or(config.listen.clone());
+    let listen = listen.unwrap_or_else(|| DEFAULT_LISTEN.to_owned());
+    let heartbeat = Duration::from_millis(config.heartbeat_ms.unwrap_or(DEFAULT_HEARTBEAT_MS));
+    let (store, contents) =
+        Store::open(&data_dir.join("store.redb"), now_ms()).map_err(|error| error.to_string())?;
+    let service = Arc::new(Service::new(
+        app,
+        config.policy(),
+        heartbeat,
+        store,
+        contents,
+    )?);
+    let limits = Limits {
+        connections: config.limits.connections,
+        header_timeout: Duration::from_millis(config.limits.header_timeout_ms),
+    };
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?
+        .block_on(run_server(&listen, tls, service, limits))
+}
+
+async fn run_server(
+    listen: &str,
+    tls: Option<TlsAcceptor>,
+    service: Arc<Service>,
+    limits: Limits,
+) -> Result<(), String> {
+    let failed = |error| format!("--listen {listen}: {error}");
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let listener = http::listen(listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    {
+        let mut stdout = std::io::stdout().lock();
+        // Whoever started this may not read it; that is no reason not to serve.
+        let _ = writeln!(stdout, "tim-server ready {scheme}={address}");
+        let _ = stdout.flush();
+    }
+    let sweeper = service.clone();
+    tokio::spawn(async move {
+        let mut every = tokio::time::interval(SWEEP);
+        loop {
+            every.tick().await;
+            sweeper.sweep();
+        }
+    });
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    http::serve(listener, tls, service, limits, stop).await;
+    Ok(())
+}
+
+fn app(args: &AppArgs, config: &Config, data_dir: &Path) -> Result<App, String> {
+    let id = args.sdk_app_id.or(config.sdk_app_id);
+    let file = args
+        .secret_key_file
+        .as_ref()
+        .or(config.secret_key_file.as_ref());
+    match (id, file) {
+        (Some(id), Some(file)) => identity_file::given(id, file),
+        (None, None) => {
+            let (app, is_new) = identity_file::of_data_dir_or_new(data_dir)?;
+            if is_new {
+                eprintln!(
+                    "tim-server: made app {} and its key in {dir}\n\
+                     tim-server: a ticket for alice: tim-server usersig --user-id alice --data-dir {dir}",
+                    app.sdk_app_id,
+                    dir = data_dir.display(),
+                );
+            }
+            Ok(app)
+        }
+        _ => Err("sdk_app_id and secret_key_file belong together".to_owned()),
+    }
+}
+
+fn tls_acceptor(cert: &Path, key: &Path) -> Result<TlsAcceptor, String> {
+    let failed =
+        |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(cert)
+        .and_then(Iterator::collect)
+        .map_err(|error| failed(cert, &error))?;
+    if chain.is_empty() {
+        return Err(failed(cert, &"expected a certificate in PEM form"));
+    }
+    let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| failed(key, &error))?;
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(chain, key_der)
+        .map_err(|error| failed(key, &error))?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}

@@ -1,0 +1,130 @@
+//! The settings of a server: a TOML file, and the command line above it.
+
+use crate::policy::{Mode, Policy, instances_max};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use tim_proto::Platform;
+
+/// The settings of a file. Every key may be left out.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `ADDR:PORT`.
+    pub listen: Option<String>,
+    pub data_dir: Option<PathBuf>,
+    pub sdk_app_id: Option<u32>,
+    pub secret_key_file: Option<PathBuf>,
+    pub tls_cert: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
+    pub heartbeat_ms: Option<u64>,
+    #[serde(default)]
+    pub policy: Mode,
+    /// Platform -> how many instances.
+    #[serde(default)]
+    pub instances: BTreeMap<Platform, usize>,
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// Bounds on what clients can take up.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    pub connections: usize,
+    pub header_timeout_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            connections: 100_000,
+            header_timeout_ms: 10_000,
+        }
+    }
+}
+
+impl Config {
+    /// Reads a file. The error names the file, the line and the key.
+    pub fn read(path: &Path) -> Result<Config, String> {
+        let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+        let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
+        let config: Config = toml::from_str(&text).map_err(|error| failed(&error))?;
+        config.check().map_err(|error| failed(&error))?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if let Some(ms) = self.heartbeat_ms
+            && !(100..=600_000).contains(&ms)
+        {
+            return Err(format!("heartbeat_ms: expected 100 to 600000, found {ms}"));
+        }
+        for (platform, count) in &self.instances {
+            let max = instances_max(*platform);
+            if !(1..=max).contains(count) {
+                let name = platform.name();
+                return Err(format!(
+                    "instances.{name}: expected 1 to {max}, found {count}"
+                ));
+            }
+        }
+        if !(1..=1_000_000).contains(&self.limits.connections) {
+            return Err("limits.connections: expected 1 to 1000000".to_owned());
+        }
+        if !(100..=600_000).contains(&self.limits.header_timeout_ms) {
+            return Err("limits.header_timeout_ms: expected 100 to 600000".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Who may be logged in beside whom.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            mode: self.policy,
+            instances: self.instances.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        match toml::from_str::<Config>(text) {
+            Err(error) => error.to_string(),
+            Ok(config) => config.check().unwrap_err(),
+        }
+    }
+
+    #[test]
+    fn every_key_may_be_left_out() {
+        let config: Config = toml::from_str("").unwrap();
+        assert_eq!(config.check(), Ok(()));
+        assert_eq!(config.policy().mode, Mode::Dual);
+    }
+
+    #[test]
+    fn an_unknown_or_wrong_key_is_named_with_its_line() {
+        let text = refused("heartbeat_ms = 1000\nheart_beat = 1\n");
+        assert!(
+            text.contains("heart_beat") && text.contains("line 2"),
+            "{text}"
+        );
+        let text = refused("sdk_app_id = \"x\"\n");
+        assert!(
+            text.contains("line 1") && text.contains("sdk_app_id"),
+            "{text}"
+        );
+        assert!(refused("policy = \"all\"").contains("single"));
+    }
+
+    #[test]
+    fn values_outside_their_ranges_are_named() {
+        assert!(refused("heartbeat_ms = 1").starts_with("heartbeat_ms: expected 100"));
+        assert!(refused("[instances]\nweb = 11").starts_with("instances.web: expected 1 to 10"));
+        assert!(refused("[instances]\nmac = 4").starts_with("instances.mac: expected 1 to 3"));
+        assert!(refused("[limits]\nconnections = 0").starts_with("limits.connections"));
+    }
+}

@@ -1,0 +1,93 @@
+//! The app that a server serves: its id and key, from files of the operator's or of the data
+//! directory, where the first start makes them.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use tim_proto::user_sig::check_key;
+
+/// The names in a data directory.
+const APP_ID_FILE: &str = "sdk_app_id";
+const KEY_FILE: &str = "secret_key";
+
+/// An app. Has no `Debug`: the key must not be printed.
+#[derive(Clone)]
+pub struct App {
+    pub sdk_app_id: u32,
+    pub key: String,
+}
+
+/// Reads the app that the operator names.
+pub fn given(sdk_app_id: u32, key_file: &Path) -> Result<App, String> {
+    Ok(App {
+        sdk_app_id,
+        key: read_key(key_file)?,
+    })
+}
+
+/// Reads the app of a data directory, which must have one.
+pub fn of_data_dir(data_dir: &Path) -> Result<App, String> {
+    let (id_file, key_file) = files(data_dir);
+    let text = fs::read_to_string(&id_file).map_err(|error| {
+        format!(
+            "{}: {error}; start `tim-server serve` with this data directory first, or give \
+             --sdk-app-id and --secret-key-file",
+            id_file.display()
+        )
+    })?;
+    let sdk_app_id = text.trim().parse().ok().filter(|id| *id > 0);
+    let sdk_app_id = sdk_app_id.ok_or_else(|| {
+        format!(
+            "{}: expected a whole number from 1 to 4294967295",
+            id_file.display()
+        )
+    })?;
+    given(sdk_app_id, &key_file)
+}
+
+/// Reads the app of a data directory, or makes one; the truth says that it was made.
+pub fn of_data_dir_or_new(data_dir: &Path) -> Result<(App, bool), String> {
+    let (id_file, key_file) = files(data_dir);
+    if id_file.exists() {
+        return Ok((of_data_dir(data_dir)?, false));
+    }
+    let mut random = [0; 36];
+    getrandom::fill(&mut random).map_err(|error| format!("no random numbers: {error}"))?;
+    let (id, key) = random.split_at(4);
+    // Ten digits that begin with 14, as app ids of the reference system do.
+    let id = id.iter().fold(0, |id, byte| id << 8 | u32::from(*byte));
+    let sdk_app_id = 1_400_000_000 + id % 100_000_000;
+    let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    // The key first: an id without a key would stop the next start.
+    write_private(&key_file, &format!("{key}\n"))?;
+    write_private(&id_file, &format!("{sdk_app_id}\n"))?;
+    Ok((App { sdk_app_id, key }, true))
+}
+
+fn files(data_dir: &Path) -> (PathBuf, PathBuf) {
+    (data_dir.join(APP_ID_FILE), data_dir.join(KEY_FILE))
+}
+
+/// The key of a file; one line end at its end does not count.
+fn read_key(path: &Path) -> Result<String, String> {
+    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let key = text.strip_suffix('\n').unwrap_or(&text);
+    let key = key.strip_suffix('\r').unwrap_or(key);
+    check_key(key).map_err(|weak| format!("{}: {weak}", path.display()))?;
+    Ok(key.to_owned())
+}
+
+fn write_private(path: &Path, text: &str) -> Result<(), String> {
+    let failed = |error| format!("{}: {error}", path.display());
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(failed)?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(failed)
+}

@@ -1,0 +1,183 @@
+//! The routes: bodies in, answers out.
+
+use crate::service::{Refused, Service, Stream};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::{Method, Request, Response, StatusCode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tim_proto::code::{self, Class};
+use tim_proto::wire::{self, LogoutAnswer, Refusal};
+
+/// How long a body may take to come.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client waits where the server cannot say anything better.
+const RETRY_AFTER_S: u64 = 5;
+
+type Answer = Response<Either<Full<Bytes>, Stream>>;
+
+/// What every request carries and every refusal echoes.
+#[derive(Default, Deserialize)]
+struct Echo {
+    #[serde(default)]
+    instance: String,
+    #[serde(default)]
+    seq: u64,
+}
+
+/// Answers a request.
+pub async fn answer(
+    service: Arc<Service>,
+    request: Request<Incoming>,
+) -> Result<Answer, Infallible> {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let posts = [wire::LOGIN_PATH, wire::RESUME_PATH, wire::LOGOUT_PATH];
+    if path == "/healthz" && (method == Method::GET || method == Method::HEAD) {
+        return Ok(plain(StatusCode::OK, "ok\n"));
+    }
+    if !posts.contains(&path.as_str()) {
+        return Ok(plain(StatusCode::NOT_FOUND, "no such path\n"));
+    }
+    if method != Method::POST {
+        return Ok(plain(StatusCode::METHOD_NOT_ALLOWED, "expected POST\n"));
+    }
+    let body = match read(request).await {
+        Ok(body) => body,
+        Err(refused) => return Ok(*refused),
+    };
+    let echo: Echo = serde_json::from_slice(&body).unwrap_or_default();
+    let result = match path.as_str() {
+        wire::LOGIN_PATH => match parse(&body) {
+            Ok(login) => service.login(login).await.map(stream),
+            Err(refused) => Err(refused),
+        },
+        wire::RESUME_PATH => match parse(&body) {
+            Ok(resume) => service.resume(resume).await.map(stream),
+            Err(refused) => Err(refused),
+        },
+        _ => match parse(&body) {
+            Ok(logout) => service.logout(&logout).await.map(|()| {
+                json(
+                    StatusCode::OK,
+                    &LogoutAnswer {
+                        code: 0,
+                        seq: echo.seq,
+                    },
+                )
+            }),
+            Err(refused) => Err(refused),
+        },
+    };
+    Ok(result.unwrap_or_else(|refused| refusal(refused, echo)))
+}
+
+/// Reads a body that is small and comes in time.
+async fn read(request: Request<Incoming>) -> Result<Bytes, Box<Answer>> {
+    let body = Limited::new(request.into_body(), wire::BODY_MAX).collect();
+    match tokio::time::timeout(BODY_TIMEOUT, body).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Box::new(refusal_with(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            Refused::new(code::BAD_REQUEST, "the body is larger than 16 KiB"),
+            Echo::default(),
+        ))),
+        Ok(Err(_)) => Err(Box::new(plain(
+            StatusCode::BAD_REQUEST,
+            "the body did not come whole\n",
+        ))),
+        Err(_) => Err(Box::new(plain(
+            StatusCode::REQUEST_TIMEOUT,
+            "the body did not come in time\n",
+        ))),
+    }
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
+    serde_json::from_slice(body).map_err(|error| {
+        // serde's message names the field or the place; it may quote a value of the wrong type,
+        // so a body whose secrets stand in the wrong place is not repeated.
+        let text = error.to_string();
+        let text = match text.split_once(": ") {
+            Some((kind, _)) if kind.starts_with("invalid") => {
+                format!("{kind} at line {} column {}", error.line(), error.column())
+            }
+            _ => text,
+        };
+        Refused::new(code::BAD_REQUEST, format!("the body: {text}"))
+    })
+}
+
+fn stream(body: Stream) -> Answer {
+    let mut answer = Response::new(Either::Right(body));
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    // Reverse proxies that buffer would hold events back.
+    headers.insert(
+        CACHE_CONTROL,
+        HeaderValue::from_static("no-cache, no-transform"),
+    );
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    headers.insert(
+        wire::PROTOCOL_HEADER,
+        HeaderValue::from_static(wire::PROTOCOL_VERSION),
+    );
+    answer
+}
+
+fn json<T: serde::Serialize>(status: StatusCode, body: &T) -> Answer {
+    // Strings and numbers only: writing them as JSON into memory cannot fail.
+    let body = serde_json::to_vec(body).unwrap_or_default();
+    let mut answer = Response::new(Either::Left(Full::new(body.into())));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        wire::PROTOCOL_HEADER,
+        HeaderValue::from_static(wire::PROTOCOL_VERSION),
+    );
+    answer
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Answer {
+    let mut answer = Response::new(Either::Left(Full::new(Bytes::from_static(text.as_bytes()))));
+    *answer.status_mut() = status;
+    answer
+}
+
+fn refusal(refused: Refused, echo: Echo) -> Answer {
+    let status = match (refused.code, code::class(refused.code)) {
+        (code::TOO_MANY_FAILURES | code::LOGIN_TOO_OFTEN, _) => StatusCode::TOO_MANY_REQUESTS,
+        (code::SERVER_OVERLOADED, _) => StatusCode::SERVICE_UNAVAILABLE,
+        (code::SESSION_TOKEN_INVALID | code::USER_SIG_EMPTY, _) => StatusCode::UNAUTHORIZED,
+        (_, Some(Class::NeedsTicket)) => StatusCode::UNAUTHORIZED,
+        (_, Some(Class::Ended)) => StatusCode::FORBIDDEN,
+        (_, Some(Class::Retry)) => StatusCode::INTERNAL_SERVER_ERROR,
+        (_, Some(Class::Configuration) | None) => StatusCode::BAD_REQUEST,
+    };
+    refusal_with(status, refused, echo)
+}
+
+fn refusal_with(status: StatusCode, refused: Refused, echo: Echo) -> Answer {
+    tracing::info!(code = refused.code, "refused");
+    let waits = code::class(refused.code) == Some(Class::Retry);
+    let body = Refusal {
+        code: refused.code,
+        message: refused.message,
+        instance: echo.instance,
+        seq: echo.seq,
+        kick: refused.kick,
+    };
+    let mut answer = json(status, &body);
+    if waits {
+        answer
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+    }
+    answer
+}

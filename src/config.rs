@@ -1,0 +1,360 @@
+//! The JSON configuration: its keys, defaults and ranges, and one clear sentence per mistake.
+
+mod address;
+
+pub(crate) use address::ServerUrl;
+
+use crate::transport::{Endpoint, Proxy};
+use serde_json::{Map, Value};
+use std::fmt;
+use tim_proto::{Platform, identity};
+
+/// The keys, in the order of the documentation.
+const KEYS: [&str; 13] = [
+    "server_url",
+    "sdk_app_id",
+    "device_id",
+    "platform",
+    "device_name",
+    "event_delivery",
+    "login_timeout_ms",
+    "request_timeout_ms",
+    "reconnect",
+    "user_sig_expiring_lead_s",
+    "ca_file",
+    "proxy",
+    "allow_plaintext",
+];
+const RECONNECT_KEYS: [&str; 2] = ["first_ms", "max_ms"];
+
+/// The shortest and longest of a time limit: 100 ms to 10 minutes.
+const TIMEOUT_MS: (u64, u64) = (100, 600_000);
+/// The shortest and longest of a wait before a reconnect: 10 ms to an hour.
+const RECONNECT_MS: (u64, u64) = (10, 3_600_000);
+/// The longest lead of `user_sig_expiring`: 30 days.
+const LEAD_MAX_S: u64 = 30 * 86_400;
+
+/// A checked configuration.
+pub(crate) struct Config {
+    pub(crate) server_url: ServerUrl,
+    pub(crate) sdk_app_id: u32,
+    pub(crate) device_id: String,
+    pub(crate) platform: Platform,
+    pub(crate) device_name: String,
+    pub(crate) login_timeout_ms: u64,
+    pub(crate) request_timeout_ms: u64,
+    pub(crate) reconnect_first_ms: u64,
+    pub(crate) reconnect_max_ms: u64,
+    pub(crate) user_sig_expiring_lead_s: Option<u32>,
+    ca_pem: Option<Vec<u8>>,
+    proxy: Option<Proxy>,
+    allow_plaintext: bool,
+}
+
+impl Config {
+    /// Where the server is and how to get there.
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        Endpoint {
+            https: self.server_url.https,
+            host: self.server_url.host.clone(),
+            port: self.server_url.port,
+            path_prefix: self.server_url.path_prefix.clone(),
+            ca_pem: self.ca_pem.clone(),
+            proxy: self.proxy.clone(),
+            allow_plaintext: self.allow_plaintext,
+        }
+    }
+}
+
+/// Reads a configuration. The error is one sentence: what was wrong and what would be right. It
+/// never repeats a proxy's password.
+pub(crate) fn parse(json: &str) -> Result<Config, String> {
+    if json.trim().is_empty() {
+        return Err("the configuration is empty: expected JSON like \
+                    {\"server_url\": \"https://im.example.com\", \"sdk_app_id\": 1400000000}"
+            .to_owned());
+    }
+    let Unique(object) = serde_json::from_str(json).map_err(|error| {
+        let text = error.to_string();
+        match text.strip_prefix(DUPLICATE) {
+            Some(rest) => format!(
+                "{}: given twice",
+                rest.split(" at line").next().unwrap_or(rest)
+            ),
+            None => format!("the configuration is not a JSON object: {text}"),
+        }
+    })?;
+    known_keys(&object, &KEYS, "")?;
+    let object = Keys(&object, "");
+    let server_url = ServerUrl::parse(object.required_text("server_url")?)?;
+    let reconnect = match object.get("reconnect") {
+        None => Map::new(),
+        Some(Value::Object(inner)) => inner.clone(),
+        Some(other) => {
+            return Err(format!(
+                "reconnect: expected an object like {{\"first_ms\": 1000, \"max_ms\": 60000}}, \
+                 found {}",
+                shown(other)
+            ));
+        }
+    };
+    known_keys(&reconnect, &RECONNECT_KEYS, "reconnect.")?;
+    let reconnect = Keys(&reconnect, "reconnect.");
+    let reconnect_first_ms = reconnect.number("first_ms", RECONNECT_MS, 1_000)?;
+    let reconnect_max_ms =
+        reconnect.number("max_ms", RECONNECT_MS, 60_000.max(reconnect_first_ms))?;
+    if reconnect_max_ms < reconnect_first_ms {
+        return Err(format!(
+            "reconnect.max_ms: expected at least reconnect.first_ms ({reconnect_first_ms}), \
+             found {reconnect_max_ms}"
+        ));
+    }
+    event_delivery(&object)?;
+    Ok(Config {
+        sdk_app_id: app_id(&object)?,
+        device_id: device_id(&object)?,
+        platform: platform(&object)?,
+        device_name: device_name(&object)?,
+        login_timeout_ms: object.number("login_timeout_ms", TIMEOUT_MS, 15_000)?,
+        request_timeout_ms: object.number("request_timeout_ms", TIMEOUT_MS, 5_000)?,
+        reconnect_first_ms,
+        reconnect_max_ms,
+        user_sig_expiring_lead_s: lead(&object)?,
+        ca_pem: ca_file(&object)?,
+        proxy: match object.text("proxy")? {
+            None => None,
+            Some("env") => {
+                address::proxy_of_environment(&server_url, |name| std::env::var(name).ok())?
+            }
+            Some(url) => Some(address::parse_proxy("proxy", url)?),
+        },
+        allow_plaintext: object.truth("allow_plaintext")?.unwrap_or(false),
+        server_url,
+    })
+}
+
+fn app_id(object: &Keys<'_>) -> Result<u32, String> {
+    const WANT: &str = "a whole number from 1 to 4294967295";
+    let Some(value) = object.get("sdk_app_id") else {
+        return Err(format!("sdk_app_id: missing; expected {WANT}"));
+    };
+    let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+    number
+        .filter(|number| *number > 0)
+        .ok_or_else(|| format!("sdk_app_id: expected {WANT}, found {}", shown(value)))
+}
+
+fn device_id(object: &Keys<'_>) -> Result<String, String> {
+    if let Some(given) = object.text("device_id")? {
+        return if identity::is_device_id(given) {
+            Ok(given.to_owned())
+        } else {
+            Err("device_id: expected 1 to 64 bytes without control characters".to_owned())
+        };
+    }
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| format!("no random device_id: {error}"))?;
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn device_name(object: &Keys<'_>) -> Result<String, String> {
+    let name = object.text("device_name")?.unwrap_or_default();
+    if identity::is_device_name(name) {
+        Ok(name.to_owned())
+    } else {
+        Err("device_name: expected up to 64 bytes without control characters".to_owned())
+    }
+}
+
+fn platform(object: &Keys<'_>) -> Result<Platform, String> {
+    let Some(name) = object.text("platform")? else {
+        return Ok(Platform::of_this_system());
+    };
+    Platform::from_name(name).ok_or_else(|| {
+        let names = Platform::ALL.map(Platform::name).join(", ");
+        format!("platform: expected one of {names}, found \"{name}\"")
+    })
+}
+
+fn event_delivery(object: &Keys<'_>) -> Result<(), String> {
+    match object.text("event_delivery")? {
+        None | Some("callback") => Ok(()),
+        Some(other) => Err(format!(
+            "event_delivery: this version knows \"callback\" alone, found \"{other}\""
+        )),
+    }
+}
+
+fn lead(object: &Keys<'_>) -> Result<Option<u32>, String> {
+    if object.get("user_sig_expiring_lead_s").is_none() {
+        return Ok(None);
+    }
+    let seconds = object.number("user_sig_expiring_lead_s", (1, LEAD_MAX_S), 0)?;
+    Ok(u32::try_from(seconds).ok())
+}
+
+/// Reads the file and makes sure that it has a certificate; the transport reads them.
+fn ca_file(object: &Keys<'_>) -> Result<Option<Vec<u8>>, String> {
+    let Some(path) = object.text("ca_file")? else {
+        return Ok(None);
+    };
+    if cfg!(not(feature = "tls")) {
+        return Err("ca_file: this build of libtim has no TLS".to_owned());
+    }
+    let pem = std::fs::read(path)
+        .map_err(|error| format!("ca_file: \"{path}\" cannot be read: {error}"))?;
+    let begins = b"-----BEGIN CERTIFICATE-----";
+    if !pem.windows(begins.len()).any(|window| window == begins) {
+        return Err(format!(
+            "ca_file: expected at least one certificate in PEM form in \"{path}\""
+        ));
+    }
+    Ok(Some(pem))
+}
+
+/// The keys of one object, and what stands before them in messages.
+struct Keys<'a>(&'a Map<String, Value>, &'static str);
+
+impl Keys<'_> {
+    fn get(&self, key: &str) -> Option<&Value> {
+        self.0.get(key)
+    }
+
+    fn text(&self, key: &str) -> Result<Option<&str>, String> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(format!(
+                "{}{key}: expected a string, found {}",
+                self.1,
+                shown(other)
+            )),
+        }
+    }
+
+    fn required_text(&self, key: &str) -> Result<&str, String> {
+        self.text(key)?
+            .ok_or_else(|| format!("{}{key}: missing; expected a string", self.1))
+    }
+
+    fn truth(&self, key: &str) -> Result<Option<bool>, String> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(Value::Bool(truth)) => Ok(Some(*truth)),
+            Some(other) => Err(format!(
+                "{}{key}: expected true or false, found {}",
+                self.1,
+                shown(other)
+            )),
+        }
+    }
+
+    fn number(&self, key: &str, (least, most): (u64, u64), default: u64) -> Result<u64, String> {
+        let Some(value) = self.get(key) else {
+            return Ok(default);
+        };
+        value
+            .as_u64()
+            .filter(|number| (least..=most).contains(number))
+            .ok_or_else(|| {
+                format!(
+                    "{}{key}: expected a whole number from {least} to {most}, found {}",
+                    self.1,
+                    shown(value)
+                )
+            })
+    }
+}
+
+/// What was found, for a message: short values themselves, of longer ones their kind.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) if text.len() > 40 => "a string".to_owned(),
+        Value::Array(_) => "an array".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+        short => short.to_string(),
+    }
+}
+
+fn known_keys(object: &Map<String, Value>, known: &[&str], prefix: &str) -> Result<(), String> {
+    let Some(unknown) = object.keys().find(|key| !known.contains(&key.as_str())) else {
+        return Ok(());
+    };
+    let nearest = known
+        .iter()
+        .map(|key| (edits(unknown, key), key))
+        .min()
+        .filter(|(edits, _)| *edits <= 3)
+        .map_or_else(String::new, |(_, key)| {
+            format!("; did you mean \"{prefix}{key}\"?")
+        });
+    Err(format!(
+        "{prefix}{unknown}: unknown key{nearest} Known keys: {}",
+        known.join(", ")
+    ))
+}
+
+/// How many letters must be added, taken or changed to make one text of the other.
+fn edits(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (at, from) in a.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], at + 1);
+        for (to_at, to) in b.bytes().enumerate() {
+            let change = diagonal + usize::from(from != to);
+            diagonal = row[to_at + 1];
+            row[to_at + 1] = change.min(diagonal + 1).min(row[to_at] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+const DUPLICATE: &str = "duplicate key ";
+
+/// A JSON object in which no key stands twice, at any depth that the configuration has.
+struct Unique(Map<String, Value>);
+
+impl<'de> serde::Deserialize<'de> for Unique {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Unique, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Unique;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut entries: A,
+            ) -> Result<Unique, A::Error> {
+                let mut object = Map::new();
+                while let Some(key) = entries.next_key::<String>()? {
+                    if object.contains_key(&key) {
+                        return Err(serde::de::Error::custom(format!("{DUPLICATE}{key}")));
+                    }
+                    let value = if key == "reconnect" {
+                        match entries.next_value::<UniqueOrOther>()? {
+                            UniqueOrOther::Object(Unique(inner)) => Value::Object(inner),
+                            UniqueOrOther::Other(other) => other,
+                        }
+                    } else {
+                        entries.next_value()?
+                    };
+                    object.insert(key, value);
+                }
+                Ok(Unique(object))
+            }
+        }
+        deserializer.deserialize_map(Visitor)
+    }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum UniqueOrOther {
+    Object(Unique),
+    Other(Value),
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,326 @@
+//! Each mistake gets its own sentence.
+
+use super::address::{parse_proxy, proxy_of_environment};
+use super::*;
+
+fn refused(json: &str) -> String {
+    match parse(json) {
+        Ok(_) => panic!("accepted: {json}"),
+        Err(message) => message,
+    }
+}
+
+fn with(extra: &str) -> String {
+    format!(r#"{{"server_url": "http://localhost:7700", "sdk_app_id": 1400000000, {extra}}}"#)
+}
+
+fn accepted(extra: &str) -> Config {
+    parse(&with(extra)).unwrap_or_else(|message| panic!("{message}"))
+}
+
+#[test]
+fn two_keys_suffice_and_the_rest_has_defaults() {
+    let config = parse(r#"{"server_url": "http://LOCALHOST/", "sdk_app_id": 4294967295}"#)
+        .unwrap_or_else(|message| panic!("{message}"));
+    assert_eq!(config.server_url.to_string(), "http://localhost:80");
+    assert_eq!(config.sdk_app_id, u32::MAX);
+    assert_eq!(config.device_id.len(), 32);
+    assert_eq!(config.platform, Platform::of_this_system());
+    assert_eq!(
+        (config.login_timeout_ms, config.request_timeout_ms),
+        (15_000, 5_000)
+    );
+    assert_eq!(
+        (config.reconnect_first_ms, config.reconnect_max_ms),
+        (1_000, 60_000)
+    );
+    assert!(config.user_sig_expiring_lead_s.is_none() && !config.allow_plaintext);
+}
+
+#[test]
+fn every_key_is_read() {
+    let config = accepted(
+        r#""device_id": "d", "platform": "ipad", "device_name": "n", "event_delivery": "callback",
+           "login_timeout_ms": 100, "request_timeout_ms": 600000,
+           "reconnect": {"first_ms": 10, "max_ms": 20}, "user_sig_expiring_lead_s": 7,
+           "proxy": "http://u:p%40@proxy:3128", "allow_plaintext": true"#,
+    );
+    assert_eq!(
+        (config.device_id.as_str(), config.device_name.as_str()),
+        ("d", "n")
+    );
+    assert_eq!(config.platform, Platform::Ipad);
+    assert_eq!(
+        (config.login_timeout_ms, config.request_timeout_ms),
+        (100, 600_000)
+    );
+    assert_eq!(
+        (config.reconnect_first_ms, config.reconnect_max_ms),
+        (10, 20)
+    );
+    assert_eq!(config.user_sig_expiring_lead_s, Some(7));
+    let endpoint = config.endpoint();
+    assert!(endpoint.allow_plaintext && !endpoint.https && endpoint.port == 7700);
+    let proxy = endpoint.proxy.unwrap();
+    assert_eq!((proxy.host.as_str(), proxy.port), ("proxy", 3128));
+    let (user, password) = proxy.credentials.unwrap();
+    assert_eq!((user.as_str(), password.reveal()), ("u", "p@"));
+}
+
+#[test]
+fn a_random_device_id_is_another_one_each_time() {
+    assert_ne!(
+        accepted(r#""device_name": """#).device_id,
+        accepted(r#""device_name": """#).device_id
+    );
+}
+
+#[test]
+fn an_unknown_key_is_named_and_the_nearest_known_one_too() {
+    let message = refused(&with(r#""sever_url": 1"#));
+    assert!(
+        message.starts_with(r#"sever_url: unknown key; did you mean "server_url"?"#),
+        "{message}"
+    );
+    let message = refused(&with(r#""reconnect": {"max": 1}"#));
+    assert!(
+        message.starts_with(r#"reconnect.max: unknown key; did you mean "reconnect.max_ms"?"#),
+        "{message}"
+    );
+    assert!(refused(&with(r#""zzzzzzzzzzzz": 1"#)).contains("Known keys: server_url, sdk_app_id"));
+}
+
+#[test]
+fn a_key_given_twice_is_named() {
+    assert_eq!(
+        refused(r#"{"sdk_app_id": 1, "sdk_app_id": 2}"#),
+        "sdk_app_id: given twice"
+    );
+}
+
+#[test]
+fn what_is_not_a_json_object_is_told_with_its_place() {
+    assert!(refused("{\n\"server_url\": }").contains("line 2"));
+    assert!(refused("[]").contains("expected an object"));
+    assert!(refused("  ").contains("is empty"));
+}
+
+#[test]
+fn a_missing_key_is_named() {
+    assert_eq!(
+        refused(r#"{"sdk_app_id": 1}"#),
+        "server_url: missing; expected a string"
+    );
+    assert!(refused(r#"{"server_url": "http://a"}"#).starts_with("sdk_app_id: missing"));
+}
+
+#[test]
+fn an_app_id_is_a_whole_number_from_1_to_4294967295() {
+    for bad in ["0", "4294967296", "-1", "1.5", "\"abc\"", "null", "[1]"] {
+        let message = refused(&format!(
+            r#"{{"server_url": "http://a", "sdk_app_id": {bad}}}"#
+        ));
+        assert!(
+            message.starts_with("sdk_app_id: expected a whole number from 1 to 4294967295, found "),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn numbers_have_ranges_and_types() {
+    for (extra, key) in [
+        (r#""login_timeout_ms": 99"#, "login_timeout_ms"),
+        (r#""login_timeout_ms": 600001"#, "login_timeout_ms"),
+        (r#""request_timeout_ms": "5s""#, "request_timeout_ms"),
+        (r#""reconnect": {"first_ms": 9}"#, "reconnect.first_ms"),
+        (r#""reconnect": {"max_ms": 3600001}"#, "reconnect.max_ms"),
+        (
+            r#""user_sig_expiring_lead_s": 0"#,
+            "user_sig_expiring_lead_s",
+        ),
+    ] {
+        let message = refused(&with(extra));
+        assert!(
+            message.starts_with(&format!("{key}: expected a whole number from")),
+            "{message}"
+        );
+    }
+    assert!(
+        refused(&with(r#""reconnect": {"first_ms": 500, "max_ms": 400}"#))
+            .contains("at least reconnect.first_ms (500)")
+    );
+    assert!(refused(&with(r#""reconnect": 1"#)).starts_with("reconnect: expected an object"));
+    assert!(
+        refused(&with(r#""allow_plaintext": 1"#))
+            .starts_with("allow_plaintext: expected true or false")
+    );
+    assert!(refused(&with(r#""device_name": 1"#)).starts_with("device_name: expected a string"));
+}
+
+#[test]
+fn names_of_devices_follow_the_one_rule() {
+    for (key, value) in [
+        ("device_id", "".to_owned()),
+        ("device_id", "x".repeat(65)),
+        ("device_id", "a\\n".to_owned()),
+        ("device_name", "x".repeat(65)),
+    ] {
+        let message = refused(&with(&format!(r#""{key}": "{value}""#)));
+        assert!(
+            message.starts_with(&format!("{key}: expected")),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn a_platform_is_one_of_the_list() {
+    assert!(
+        refused(&with(r#""platform": "Linux""#))
+            .contains("android, iphone, ipad, windows, mac, linux, web")
+    );
+}
+
+#[test]
+fn polling_is_refused_by_name() {
+    assert!(
+        refused(&with(r#""event_delivery": "poll""#))
+            .starts_with("event_delivery: this version knows \"callback\" alone")
+    );
+}
+
+#[test]
+fn a_server_url_is_http_or_https_with_a_host_and_perhaps_a_path() {
+    for (url, told) in [
+        ("http://[::1]:7700", "http://[::1]:7700"),
+        (
+            "http://im.example.com/login/",
+            "http://im.example.com:80/login",
+        ),
+        ("HTTP://127.0.0.1:1", "http://127.0.0.1:1"),
+    ] {
+        assert_eq!(ServerUrl::parse(url).unwrap().to_string(), told);
+    }
+    for bad in [
+        "im.example.com",
+        "ftp://a",
+        "http://",
+        "http://:80",
+        "http://a:0",
+        "http://a:65536",
+        "http://u:p@a",
+        "http://a?b",
+        "http://a#b",
+        "http://::1",
+        "http://[::1",
+        "http://[a]",
+        "http://[::1]x",
+        "http://a b",
+        "http://ä",
+    ] {
+        let message = ServerUrl::parse(bad).unwrap_err();
+        assert!(
+            message.starts_with("server_url: ") && message.contains("expected something like"),
+            "{message}"
+        );
+    }
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn https_has_port_443_by_default() {
+    assert_eq!(
+        ServerUrl::parse("https://a").unwrap().to_string(),
+        "https://a:443"
+    );
+}
+
+#[cfg(not(feature = "tls"))]
+#[test]
+fn https_is_refused_without_tls() {
+    assert!(
+        ServerUrl::parse("https://a")
+            .unwrap_err()
+            .contains("has no TLS")
+    );
+}
+
+#[test]
+fn proxies_other_than_http_are_refused_clearly_and_no_password_is_repeated() {
+    for bad in [
+        "socks5://u:secret@a:1",
+        "https://u:secret@a:1",
+        "u:secret@a:1",
+        "http://u:secret@a:x",
+        "http://u:secret%zz@a:1",
+    ] {
+        let Err(message) = parse_proxy("proxy", bad) else {
+            panic!("accepted: {bad}")
+        };
+        assert!(
+            message.starts_with("proxy: ") && !message.contains("secret"),
+            "{message}"
+        );
+    }
+    assert!(
+        refused(&with(r#""proxy": "socks5://a:1""#)).contains("SOCKS proxies are not supported")
+    );
+}
+
+#[test]
+fn the_environment_is_read_only_when_asked_for() {
+    let server = ServerUrl::parse("http://im.example.com").unwrap();
+    let read = |pairs: &'static [(&'static str, &'static str)]| {
+        proxy_of_environment(&server, move |name| {
+            pairs
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
+    };
+    let host = |proxy: Result<Option<Proxy>, String>| proxy.map(|p| p.map(|p| p.host));
+    assert_eq!(
+        host(read(&[("http_proxy", "http://p:1")])),
+        Ok(Some("p".into()))
+    );
+    assert_eq!(
+        host(read(&[("ALL_PROXY", "http://p:1")])),
+        Ok(Some("p".into()))
+    );
+    assert_eq!(host(read(&[("HTTP_PROXY", "http://p:1")])), Ok(None));
+    assert_eq!(host(read(&[("https_proxy", "http://p:1")])), Ok(None));
+    for except in ["*", "im.example.com", ".example.com", "a, example.com"] {
+        let excepted = proxy_of_environment(&server, |name| match name {
+            "http_proxy" => Some("http://p:1".to_owned()),
+            "no_proxy" => Some(except.to_owned()),
+            _ => None,
+        });
+        assert_eq!(host(excepted), Ok(None), "{except}");
+    }
+    assert!(
+        host(read(&[("http_proxy", "socks5://p:1")]))
+            .unwrap_err()
+            .starts_with("http_proxy: SOCKS")
+    );
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn a_ca_file_must_be_there_and_hold_a_certificate() {
+    assert!(
+        refused(&with(r#""ca_file": "/does/not/exist""#))
+            .starts_with("ca_file: \"/does/not/exist\" cannot be read")
+    );
+    let path = std::env::temp_dir().join(format!("libtim-no-certificate-{}", std::process::id()));
+    std::fs::write(&path, "nothing").unwrap();
+    let message = refused(&with(&format!(
+        r#""ca_file": {:?}"#,
+        path.to_str().unwrap()
+    )));
+    std::fs::remove_file(&path).unwrap();
+    assert!(
+        message.contains("at least one certificate in PEM form"),
+        "{message}"
+    );
+}

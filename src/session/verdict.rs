@@ -1,0 +1,141 @@
+//! What an answer means. Only a verdict (needs a ticket, or ended) may sign a user out: an answer
+//! with the protocol's header that echoes the request's numbers and whose code has one of those
+//! two classes. Everything else is a wait or network trouble.
+
+use super::Session;
+use super::input::{Answer, Failure, Now, Phase, Refused};
+use super::server_clock::ServerClock;
+use crate::error;
+use tim_proto::code::{self, Class};
+use tim_proto::wire;
+
+/// An answer, judged.
+pub(super) enum Judged {
+    /// The login or resume was accepted.
+    Accepted(wire::SessionEvent),
+    /// The logout was done.
+    LoggedOut,
+    /// The server has decided.
+    Verdict {
+        class: Class,
+        failure: Failure,
+        kick: Option<wire::Kick>,
+    },
+    /// The server speaks, and decides nothing about the user: wait, or change the configuration.
+    NotNow {
+        failure: Failure,
+        retry_after_ms: Option<u64>,
+    },
+    /// Not the server's word: a gateway, a portal, a proxy.
+    Trouble {
+        failure: Failure,
+        retry_after_ms: Option<u64>,
+    },
+}
+
+impl Session {
+    /// Judges the answer to the request `seq`, and keeps the server's time.
+    pub(super) fn judge(&mut self, seq: u64, answer: Answer, now: Now) -> Judged {
+        match answer {
+            Answer::Session(event) if self.is_echo(&event.instance, event.seq, seq) => {
+                self.server_clock = Some(ServerClock::new(event.server_time_ms, now));
+                Judged::Accepted(event)
+            }
+            Answer::LoggedOut(answer) if answer.seq == seq => Judged::LoggedOut,
+            Answer::Session(_) | Answer::LoggedOut(_) => trouble(
+                error::ERR_NOT_TIM_SERVER,
+                "the answer belongs to another request".to_owned(),
+                String::new(),
+                None,
+            ),
+            Answer::Refused(refused) => self.judge_refusal(seq, refused),
+        }
+    }
+
+    fn is_echo(&self, instance: &str, echoed_seq: u64, seq: u64) -> bool {
+        instance == self.identity.instance && echoed_seq == seq
+    }
+
+    fn judge_refusal(&self, seq: u64, refused: Refused) -> Judged {
+        let Refused {
+            http_status,
+            tim_protocol,
+            refusal,
+            retry_after_ms,
+            address,
+        } = refused;
+        let refusal = refusal.filter(|refusal| {
+            // What the server could not read it could not echo; it decides nothing either.
+            tim_protocol
+                && (self.is_echo(&refusal.instance, refusal.seq, seq)
+                    || refusal.code == code::BAD_REQUEST)
+        });
+        let Some(refusal) = refusal else {
+            return not_the_server(http_status, address, retry_after_ms);
+        };
+        let failure = Failure {
+            code: refusal.code,
+            phase: Phase::Response,
+            cause: refusal.message,
+            address,
+        };
+        match code::class(refusal.code) {
+            Some(class @ (Class::NeedsTicket | Class::Ended)) => Judged::Verdict {
+                class,
+                failure,
+                kick: refusal.kick,
+            },
+            Some(Class::Retry | Class::Configuration) => Judged::NotNow {
+                failure,
+                retry_after_ms,
+            },
+            None if error::entry(refusal.code).is_some() => Judged::NotNow {
+                failure,
+                retry_after_ms,
+            },
+            None => trouble(
+                error::ERR_NOT_TIM_SERVER,
+                format!(
+                    "the server answered code {}, which is not known",
+                    refusal.code
+                ),
+                failure.address,
+                retry_after_ms,
+            ),
+        }
+    }
+}
+
+fn not_the_server(status: u16, address: String, retry_after_ms: Option<u64>) -> Judged {
+    let (code, cause) = match status {
+        407 => (
+            error::ERR_PROXY_AUTH,
+            "a proxy asks for a user name and password".to_owned(),
+        ),
+        503 => (
+            error::ERR_SERVER_OVERLOADED,
+            "HTTP 503: the service is not available for now".to_owned(),
+        ),
+        500..=599 => (
+            error::ERR_HTTP,
+            format!("HTTP {status} from a gateway in front of the server"),
+        ),
+        _ => (
+            error::ERR_NOT_TIM_SERVER,
+            format!("HTTP {status} without the header Tim-Protocol: 1"),
+        ),
+    };
+    trouble(code, cause, address, retry_after_ms)
+}
+
+fn trouble(code: i32, cause: String, address: String, retry_after_ms: Option<u64>) -> Judged {
+    Judged::Trouble {
+        failure: Failure {
+            code,
+            phase: Phase::Response,
+            cause,
+            address,
+        },
+        retry_after_ms,
+    }
+}

@@ -1,0 +1,230 @@
+//! Interruptible HTTP over sockets of our own: ureq speaks HTTP/1.1 and TLS, and every wait, in
+//! every phase, watches the client's wake-up too.
+//!
+//! ureq's own time limits are all off. [`Interrupt`] owns the one deadline, and can move it while
+//! a wait lasts.
+
+mod connect;
+mod failure;
+mod resolve;
+mod wait;
+
+pub(crate) use failure::{Cause, Failure, Phase};
+pub(crate) use resolve::{Held as HeldLookups, hold as hold_lookups};
+
+use crate::secret::Secret;
+use connect::{Connector, Mark};
+use resolve::Lookup;
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use tim_proto::wire;
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _};
+use wait::Waiter;
+
+/// What a blocked wait asks of its owner. Called on the network thread alone.
+pub(crate) trait Interrupt: Send + Sync + 'static {
+    /// Readable when there is something to attend to.
+    fn wake_fd(&self) -> RawFd;
+    /// Called when the wake-up is readable or the deadline has come: does what is due. `true`:
+    /// the wait goes on. `false`: it ends, with a time-out if the deadline has passed and as
+    /// interrupted otherwise.
+    fn attend(&self) -> bool;
+    /// On `os::monotonic_ms`; asked anew after every [`Interrupt::attend`].
+    fn deadline_ms(&self) -> Option<u64>;
+}
+
+/// Where the server is and how to get there.
+#[derive(Clone)]
+pub(crate) struct Endpoint {
+    pub(crate) https: bool,
+    /// A name, an IPv4 address, or an IPv6 address without brackets.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// Begins with `/` or is empty; never ends with `/`.
+    pub(crate) path_prefix: String,
+    /// PEM certificates that replace the bundled roots.
+    pub(crate) ca_pem: Option<Vec<u8>>,
+    pub(crate) proxy: Option<Proxy>,
+    /// Allows `http://` to other machines.
+    pub(crate) allow_plaintext: bool,
+}
+
+/// An HTTP proxy; the server is reached by CONNECT, also for `http://`.
+#[derive(Clone)]
+pub(crate) struct Proxy {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) credentials: Option<(String, Secret)>,
+}
+
+/// `host:port`, with brackets around an IPv6 address.
+pub(crate) fn authority(host: &str, port: u16) -> String {
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
+/// The way to one server.
+pub(crate) struct Transport {
+    agent: ureq::Agent,
+    base_url: String,
+    waiter: Arc<Waiter>,
+}
+
+impl Transport {
+    /// Opens nothing yet. The error is a sentence about the configuration.
+    pub(crate) fn new(
+        endpoint: Endpoint,
+        interrupt: Arc<dyn Interrupt>,
+    ) -> Result<Transport, String> {
+        let scheme = if endpoint.https { "https" } else { "http" };
+        let base_url = format!(
+            "{scheme}://{}{}",
+            authority(&endpoint.host, endpoint.port),
+            endpoint.path_prefix
+        );
+        let waiter = Arc::new(Waiter::new(interrupt));
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            // A redirect comes back as the answer that it is.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            // A stream's connection is never used again, and a refusal's hardly ever.
+            .max_idle_connections(0)
+            .max_idle_connections_per_host(0)
+            .user_agent(concat!("libtim/", env!("CARGO_PKG_VERSION")))
+            .accept("text/event-stream, application/json")
+            .proxy(proxy(endpoint.proxy.as_ref())?);
+        #[cfg(feature = "tls")]
+        let config = config.tls_config(tls_config(endpoint.ca_pem.as_deref())?);
+        let connector = Connector::new(waiter.clone(), &endpoint);
+        let chain = ().chain(ConnectProxyConnector::default()).chain(connector);
+        #[cfg(feature = "tls")]
+        let chain = chain
+            .chain(Mark::new(waiter.clone(), &endpoint, Phase::Tls))
+            .chain(ureq::unversioned::transport::RustlsConnector::default());
+        let chain = chain.chain(Mark::new(waiter.clone(), &endpoint, Phase::Send));
+        let agent = ureq::Agent::with_parts(config.build(), chain, Lookup::new(waiter.clone()));
+        Ok(Transport {
+            agent,
+            base_url,
+            waiter,
+        })
+    }
+
+    /// Posts `json` and waits for the head of the answer.
+    pub(crate) fn post(&self, path: &str, json: &[u8]) -> Result<Response, Failure> {
+        self.waiter.begin();
+        let answer = self
+            .agent
+            .post(format!("{}{path}", self.base_url))
+            .header(wire::PROTOCOL_HEADER, wire::PROTOCOL_VERSION)
+            .content_type("application/json")
+            .send(json)
+            .map_err(|error| self.waiter.failure(error))?;
+        let (head, body) = answer.into_parts();
+        let header = |name: &str| {
+            let value = head.headers.get(name)?;
+            value.to_str().ok().map(str::trim)
+        };
+        Ok(Response {
+            status: head.status.as_u16(),
+            protocol_header: header(wire::PROTOCOL_HEADER) == Some(wire::PROTOCOL_VERSION),
+            content_type: header("content-type").unwrap_or_default().to_owned(),
+            retry_after_ms: header("retry-after")
+                .and_then(|seconds| seconds.parse::<u64>().ok())
+                .map(|seconds| seconds.saturating_mul(1000)),
+            peer: self.waiter.peer(),
+            body: body.into_with_config().limit(u64::MAX).reader(),
+            waiter: self.waiter.clone(),
+        })
+    }
+}
+
+fn proxy(proxy: Option<&Proxy>) -> Result<Option<ureq::Proxy>, String> {
+    let Some(proxy) = proxy else {
+        // Explicitly none: ureq would look into the environment.
+        return Ok(None);
+    };
+    let mut builder = ureq::Proxy::builder(ureq::ProxyProtocol::Http)
+        .host(&proxy.host)
+        .port(proxy.port)
+        .resolve_target(false);
+    if let Some((user, password)) = &proxy.credentials {
+        builder = builder.username(user).password(password.reveal());
+    }
+    let built = builder.build();
+    built
+        .map(Some)
+        .map_err(|_| "proxy: expected http://[user:password@]host:port".to_owned())
+}
+
+#[cfg(feature = "tls")]
+fn tls_config(ca_pem: Option<&[u8]>) -> Result<ureq::tls::TlsConfig, String> {
+    use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+    let roots = match ca_pem {
+        None => RootCerts::WebPki,
+        Some(pem) => {
+            let mut certificates = Vec::new();
+            for item in parse_pem(pem) {
+                match item {
+                    Ok(PemItem::Certificate(certificate)) => certificates.push(certificate),
+                    Ok(_) => {}
+                    Err(_) => return Err("ca_file: a certificate in it cannot be read".to_owned()),
+                }
+            }
+            if certificates.is_empty() {
+                return Err("ca_file: expected at least one certificate in PEM form".to_owned());
+            }
+            RootCerts::Specific(Arc::new(certificates))
+        }
+    };
+    Ok(TlsConfig::builder().root_certs(roots).build())
+}
+
+/// An answer whose body has not been read yet.
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    /// The answer has header `Tim-Protocol: 1`.
+    pub(crate) protocol_header: bool,
+    pub(crate) content_type: String,
+    /// Of the header Retry-After, in its form of seconds.
+    pub(crate) retry_after_ms: Option<u64>,
+    pub(crate) peer: Option<SocketAddr>,
+    body: ureq::BodyReader<'static>,
+    waiter: Arc<Waiter>,
+}
+
+impl Response {
+    /// Waits for bytes of the body; 0 is its end. After [`Cause::Interrupted`] reading can go on.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
+        self.waiter.reach(Phase::Stream);
+        let read = self.body.read(buffer);
+        read.map_err(|error| self.waiter.failure(error.into()))
+    }
+
+    /// Reads the body as far as `limit` bytes.
+    pub(crate) fn read_to_limit(&mut self, limit: usize) -> Result<Vec<u8>, Failure> {
+        self.waiter.reach(Phase::Response);
+        let mut body = Vec::new();
+        let read = io::Read::by_ref(&mut self.body)
+            .take(limit as u64)
+            .read_to_end(&mut body);
+        read.map_err(|error| self.waiter.failure(error.into()))?;
+        Ok(body)
+    }
+
+    /// A failure of this answer's stream.
+    pub(crate) fn failure(&self, cause: Cause, text: &str) -> Failure {
+        Failure {
+            cause,
+            phase: Phase::Stream,
+            text: text.to_owned(),
+            peer: self.peer,
+        }
+    }
+}

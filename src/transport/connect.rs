@@ -1,0 +1,263 @@
+//! Opening connections: all addresses of a host, staggered as RFC 8305 says, in one wait.
+
+use super::failure::{Cause, Phase};
+use super::wait::Waiter;
+use super::{Endpoint, authority};
+use crate::os::{self, Listed, Want};
+use std::fmt;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector as UreqConnector, Either, LazyBuffers, NextTimeout,
+    Transport,
+};
+
+/// How long an address has before the next one is tried beside it.
+const STAGGER_MS: u64 = 250;
+/// How long a peer may leave sent bytes unacknowledged.
+const UNACKNOWLEDGED_MS: u32 = 30_000;
+
+/// Opens the TCP connection.
+#[derive(Debug)]
+pub(super) struct Connector {
+    waiter: Arc<Waiter>,
+    plaintext_refused: bool,
+    proxied: bool,
+    target: String,
+}
+
+impl Connector {
+    pub(super) fn new(waiter: Arc<Waiter>, endpoint: &Endpoint) -> Connector {
+        Connector {
+            waiter,
+            plaintext_refused: !endpoint.https && !endpoint.allow_plaintext,
+            proxied: endpoint.proxy.is_some(),
+            target: authority(&endpoint.host, endpoint.port),
+        }
+    }
+
+    fn open(&self, addresses: &[SocketAddr]) -> Result<TcpStream, ureq::Error> {
+        self.waiter.reach(Phase::Connect);
+        let mut next = interleaved(addresses).into_iter().peekable();
+        let mut started: Vec<(TcpStream, SocketAddr)> = Vec::new();
+        let mut next_at = 0;
+        let mut last_error = None;
+        loop {
+            if os::monotonic_ms() >= next_at
+                && let Some(address) = next.next()
+            {
+                self.waiter.set_peer(address);
+                next_at = os::monotonic_ms() + STAGGER_MS;
+                match os::begin_connect(address) {
+                    Ok(stream) => started.push((stream, address)),
+                    Err(error) => {
+                        last_error = Some((error, address));
+                        next_at = 0;
+                    }
+                }
+            }
+            if started.is_empty() {
+                if next.peek().is_some() {
+                    continue;
+                }
+                let (error, address) = last_error
+                    .unwrap_or_else(|| (ErrorKind::AddrNotAvailable.into(), addresses[0]));
+                self.waiter.set_peer(address);
+                return Err(self.waiter.stop_io(&error));
+            }
+            let until = next.peek().map(|_| next_at);
+            let fds: Vec<_> = started
+                .iter()
+                .map(|(stream, _)| (stream.as_raw_fd(), Want::Write))
+                .collect();
+            let ready = self.waiter.wait(&fds, until)?;
+            // From the back, so that what is removed moves nothing that is still to be looked at.
+            for at in (0..ready.len()).rev().filter(|at| ready[*at]) {
+                let (stream, address) = started.remove(at);
+                match stream
+                    .take_error()
+                    .and_then(|error| error.map_or(Ok(()), Err))
+                {
+                    Ok(()) => {
+                        self.waiter.set_peer(address);
+                        return Ok(stream);
+                    }
+                    Err(error) => {
+                        last_error = Some((error, address));
+                        next_at = 0;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The addresses with the families in turn, beginning with the first one's.
+fn interleaved(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+    let (mut first, mut second): (Vec<_>, Vec<_>) = addresses
+        .iter()
+        .copied()
+        .partition(|address| address.is_ipv6() == addresses[0].is_ipv6());
+    first.reverse();
+    second.reverse();
+    let mut order = Vec::new();
+    while order.len() < addresses.len() {
+        order.extend(first.pop());
+        order.extend(second.pop());
+    }
+    order
+}
+
+impl<In: Transport> UreqConnector<In> for Connector {
+    type Out = Either<In, Socket>;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, ureq::Error> {
+        if let Some(tunnel) = chained {
+            return Ok(Some(Either::A(tunnel)));
+        }
+        let mut addresses = details.addrs.to_vec();
+        if self.plaintext_refused {
+            // Through a proxy the server is another machine, as far as anybody here can tell.
+            addresses.retain(|address| address.ip().is_loopback() && !self.proxied);
+            if addresses.is_empty() {
+                return Err(self.waiter.stop(
+                    Cause::PlaintextRefused,
+                    format!(
+                        "http:// to {}, which is not this machine: use https://, or set \
+                         allow_plaintext",
+                        self.target
+                    ),
+                ));
+            }
+        }
+        let stream = self.open(&addresses)?;
+        let prepared = stream.set_nodelay(true);
+        prepared.map_err(|error| self.waiter.stop_io(&error))?;
+        os::limit_unacknowledged(&stream, UNACKNOWLEDGED_MS);
+        let config = details.config;
+        Ok(Some(Either::B(Socket {
+            listed: Listed::new(stream.as_raw_fd()),
+            stream,
+            buffers: LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size()),
+            waiter: self.waiter.clone(),
+        })))
+    }
+}
+
+/// Stands in the chain behind another connector and notes what comes next.
+#[derive(Debug)]
+pub(super) struct Mark {
+    waiter: Arc<Waiter>,
+    proxied: bool,
+    next: Phase,
+}
+
+impl Mark {
+    /// Behind this place of the chain comes `next`.
+    pub(super) fn new(waiter: Arc<Waiter>, endpoint: &Endpoint, next: Phase) -> Mark {
+        Mark {
+            waiter,
+            proxied: endpoint.proxy.is_some(),
+            next,
+        }
+    }
+}
+
+impl<In: Transport> UreqConnector<In> for Mark {
+    type Out = In;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails,
+        chained: Option<In>,
+    ) -> Result<Option<In>, ureq::Error> {
+        // The connection to the proxy itself is made without the proxy's configuration.
+        let to_proxy = self.proxied && details.config.proxy().is_none();
+        self.waiter
+            .reach(if to_proxy { Phase::Proxy } else { self.next });
+        Ok(chained)
+    }
+}
+
+/// A connection whose every wait can be interrupted.
+pub(super) struct Socket {
+    /// Before `stream`: it leaves the list before it is closed.
+    #[expect(dead_code, reason = "held for its drop")]
+    listed: Listed,
+    stream: TcpStream,
+    buffers: LazyBuffers,
+    waiter: Arc<Waiter>,
+}
+
+impl Socket {
+    fn wait(&self, want: Want) -> Result<(), ureq::Error> {
+        self.waiter.wait(&[(self.stream.as_raw_fd(), want)], None)?;
+        Ok(())
+    }
+
+    /// What an error on the open connection means.
+    fn stop(&self, error: &io::Error) -> ureq::Error {
+        match error.kind() {
+            // The peer has not acknowledged for too long.
+            ErrorKind::TimedOut => self.waiter.stop(
+                Cause::Reset,
+                "the server does not answer on this connection",
+            ),
+            _ => self.waiter.stop_io(error),
+        }
+    }
+}
+
+impl Transport for Socket {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
+        let mut sent = 0;
+        while sent < amount {
+            // std sends with MSG_NOSIGNAL; write_vectored would not.
+            match self.stream.write(&self.buffers.output()[sent..amount]) {
+                Ok(length) => sent += length,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(Want::Write)?,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.stop(&error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
+        if self.waiter.phase() == Phase::Send {
+            self.waiter.reach(Phase::Response);
+        }
+        loop {
+            match self.stream.read(self.buffers.input_append_buf()) {
+                Ok(length) => {
+                    self.buffers.input_appended(length);
+                    return Ok(length > 0);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(Want::Read)?,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.stop(&error)),
+            }
+        }
+    }
+
+    fn is_open(&mut self) -> bool {
+        // Connections are never kept for another request.
+        false
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket").finish_non_exhaustive()
+    }
+}
