@@ -1,73 +1,67 @@
-//! UserSig, the ticket: made by an app's own server with the app's key, checked by tim-server.
+//! UserSig tickets, version 2: making, reading and checking them as the public generators write
+//! them.
 //!
-//! The form is the one of the public generators for version 2.0: JSON in zlib in base64 with
-//! three letters changed. They differ in key order, white space, escapes and compression level;
-//! all of that is accepted. Zero values may be left out. The MAC covers four or five lines that
-//! are built from the values, so what the JSON looks like does not matter.
+//! A ticket is a JSON object, zlib-compressed, in base64 with `*`, `-` and `_` for `+`, `/` and
+//! `=` (not the url-safe alphabet of RFC 4648). Its MAC covers a text of its own, not the JSON, so
+//! key order, white space, escapes and compression level are free, and generators differ in them.
 
-use crate::identity;
+use crate::identity::{USER_SIG_MAX, is_user_id};
 use base64::Engine;
-use base64::alphabet::Alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use base64::prelude::BASE64_STANDARD;
-use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
+use base64::engine::general_purpose::STANDARD;
+use flate2::{Compression, Decompress, FlushDecompress, Status};
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use std::fmt;
+use std::io::Write;
 
-/// The most that a ticket may inflate to. A real one stays below 1 kB.
-const JSON_MAX: usize = 16 * 1024;
-/// The least length of a key, in bytes.
-const KEY_MIN: usize = 32;
-/// The least number of different bytes in a key.
-const KEY_VARIETY_MIN: usize = 8;
-/// Keys that stand in public code or documentation.
-const PUBLIC_KEYS: [&str; 1] = ["5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e"];
+#[cfg(test)]
+mod tests;
 
-/// base64 in which `*`, `-` and `_` stand for `+`, `/` and `=`; not the URL-safe one of RFC 4648.
-/// The padding is turned back before decoding.
-fn engine() -> GeneralPurpose {
-    const LETTERS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789*-";
-    const ALPHABET: Alphabet = match Alphabet::new(LETTERS) {
-        Ok(alphabet) => alphabet,
-        Err(_) => panic!("64 different letters"),
-    };
-    GeneralPurpose::new(
-        &ALPHABET,
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
-    )
-}
+/// How much a ticket may hold when inflated, in bytes. An honest ticket holds less than its own
+/// length or little more; the limit is there for zip bombs.
+const JSON_MAX: usize = 2 * USER_SIG_MAX;
 
-/// A ticket that was read. Whether it is genuine says [`UserSig::verify_mac`].
-#[derive(Clone, PartialEq, Eq)]
+/// Keys that everybody knows: the one in the public generators' own examples, and the one of this
+/// project's test fixtures.
+const PUBLIC_KEYS: [&str; 2] = [
+    "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e",
+    "84b5f4e40d73b39498bd822e4a9c619d517c1ea462f375716745cbffed3bf3dd",
+];
+
+/// A ticket that was read. Its fields are claims until [`UserSig::verify_mac`] says yes.
+///
+/// There is no `Debug`: who can print the signature can print a ticket.
 pub struct UserSig {
-    /// Whom it lets in.
+    /// Whom the ticket is for. Without control characters; otherwise as the ticket has it, so
+    /// that it may be empty or longer than a user id can be.
     pub user_id: String,
-    /// Into which app.
+    /// The app that the ticket is for.
     pub sdk_app_id: u32,
-    /// When it was made, in seconds of Unix time.
+    /// When the ticket was issued, in seconds of Unix time.
     pub issued_s: i64,
-    /// How long it holds, in seconds.
+    /// How long the ticket is good for after that, in seconds.
     pub expire_s: i64,
-    /// The base64 text of the extra data for rooms, which the MAC covers as it stands.
+    /// The base64 text of the userbuf, which is signed as it stands.
     userbuf: Option<String>,
-    mac: Vec<u8>,
+    /// The MAC as the ticket claims it, of whatever length.
+    sig: Vec<u8>,
 }
 
-/// The JSON of a ticket.
+/// The JSON inside a ticket, in the order in which it is written here. Some generators omit
+/// numbers that are 0 and strings that are empty.
 #[derive(Serialize, Deserialize)]
-struct Json {
+struct Fields {
     #[serde(rename = "TLS.ver", default)]
     version: String,
     #[serde(rename = "TLS.identifier", default)]
     user_id: String,
     #[serde(rename = "TLS.sdkappid", default)]
     sdk_app_id: u32,
-    #[serde(rename = "TLS.expire", default)]
-    expire_s: i64,
     #[serde(rename = "TLS.time", default)]
     issued_s: i64,
+    #[serde(rename = "TLS.expire", default)]
+    expire_s: i64,
     #[serde(
         rename = "TLS.userbuf",
         default,
@@ -75,105 +69,39 @@ struct Json {
     )]
     userbuf: Option<String>,
     #[serde(rename = "TLS.sig")]
-    mac: String,
+    sig: String,
 }
 
-/// Why a ticket cannot be read.
+/// Why no ticket was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unreadable {
-    /// Over 4,096 bytes.
-    TooLong,
-    /// Not base64 with the three letters changed.
-    Base64,
-    /// Not one whole zlib stream, or one that inflates beyond all reason.
-    Zlib,
-    /// Not the JSON of a ticket.
-    Json,
-    /// A user id that no user has.
-    UserId,
-}
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Unreadable::TooLong => "the ticket is longer than 4096 bytes",
-            Unreadable::Base64 => "the ticket is not in the base64 of UserSig: was it cut?",
-            Unreadable::Zlib => "the ticket is not one whole zlib stream: was it cut?",
-            Unreadable::Json => "the ticket does not hold the JSON of a UserSig",
-            Unreadable::UserId => {
-                "the ticket's user id is empty, too long or has control characters"
-            }
-        })
-    }
-}
-
-impl std::error::Error for Unreadable {}
-
-/// Why a ticket cannot be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MakeError {
-    /// 1 to 32 bytes without control characters.
+    /// [`is_user_id`] refuses the user id.
     UserId,
-    /// The extra data makes it longer than 4,096 bytes.
+    /// The userbuf is so long that the ticket would have more than [`USER_SIG_MAX`] bytes.
     TooLong,
 }
 
-impl fmt::Display for MakeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            MakeError::UserId => "a user id has 1 to 32 bytes of UTF-8 and no control characters",
-            MakeError::TooLong => "the ticket would be longer than 4096 bytes",
-        })
-    }
-}
-
-impl std::error::Error for MakeError {}
-
-/// Why a key is refused.
+/// The text is not a ticket: empty, over [`USER_SIG_MAX`] bytes, cut off, changed, or for a user
+/// id with control characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unreadable;
+
+/// Why a key may not sign tickets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum WeakKey {
-    /// Under 32 bytes.
-    Short,
-    /// Under 8 different bytes.
-    Monotonous,
-    /// It stands in public code or documentation.
+    /// Under 32 bytes; how many it has.
+    Short(usize),
+    /// Under 8 different bytes; how many it has.
+    Monotonous(usize),
+    /// Published, as an example or in a test.
     Public,
 }
 
-impl fmt::Display for WeakKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self {
-            WeakKey::Short => "the key is shorter than 32 bytes",
-            WeakKey::Monotonous => "the key has fewer than 8 different bytes",
-            WeakKey::Public => "the key is publicly known",
-        };
-        write!(f, "{what}; use 64 random hexadecimal digits")
-    }
-}
-
-impl std::error::Error for WeakKey {}
-
-/// Whether a key is fit to sign tickets.
-pub fn check_key(key: &str) -> Result<(), WeakKey> {
-    let mut seen = [false; 256];
-    for byte in key.bytes() {
-        seen[usize::from(byte)] = true;
-    }
-    if key.len() < KEY_MIN {
-        Err(WeakKey::Short)
-    } else if seen.iter().filter(|seen| **seen).count() < KEY_VARIETY_MIN {
-        Err(WeakKey::Monotonous)
-    } else if PUBLIC_KEYS
-        .iter()
-        .any(|public| public.eq_ignore_ascii_case(key))
-    {
-        Err(WeakKey::Public)
-    } else {
-        Ok(())
-    }
-}
-
-/// Makes a ticket. `key` is the key's text as it stands, not what its hexadecimal digits say.
+/// Makes a ticket for `user_id`, good from `issued_s` (seconds of Unix time) for `expire_s`
+/// seconds. `key` is the key's text as it stands in the key file. `userbuf` is signed with it and
+/// otherwise left alone.
 pub fn make(
     key: &str,
     sdk_app_id: u32,
@@ -182,126 +110,192 @@ pub fn make(
     expire_s: i64,
     userbuf: Option<&[u8]>,
 ) -> Result<String, MakeError> {
-    if !identity::is_user_id(user_id) {
+    if !is_user_id(user_id) {
         return Err(MakeError::UserId);
     }
-    let mut sig = UserSig {
+    let mut ticket = UserSig {
         user_id: user_id.to_owned(),
         sdk_app_id,
         issued_s,
         expire_s,
-        userbuf: userbuf.map(|bytes| BASE64_STANDARD.encode(bytes)),
-        mac: Vec::new(),
+        userbuf: userbuf.map(|bytes| STANDARD.encode(bytes)),
+        sig: Vec::new(),
     };
-    sig.mac = sig.hmac(key).finalize().into_bytes().to_vec();
-    let token = sig.to_token();
-    if token.len() > identity::USER_SIG_MAX {
-        return Err(MakeError::TooLong);
-    }
-    Ok(token)
+    ticket.sig = ticket.mac(key).finalize().into_bytes().to_vec();
+    encode(&ticket).ok_or(MakeError::TooLong)
 }
 
-/// Reads a ticket. Its MAC and its time are not checked.
+/// Reads a ticket. Whether it is genuine, [`UserSig::verify_mac`] tells.
 pub fn parse(token: &str) -> Result<UserSig, Unreadable> {
-    if token.len() > identity::USER_SIG_MAX {
-        return Err(Unreadable::TooLong);
+    if token.len() > USER_SIG_MAX {
+        return Err(Unreadable);
     }
-    let zlib = decode(token)?;
-    let json: Json = serde_json::from_slice(&inflate(&zlib)?).map_err(|_| Unreadable::Json)?;
-    let mac = BASE64_STANDARD.decode(&json.mac);
-    if !identity::is_user_id(&json.user_id) {
-        return Err(Unreadable::UserId);
+    let base64 = token
+        .bytes()
+        .map(|byte| match byte {
+            b'*' => Ok(b'+'),
+            b'-' => Ok(b'/'),
+            b'_' => Ok(b'='),
+            b'+' | b'/' | b'=' => Err(Unreadable),
+            other => Ok(other),
+        })
+        .collect::<Result<Vec<u8>, Unreadable>>()?;
+    let compressed = STANDARD.decode(base64).map_err(|_| Unreadable)?;
+    let json = inflate(&compressed)?;
+    let fields: Fields = serde_json::from_slice(&json).map_err(|_| Unreadable)?;
+    // A line feed would make one signed text out of two different sets of fields.
+    let userbuf = fields.userbuf.as_deref().unwrap_or_default();
+    if [&fields.user_id, userbuf]
+        .iter()
+        .any(|text| text.chars().any(char::is_control))
+    {
+        return Err(Unreadable);
     }
     Ok(UserSig {
-        user_id: json.user_id,
-        sdk_app_id: json.sdk_app_id,
-        issued_s: json.issued_s,
-        expire_s: json.expire_s,
-        userbuf: json.userbuf,
-        mac: mac.map_err(|_| Unreadable::Json)?,
+        user_id: fields.user_id,
+        sdk_app_id: fields.sdk_app_id,
+        issued_s: fields.issued_s,
+        expire_s: fields.expire_s,
+        userbuf: fields.userbuf,
+        sig: STANDARD.decode(fields.sig).map_err(|_| Unreadable)?,
     })
 }
 
 impl UserSig {
-    /// Whether `key` made it. Takes the same time wherever the MACs differ.
+    /// Whether this key signed exactly these fields. Takes the same time for every wrong
+    /// signature.
     pub fn verify_mac(&self, key: &str) -> bool {
-        self.hmac(key).verify_slice(&self.mac).is_ok()
+        self.mac(key).verify_slice(&self.sig).is_ok()
     }
 
-    /// Its last second, in seconds of Unix time.
+    /// The last second of Unix time at which the ticket is good.
     pub fn expires_s(&self) -> i64 {
         self.issued_s.saturating_add(self.expire_s)
     }
 
-    /// Whether its time has passed. In its last second it still holds.
+    /// Whether the ticket's time has passed at `now_s`, in seconds of Unix time.
     pub fn is_expired(&self, now_s: i64) -> bool {
         now_s > self.expires_s()
     }
 
-    fn hmac(&self, key: &str) -> Hmac<Sha256> {
-        #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
-        let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("any length");
-        let mut line = |name: &str, value: &str| {
-            mac.update(format!("TLS.{name}:{value}\n").as_bytes());
-        };
-        line("identifier", &self.user_id);
-        line("sdkappid", &self.sdk_app_id.to_string());
-        line("time", &self.issued_s.to_string());
-        line("expire", &self.expire_s.to_string());
-        if let Some(userbuf) = &self.userbuf {
-            line("userbuf", userbuf);
-        }
+    /// The MAC over the signed text: one line a field, each ended by a line feed.
+    fn mac(&self, key: &str) -> Hmac<Sha256> {
+        #[expect(clippy::expect_used, reason = "HMAC takes keys of every length")]
+        let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("any key length");
+        mac.update(self.signed_text().as_bytes());
         mac
     }
 
-    fn to_token(&self) -> String {
-        let json = Json {
-            version: "2.0".to_owned(),
-            user_id: self.user_id.clone(),
-            sdk_app_id: self.sdk_app_id,
-            expire_s: self.expire_s,
-            issued_s: self.issued_s,
-            userbuf: self.userbuf.clone(),
-            mac: BASE64_STANDARD.encode(&self.mac),
-        };
-        // Strings and numbers only: writing them as JSON into memory cannot fail.
-        encode(&deflate(&serde_json::to_vec(&json).unwrap_or_default()))
+    fn signed_text(&self) -> String {
+        let mut text = format!(
+            "TLS.identifier:{}\nTLS.sdkappid:{}\nTLS.time:{}\nTLS.expire:{}\n",
+            self.user_id, self.sdk_app_id, self.issued_s, self.expire_s
+        );
+        if let Some(userbuf) = &self.userbuf {
+            text.push_str("TLS.userbuf:");
+            text.push_str(userbuf);
+            text.push('\n');
+        }
+        text
     }
 }
 
-fn encode(zlib: &[u8]) -> String {
-    engine().encode(zlib).replace('=', "_")
-}
-
-fn decode(token: &str) -> Result<Vec<u8>, Unreadable> {
-    if token.contains('=') {
-        return Err(Unreadable::Base64);
-    }
-    engine()
-        .decode(token.replace('_', "="))
-        .map_err(|_| Unreadable::Base64)
-}
-
-fn deflate(bytes: &[u8]) -> Vec<u8> {
-    // Room for the bytes as they are: zlib stores what it cannot make smaller.
-    let mut zlib = Vec::with_capacity(bytes.len() + bytes.len() / 8 + 64);
-    let mut compress = Compress::new(Compression::default(), true);
-    // Into memory with enough room, compressing cannot fail.
-    let _ = compress.compress_vec(bytes, &mut zlib, FlushCompress::Finish);
-    zlib
-}
-
-/// Inflates one whole zlib stream with nothing behind it, up to a bound.
-fn inflate(zlib: &[u8]) -> Result<Vec<u8>, Unreadable> {
-    let mut json = Vec::with_capacity(JSON_MAX);
-    let mut decompress = Decompress::new(true);
-    let status = decompress.decompress_vec(zlib, &mut json, FlushDecompress::Finish);
-    let whole = decompress.total_in() == zlib.len() as u64;
-    match status {
-        Ok(Status::StreamEnd) if whole => Ok(json),
-        _ => Err(Unreadable::Zlib),
+/// Whether a key may sign tickets: at least 32 bytes, at least 8 different ones, not published.
+pub fn check_key(key: &str) -> Result<(), WeakKey> {
+    let different = key
+        .bytes()
+        .collect::<std::collections::BTreeSet<u8>>()
+        .len();
+    if PUBLIC_KEYS
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(key.trim()))
+    {
+        Err(WeakKey::Public)
+    } else if key.len() < 32 {
+        Err(WeakKey::Short(key.len()))
+    } else if different < 8 {
+        Err(WeakKey::Monotonous(different))
+    } else {
+        Ok(())
     }
 }
 
-#[cfg(test)]
-mod tests;
+/// The ticket's text; `None` if it is too long.
+fn encode(ticket: &UserSig) -> Option<String> {
+    let json = serde_json::to_vec(&Fields {
+        version: "2.0".to_owned(),
+        user_id: ticket.user_id.clone(),
+        sdk_app_id: ticket.sdk_app_id,
+        issued_s: ticket.issued_s,
+        expire_s: ticket.expire_s,
+        userbuf: ticket.userbuf.clone(),
+        sig: STANDARD.encode(&ticket.sig),
+    })
+    .ok()
+    .filter(|json| json.len() <= JSON_MAX)?;
+    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), Compression::default());
+    zlib.write_all(&json).ok()?;
+    let token = to_token(&zlib.finish().ok()?);
+    (token.len() <= USER_SIG_MAX).then_some(token)
+}
+
+/// Base64 in the alphabet of tickets.
+fn to_token(compressed: &[u8]) -> String {
+    let base64 = STANDARD.encode(compressed);
+    base64.replace('+', "*").replace('/', "-").replace('=', "_")
+}
+
+/// The whole of one zlib stream, checksum included, with nothing after it.
+fn inflate(compressed: &[u8]) -> Result<Vec<u8>, Unreadable> {
+    // One byte more than may be, and never any growth: a longer stream does not reach its end.
+    let mut json = Vec::with_capacity(JSON_MAX + 1);
+    let mut zlib = Decompress::new(true);
+    let status = zlib
+        .decompress_vec(compressed, &mut json, FlushDecompress::Finish)
+        .map_err(|_| Unreadable)?;
+    let whole = status == Status::StreamEnd && zlib.total_in() == compressed.len() as u64;
+    if whole && json.len() <= JSON_MAX {
+        Ok(json)
+    } else {
+        Err(Unreadable)
+    }
+}
+
+impl fmt::Display for MakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            MakeError::UserId => "a user id has 1 to 32 bytes of UTF-8 and no control characters",
+            MakeError::TooLong => "the userbuf is too long: a ticket has at most 4096 bytes",
+        })
+    }
+}
+
+impl std::error::Error for MakeError {}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "not a UserSig ticket: expected the text that a UserSig generator printed, \
+             whole and unchanged, of at most 4096 bytes",
+        )
+    }
+}
+
+impl std::error::Error for Unreadable {}
+
+impl fmt::Display for WeakKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WeakKey::Short(length) => write!(f, "the key has {length} bytes")?,
+            WeakKey::Monotonous(1) => write!(f, "the key repeats a single byte")?,
+            WeakKey::Monotonous(count) => write!(f, "the key has only {count} different bytes")?,
+            WeakKey::Public => f.write_str("the key is publicly known")?,
+        }
+        f.write_str(
+            ": anybody could guess it and make tickets. Use a random key of at least 32 bytes, \
+             at least 8 of them different, for example from: openssl rand -hex 32",
+        )
+    }
+}
+
+impl std::error::Error for WeakKey {}
