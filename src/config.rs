@@ -1,12 +1,12 @@
 //! The JSON configuration: its keys, defaults and ranges, and one clear sentence per mistake.
 
 mod address;
+mod json;
 
 pub(crate) use address::ServerUrl;
 
 use crate::transport::{Endpoint, Proxy};
 use serde_json::{Map, Value};
-use std::fmt;
 use tim_proto::{Platform, identity};
 
 /// The keys, in the order of the documentation.
@@ -33,6 +33,8 @@ const TIMEOUT_MS: (u64, u64) = (100, 600_000);
 const RECONNECT_MS: (u64, u64) = (10, 3_600_000);
 /// The longest lead of `user_sig_expiring`: 30 days.
 const LEAD_MAX_S: u64 = 30 * 86_400;
+/// The largest `ca_file`, in bytes: many times the size of all public roots together.
+const CA_FILE_MAX: u64 = 16 * 1024 * 1024;
 
 /// A checked configuration.
 pub(crate) struct Config {
@@ -74,16 +76,15 @@ pub(crate) fn parse(json: &str) -> Result<Config, String> {
                     {\"server_url\": \"https://im.example.com\", \"sdk_app_id\": 1400000000}"
             .to_owned());
     }
-    let Unique(object) = serde_json::from_str(json).map_err(|error| {
-        let text = error.to_string();
-        match text.strip_prefix(DUPLICATE) {
-            Some(rest) => format!(
-                "{}: given twice",
-                rest.split(" at line").next().unwrap_or(rest)
-            ),
-            None => format!("the configuration is not a JSON object: {text}"),
+    let object = match json::read(json)? {
+        Value::Object(object) => object,
+        other => {
+            return Err(format!(
+                "the configuration is not a JSON object: expected one in braces, found {}",
+                kind(&other)
+            ));
         }
-    })?;
+    };
     known_keys(&object, &KEYS, "")?;
     let object = Keys(&object, "");
     let server_url = ServerUrl::parse(object.required_text("server_url")?)?;
@@ -172,7 +173,10 @@ fn platform(object: &Keys<'_>) -> Result<Platform, String> {
     };
     Platform::from_name(name).ok_or_else(|| {
         let names = Platform::ALL.map(Platform::name).join(", ");
-        format!("platform: expected one of {names}, found \"{name}\"")
+        format!(
+            "platform: expected one of {names}, found {}",
+            shown(&Value::from(name))
+        )
     })
 }
 
@@ -180,7 +184,8 @@ fn event_delivery(object: &Keys<'_>) -> Result<(), String> {
     match object.text("event_delivery")? {
         None | Some("callback") => Ok(()),
         Some(other) => Err(format!(
-            "event_delivery: this version knows \"callback\" alone, found \"{other}\""
+            "event_delivery: this version knows \"callback\" alone, found {}",
+            shown(&Value::from(other))
         )),
     }
 }
@@ -201,8 +206,15 @@ fn ca_file(object: &Keys<'_>) -> Result<Option<Vec<u8>>, String> {
     if cfg!(not(feature = "tls")) {
         return Err("ca_file: this build of libtim has no TLS".to_owned());
     }
-    let pem = std::fs::read(path)
-        .map_err(|error| format!("ca_file: \"{path}\" cannot be read: {error}"))?;
+    let unreadable = |error| format!("ca_file: \"{path}\" cannot be read: {error}");
+    // A pipe or a device could keep tim_client_create for ever.
+    let about = std::fs::metadata(path).map_err(unreadable)?;
+    if !about.is_file() || about.len() > CA_FILE_MAX {
+        return Err(format!(
+            "ca_file: expected an ordinary file of at most {CA_FILE_MAX} bytes at \"{path}\""
+        ));
+    }
+    let pem = std::fs::read(path).map_err(unreadable)?;
     let begins = b"-----BEGIN CERTIFICATE-----";
     if !pem.windows(begins.len()).any(|window| window == begins) {
         return Err(format!(
@@ -266,13 +278,36 @@ impl Keys<'_> {
     }
 }
 
-/// What was found, for a message: short values themselves, of longer ones their kind.
+/// What was found, for a message: short values themselves, of others their kind. A URL may hold a
+/// password and may stand under the wrong key.
 fn shown(value: &Value) -> String {
     match value {
-        Value::String(text) if text.len() > 40 => "a string".to_owned(),
-        Value::Array(_) => "an array".to_owned(),
-        Value::Object(_) => "an object".to_owned(),
+        Value::String(text) if text.len() > 40 || text.contains("://") || text.contains('@') => {
+            kind(value).to_owned()
+        }
+        Value::Array(_) | Value::Object(_) => kind(value).to_owned(),
         short => short.to_string(),
+    }
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// A key as a message names it. Whoever mixed up key and value may have put a password there.
+fn named(key: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ' ');
+    if !key.is_empty() && key.len() <= 40 && key.chars().all(plain) {
+        key.to_owned()
+    } else {
+        format!("a key of {} bytes", key.len())
     }
 }
 
@@ -285,11 +320,13 @@ fn known_keys(object: &Map<String, Value>, known: &[&str], prefix: &str) -> Resu
         .map(|key| (edits(unknown, key), key))
         .min()
         .filter(|(edits, _)| *edits <= 3)
-        .map_or_else(String::new, |(_, key)| {
-            format!("; did you mean \"{prefix}{key}\"?")
-        });
+        .map_or_else(
+            || ".".to_owned(),
+            |(_, key)| format!("; did you mean \"{prefix}{key}\"?"),
+        );
     Err(format!(
-        "{prefix}{unknown}: unknown key{nearest} Known keys: {}",
+        "{prefix}{}: unknown key{nearest} Known keys: {}",
+        named(unknown),
         known.join(", ")
     ))
 }
@@ -306,54 +343,6 @@ fn edits(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
-}
-
-const DUPLICATE: &str = "duplicate key ";
-
-/// A JSON object in which no key stands twice, at any depth that the configuration has.
-struct Unique(Map<String, Value>);
-
-impl<'de> serde::Deserialize<'de> for Unique {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Unique, D::Error> {
-        struct Visitor;
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = Unique;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: serde::de::MapAccess<'de>>(
-                self,
-                mut entries: A,
-            ) -> Result<Unique, A::Error> {
-                let mut object = Map::new();
-                while let Some(key) = entries.next_key::<String>()? {
-                    if object.contains_key(&key) {
-                        return Err(serde::de::Error::custom(format!("{DUPLICATE}{key}")));
-                    }
-                    let value = if key == "reconnect" {
-                        match entries.next_value::<UniqueOrOther>()? {
-                            UniqueOrOther::Object(Unique(inner)) => Value::Object(inner),
-                            UniqueOrOther::Other(other) => other,
-                        }
-                    } else {
-                        entries.next_value()?
-                    };
-                    object.insert(key, value);
-                }
-                Ok(Unique(object))
-            }
-        }
-        deserializer.deserialize_map(Visitor)
-    }
-}
-
-#[derive(serde::Deserialize)]
-#[serde(untagged)]
-enum UniqueOrOther {
-    Object(Unique),
-    Other(Value),
 }
 
 #[cfg(test)]

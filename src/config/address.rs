@@ -5,6 +5,9 @@ use crate::transport::{Proxy, authority};
 use std::fmt;
 use std::net::Ipv6Addr;
 
+/// The longest host name, in bytes.
+const HOST_MAX: usize = 253;
+
 /// Where the server is. Its `Display` is the URL, without anything secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ServerUrl {
@@ -46,6 +49,11 @@ impl ServerUrl {
         if place.contains('@') {
             return Err(wrong("it has a user name or password"));
         }
+        if !path.chars().all(is_path_character) {
+            return Err(wrong(
+                "its path has characters that a URL has in percent-encoded form only",
+            ));
+        }
         let default_port = if https { 443 } else { 80 };
         let (host, port) = host_and_port(place, default_port).map_err(|what| wrong(&what))?;
         Ok(ServerUrl {
@@ -55,6 +63,11 @@ impl ServerUrl {
             path_prefix: path.trim_end_matches('/').to_owned(),
         })
     }
+}
+
+/// RFC 3986, section 3.3.
+fn is_path_character(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:@%/".contains(c)
 }
 
 impl fmt::Display for ServerUrl {
@@ -101,11 +114,16 @@ fn host_and_port(place: &str, default_port: u16) -> Result<(String, u16), String
                 .to_owned(),
         );
     }
+    // A dot may end a host name; apart from that, something stands between two dots.
+    let labels = host.strip_suffix('.').unwrap_or(host);
+    if host.len() > HOST_MAX || labels.split('.').any(str::is_empty) {
+        return Err("its host is no host name".to_owned());
+    }
     let port = match port {
         None => default_port,
-        Some(port) => port
-            .parse()
-            .ok()
+        Some(port) => Some(port)
+            .filter(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
+            .and_then(|port| port.parse().ok())
             .filter(|port| *port > 0)
             .ok_or("its port is not a number from 1 to 65535")?,
     };
@@ -144,7 +162,10 @@ pub(super) fn parse_proxy(name: &str, url: &str) -> Result<Proxy, String> {
             let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
             let bad = || format!("{name}: its user name or password is not well encoded; {WANT}");
             Some((
-                decoded(user).ok_or_else(bad)?,
+                // HTTP ends the user name at the first colon.
+                decoded(user)
+                    .filter(|user| !user.contains(':'))
+                    .ok_or_else(bad)?,
                 Secret::new(decoded(password).ok_or_else(bad)?),
             ))
         }
@@ -184,12 +205,9 @@ pub(super) fn proxy_of_environment(
             .find_map(|name| Some((*name, variable(name).filter(|value| !value.is_empty())?)))
     };
     if let Some((_, except)) = first(&["no_proxy", "NO_PROXY"]) {
-        let excepted = except.split(',').map(str::trim).any(|entry| {
-            let entry = entry.trim_start_matches('.').to_ascii_lowercase();
-            entry == "*"
-                || server.host == entry
-                || (!entry.is_empty() && server.host.ends_with(&format!(".{entry}")))
-        });
+        let excepted = except
+            .split(',')
+            .any(|entry| is_excepted(server, &entry.trim().to_ascii_lowercase()));
         if excepted {
             return Ok(None);
         }
@@ -204,4 +222,23 @@ pub(super) fn proxy_of_environment(
         None => Ok(None),
         Some((name, url)) => parse_proxy(name, &url).map(Some),
     }
+}
+
+/// Whether an entry of `no_proxy` names this server: `*`, or a host or its domain, with or without
+/// a leading `.` or `*.`, and with a port or for all ports. Address ranges are not known.
+pub(super) fn is_excepted(server: &ServerUrl, entry: &str) -> bool {
+    if entry == "*" {
+        return true;
+    }
+    let host = match host_and_port(entry, server.port) {
+        Ok((host, port)) if port == server.port => host,
+        Ok(_) => return false,
+        // An IPv6 address without brackets, a leading dot, a star.
+        Err(_) => match entry.trim_start_matches('*').strip_prefix('.') {
+            Some(domain) => return is_excepted(server, domain),
+            None => entry.to_owned(),
+        },
+    };
+    let rest = server.host.strip_suffix(&host);
+    !host.is_empty() && rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }

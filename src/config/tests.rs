@@ -1,6 +1,6 @@
 //! Each mistake gets its own sentence.
 
-use super::address::{parse_proxy, proxy_of_environment};
+use super::address::{is_excepted, parse_proxy, proxy_of_environment};
 use super::*;
 
 fn refused(json: &str) -> String {
@@ -87,21 +87,37 @@ fn an_unknown_key_is_named_and_the_nearest_known_one_too() {
         message.starts_with(r#"reconnect.max: unknown key; did you mean "reconnect.max_ms"?"#),
         "{message}"
     );
-    assert!(refused(&with(r#""zzzzzzzzzzzz": 1"#)).contains("Known keys: server_url, sdk_app_id"));
+    assert!(
+        refused(&with(r#""zzzzzzzzzzzz": 1"#))
+            .starts_with("zzzzzzzzzzzz: unknown key. Known keys: server_url, sdk_app_id")
+    );
+    assert!(refused(&with(r#""": 1"#)).starts_with("a key of 0 bytes: unknown key."));
 }
 
 #[test]
 fn a_key_given_twice_is_named() {
-    assert_eq!(
-        refused(r#"{"sdk_app_id": 1, "sdk_app_id": 2}"#),
-        "sdk_app_id: given twice"
-    );
+    for (json, key) in [
+        (r#"{"sdk_app_id": 1, "sdk_app_id": 2}"#, "sdk_app_id"),
+        (
+            &with(r#""reconnect": {"first_ms": 20, "first_ms": 30}"#),
+            "first_ms",
+        ),
+        (&with(r#""proxy": [{"a": 1, "a": 1}]"#), "a"),
+    ] {
+        let message = refused(json);
+        assert!(
+            message.starts_with(&format!("{key}: given twice at line 1 column ")),
+            "{message}"
+        );
+    }
 }
 
 #[test]
 fn what_is_not_a_json_object_is_told_with_its_place() {
     assert!(refused("{\n\"server_url\": }").contains("line 2"));
-    assert!(refused("[]").contains("expected an object"));
+    assert!(refused("[]").contains("not a JSON object: expected one in braces, found an array"));
+    assert!(refused("{} x").contains("trailing characters at line 1 column 4"));
+    assert!(refused(&"[".repeat(100_000)).contains("recursion limit"));
     assert!(refused("  ").contains("is empty"));
 }
 
@@ -218,6 +234,13 @@ fn a_server_url_is_http_or_https_with_a_host_and_perhaps_a_path() {
         "http://[::1]x",
         "http://a b",
         "http://ä",
+        "http://a:+80",
+        "http://a:",
+        "http://..",
+        "http://.a",
+        "http://a..b",
+        "http://a/ä",
+        "http://a/\"x\"",
     ] {
         let message = ServerUrl::parse(bad).unwrap_err();
         assert!(
@@ -254,6 +277,7 @@ fn proxies_other_than_http_are_refused_clearly_and_no_password_is_repeated() {
         "u:secret@a:1",
         "http://u:secret@a:x",
         "http://u:secret%zz@a:1",
+        "http://u%3a:secret@a:1",
     ] {
         let Err(message) = parse_proxy("proxy", bad) else {
             panic!("accepted: {bad}")
@@ -266,6 +290,24 @@ fn proxies_other_than_http_are_refused_clearly_and_no_password_is_repeated() {
     assert!(
         refused(&with(r#""proxy": "socks5://a:1""#)).contains("SOCKS proxies are not supported")
     );
+}
+
+#[test]
+fn a_proxy_url_in_the_wrong_place_is_not_repeated() {
+    let url = "http://u:secret@p:1";
+    for json in [
+        format!("\"{url}\""),
+        with(&format!(r#""login_timeout_ms": "{url}""#)),
+        with(&format!(r#""platform": "{url}""#)),
+        with(r#""event_delivery": "u:secret@p""#),
+        with(&format!(r#""{url}": "proxy""#)),
+        with(&format!(r#""{url}": 1, "{url}": 2"#)),
+        format!(r#"{{"server_url": "{url}", "sdk_app_id": 1}}"#),
+        format!(r#"{{"server_url": "http://a", "sdk_app_id": "{url}"}}"#),
+    ] {
+        let message = refused(&json);
+        assert!(!message.contains("secret"), "{message}");
+    }
 }
 
 #[test]
@@ -290,13 +332,41 @@ fn the_environment_is_read_only_when_asked_for() {
     );
     assert_eq!(host(read(&[("HTTP_PROXY", "http://p:1")])), Ok(None));
     assert_eq!(host(read(&[("https_proxy", "http://p:1")])), Ok(None));
-    for except in ["*", "im.example.com", ".example.com", "a, example.com"] {
+    for except in [
+        "*",
+        "im.example.com",
+        ".example.com",
+        "a, example.com",
+        "*.example.com",
+        "IM.example.com:80",
+    ] {
         let excepted = proxy_of_environment(&server, |name| match name {
             "http_proxy" => Some("http://p:1".to_owned()),
             "no_proxy" => Some(except.to_owned()),
             _ => None,
         });
         assert_eq!(host(excepted), Ok(None), "{except}");
+    }
+    for other in [
+        "m.example.com",
+        "ample.com",
+        "im.example.com:81",
+        "im",
+        "",
+        ",",
+        ".",
+        "*.",
+    ] {
+        let proxy = proxy_of_environment(&server, |name| match name {
+            "http_proxy" => Some("http://p:1".to_owned()),
+            "no_proxy" => Some(other.to_owned()),
+            _ => None,
+        });
+        assert_eq!(host(proxy), Ok(Some("p".into())), "{other}");
+    }
+    let server = ServerUrl::parse("http://[::1]").unwrap();
+    for except in ["::1", "[::1]", "[::1]:80"] {
+        assert!(is_excepted(&server, except), "{except}");
     }
     assert!(
         host(read(&[("http_proxy", "socks5://p:1")]))
@@ -312,6 +382,7 @@ fn a_ca_file_must_be_there_and_hold_a_certificate() {
         refused(&with(r#""ca_file": "/does/not/exist""#))
             .starts_with("ca_file: \"/does/not/exist\" cannot be read")
     );
+    assert!(refused(&with(r#""ca_file": "/""#)).contains("expected an ordinary file"));
     let path = std::env::temp_dir().join(format!("libtim-no-certificate-{}", std::process::id()));
     std::fs::write(&path, "nothing").unwrap();
     let message = refused(&with(&format!(
