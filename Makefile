@@ -1,0 +1,83 @@
+# Builds what ships into build/, plays the demo, runs the tests.
+#
+#   make lib          build/include/tim.h, build/lib/libtim.so and libtim.a, build/bin/tim-server
+#   make demo         a login as a person would watch it
+#   make test         everything that can fail
+#   make bench        figures beside their floors
+#   make header       include/tim.h and docs/errors.md from their sources
+#   make install      into PREFIX (default /usr/local), with a pkg-config file; DESTDIR is kept
+#   make abi-baseline freezes today's header as the one that later libraries must serve
+#   make clean
+
+CARGO ?= cargo
+CC ?= cc
+PREFIX ?= /usr/local
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+ABI := $(shell sed -n 's/^const ABI_VERSION: u32 = \(.*\);/\1/p' build.rs)
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+SONAME := libtim.so.$(ABI)
+
+# What ships names no folder of the machine that built it.
+CARGO_HOME_DIR := $(or $(CARGO_HOME),$(HOME)/.cargo)
+SYSROOT := $(shell rustc --print sysroot)
+REMAP = printf -- '--remap-path-prefix=%s\037--remap-path-prefix=%s\037--remap-path-prefix=%s' \
+	'$(CARGO_HOME_DIR)=/cargo' '$(SYSROOT)=/rust' '$(CURDIR)=/tim'
+RELEASE = CARGO_ENCODED_RUSTFLAGS="$$($(REMAP))" \
+	CFLAGS="$(CFLAGS) -ffile-prefix-map=$(CARGO_HOME_DIR)=/cargo -ffile-prefix-map=$(CURDIR)=/tim" $(CARGO)
+
+.PHONY: lib server demo test bench header install clean abi-baseline
+.DEFAULT_GOAL := lib
+
+# An rlib in the list of crate types would switch LTO off without a word, so the list is given.
+lib: server
+	$(RELEASE) rustc --release -p tim --lib --crate-type cdylib,staticlib
+	@mkdir -p build/include build/lib
+	cp include/tim.h build/include/
+	cp $(TARGET)/release/libtim.so build/lib/$(SONAME)
+	ln -sf $(SONAME) build/lib/libtim.so
+	cp $(TARGET)/release/libtim.a build/lib/
+
+server:
+	$(RELEASE) build --release -p tim-server
+	@mkdir -p build/bin
+	cp $(TARGET)/release/tim-server build/bin/
+
+demo: lib
+	@CC="$(CC)" sh examples/c/demo.sh build
+
+test: lib
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) check -p tim --lib --no-default-features
+	$(CARGO) build --workspace
+	TIM_BUILD_DIR="$(CURDIR)/build" $(CARGO) test --workspace
+	RUSTFLAGS="--cfg tim_shuttle" $(CARGO) test -p tim --lib --target-dir $(TARGET)/shuttle shuttle
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+
+bench: lib
+	TIM_BUILD_DIR="$(CURDIR)/build" CC="$(CC)" benches/run
+
+# The build script writes both wherever they differ from what they are made of.
+header:
+	touch build.rs
+	$(CARGO) check -p tim --lib
+
+abi-baseline: lib
+	cp include/tim.h abi/baseline/tim.h
+
+install: lib
+	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/bin
+	install -m 644 build/include/tim.h $(DESTDIR)$(PREFIX)/include/
+	install -m 755 build/lib/$(SONAME) $(DESTDIR)$(PREFIX)/lib/
+	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libtim.so
+	install -m 644 build/lib/libtim.a $(DESTDIR)$(PREFIX)/lib/
+	install -m 755 build/bin/tim-server $(DESTDIR)$(PREFIX)/bin/
+	printf '%s\n' 'prefix=$(PREFIX)' 'Name: tim' 'Description: Sign-in for instant messaging' \
+		'Version: $(VERSION)' 'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -ltim' \
+		'Libs.private: -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc' \
+		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/tim.pc
+
+clean:
+	$(CARGO) clean
+	rm -rf build

@@ -1,0 +1,130 @@
+/* fork: the parent's clients are not the child's, and are not disturbed by it. */
+#include "check.h"
+#include <sys/wait.h>
+
+/* What a child does; it must end with 0. */
+static void in_a_child(void (*body)(tim_client), tim_client client) {
+    int status = 0;
+    const pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        body(client);
+        _exit(0);
+    }
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status));
+    CHECK_NUMBER(0, WEXITSTATUS(status));
+}
+
+static void the_parents_client_is_forked(tim_client client) {
+    char text[64] = "#";
+    size_t length = 42;
+    int64_t ms = 42;
+    CHECK_NUMBER(0, tim_get_login_status(client));
+    CHECK_NUMBER(0, tim_get_connection_status(client));
+    CHECK_NUMBER(0, tim_get_login_id(client));
+    CHECK_CODE(TIM_ERR_FORKED, tim_login(client, "alice", SIG_ALICE, NULL, NULL));
+    CHECK_CODE(TIM_ERR_FORKED, tim_logout(client, NULL, NULL));
+    CHECK_CODE(TIM_ERR_FORKED, tim_get_login_user(client, text, sizeof text, &length));
+    CHECK_CODE(TIM_ERR_FORKED, tim_get_server_time_ms(client, &ms));
+    CHECK_CODE(TIM_ERR_FORKED, tim_get_last_error(client, text, sizeof text, &length));
+    CHECK_CODE(TIM_ERR_FORKED, tim_set_connection_callback(client, NULL, NULL));
+    CHECK_CODE(TIM_ERR_FORKED, tim_set_user_sig_expired_callback(client, NULL, NULL));
+    CHECK_CODE(TIM_ERR_FORKED, tim_set_closed_callback(client, NULL, NULL));
+    CHECK_CODE(TIM_ERR_FORKED, tim_client_destroy(client, 0));
+    CHECK_CODE(TIM_ERR_FORKED, tim_client_destroy(client, 1000));
+    CHECK_TEXT("#", text);
+    CHECK_NUMBER(42, length);
+    CHECK_NUMBER(42, ms);
+    /* What belongs to the process works. */
+    CHECK_TEXT("TIM_ERR_FORKED", tim_error_name(TIM_ERR_FORKED));
+    CHECK_OK(tim_set_log_callback(NULL, NULL, TIM_LOG_LEVEL_OFF));
+}
+
+/* No socket of the parent is left open: the server would not see the parent go. */
+static void the_parents_sockets_are_closed(tim_client client) {
+    (void)client;
+    for (int fd = 3; fd < 256; fd++) {
+        char path[64], target[64];
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        const ssize_t length = readlink(path, target, sizeof target - 1);
+        if (length < 0) continue;
+        target[length] = '\0';
+        if (strncmp(target, "socket:", 7) == 0)
+            check_failed(__FILE__, __LINE__, "descriptor %d is %s", fd, target);
+    }
+}
+
+static void the_child_logs_in_with_its_own_client(tim_client parents) {
+    tim_client client = create_client(SERVER_URL, "");
+    CHECK(client != parents);
+    LOG_IN(client, "bob", SIG_BOB);
+    LOG_OUT(client);
+    DESTROY(client);
+    the_parents_client_is_forked(parents);
+}
+
+static void the_childs_child_too(tim_client client) { in_a_child(the_parents_client_is_forked, client); }
+
+/* Threads that fork while others call: no lock may be left behind in a child. */
+
+static int stop;
+
+static void *keep_calling(void *argument) {
+    const tim_client client = *(tim_client *)argument;
+    int stopped = 0;
+    while (!stopped) {
+        char text[64];
+        (void)tim_get_login_user(client, text, sizeof text, NULL);
+        (void)tim_set_connection_callback(client, NULL, NULL);
+        (void)tim_set_log_callback(NULL, NULL, TIM_LOG_LEVEL_OFF);
+        pthread_mutex_lock(&check_lock);
+        stopped = stop;
+        pthread_mutex_unlock(&check_lock);
+    }
+    return NULL;
+}
+
+static void a_fork_during_other_calls(tim_client client) {
+    pthread_t thread;
+    stop = 0;
+    CHECK(pthread_create(&thread, NULL, keep_calling, &client) == 0);
+    for (int i = 0; i < 20; i++) {
+        /* This program's own lock must not be left behind either. */
+        pthread_mutex_lock(&check_lock);
+        int status = 0;
+        const pid_t child = fork();
+        pthread_mutex_unlock(&check_lock);
+        CHECK(child >= 0);
+        if (child == 0) {
+            the_parents_client_is_forked(client);
+            tim_client own = create_client(CLOSED_URL, "");
+            DESTROY(own);
+            _exit(0);
+        }
+        CHECK(waitpid(child, &status, 0) == child);
+        CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+    change_begin();
+    stop = 1;
+    change_end();
+    CHECK(pthread_join(thread, NULL) == 0);
+}
+
+int main(void) {
+    tim_client client = create_client(SERVER_URL, "");
+    LOG_IN(client, "alice", SIG_ALICE);
+
+    in_a_child(the_parents_client_is_forked, client);
+    in_a_child(the_parents_sockets_are_closed, client);
+    in_a_child(the_child_logs_in_with_its_own_client, client);
+    in_a_child(the_childs_child_too, client);
+    a_fork_during_other_calls(client);
+
+    /* The parent has not noticed. */
+    CHECK_NUMBER(TIM_LOGIN_STATUS_LOGGED_IN, tim_get_login_status(client));
+    CHECK_NUMBER(TIM_CONNECTION_STATUS_CONNECTED, tim_get_connection_status(client));
+    LOG_OUT(client);
+    DESTROY(client);
+    return 0;
+}

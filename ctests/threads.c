@@ -1,0 +1,123 @@
+/* Every function on every thread at once: no crash, no hang, and each accepted call completes once. */
+#include "check.h"
+
+#define THREADS 6
+#define ROUNDS 40
+
+static long accepted, completed;
+
+static void count(int32_t code, const char *message, void *user_data) {
+    (void)user_data;
+    CHECK(message == tim_error_message(code));
+    change_begin();
+    completed++;
+    change_end();
+}
+
+static void ignore_connection(tim_client client, int32_t status, int32_t code, const char *message,
+                              uint64_t login_id, void *user_data) {
+    (void)client, (void)status, (void)code, (void)message, (void)login_id, (void)user_data;
+}
+
+/* A call that may be refused, but for no other reason than these. */
+static void call(int32_t code) {
+    CHECK(code == TIM_OK || code == TIM_ERR_TOO_MANY_CALLS || code == TIM_ERR_CLOSING ||
+          code == TIM_ERR_NO_SUCH_CLIENT);
+    if (code == TIM_OK) {
+        change_begin();
+        accepted++;
+        change_end();
+    }
+}
+
+struct work {
+    tim_client client;
+    int number;
+};
+
+static void *use(void *argument) {
+    const struct work *work = (const struct work *)argument;
+    const tim_client client = work->client;
+    char text[512];
+    size_t length;
+    int64_t ms;
+    for (int round = 0; round < ROUNDS; round++) {
+        const int even = (round + work->number) % 2 == 0;
+        call(tim_login(client, even ? "alice" : "bob", even ? SIG_ALICE : SIG_BOB, count, NULL));
+        const int32_t status = tim_get_login_status(client);
+        CHECK(status >= 0 && status <= 3);
+        (void)tim_get_login_user(client, text, sizeof text, &length);
+        (void)tim_get_last_error(client, text, sizeof text, &length);
+        (void)tim_get_server_time_ms(client, &ms);
+        (void)tim_set_connection_callback(client, even ? ignore_connection : NULL, NULL);
+        (void)tim_set_log_callback(NULL, NULL, TIM_LOG_LEVEL_WARN);
+        if (round % 3 == work->number % 3) call(tim_logout(client, count, NULL));
+    }
+    return NULL;
+}
+
+static void *destroy(void *argument) {
+    const int32_t code = tim_client_destroy(*(tim_client *)argument, WAIT_S * 1000);
+    CHECK(code == TIM_OK || code == TIM_ERR_NO_SUCH_CLIENT);
+    return NULL;
+}
+
+static void run(void *(*body)(void *), void *arguments, size_t size, int count_of) {
+    pthread_t threads[THREADS];
+    for (int i = 0; i < count_of; i++)
+        CHECK(pthread_create(&threads[i], NULL, body, (char *)arguments + (size_t)i * size) == 0);
+    for (int i = 0; i < count_of; i++) CHECK(pthread_join(threads[i], NULL) == 0);
+}
+
+static void many_threads_share_a_client(void) {
+    struct work work[THREADS];
+    tim_client client = create_client(SERVER_URL, "");
+    accepted = completed = 0;
+    for (int i = 0; i < THREADS; i++) work[i] = (struct work){client, i};
+    run(use, work, sizeof *work, THREADS);
+    CHECK(accepted > 0);
+    DESTROY(client);
+    CHECK_NUMBER(accepted, completed);
+}
+
+static void a_client_is_destroyed_while_others_use_it(void) {
+    for (int round = 0; round < 5; round++) {
+        struct work work[THREADS];
+        pthread_t users[THREADS];
+        tim_client client = create_client(SERVER_URL, "");
+        accepted = completed = 0;
+        for (int i = 0; i < THREADS; i++) {
+            work[i] = (struct work){client, i};
+            CHECK(pthread_create(&users[i], NULL, use, &work[i]) == 0);
+        }
+        WAIT_UNTIL(accepted > 10 * round);
+        /* Two at once: one of them may find it gone. */
+        tim_client both[2] = {client, client};
+        run(destroy, both, sizeof *both, 2);
+        for (int i = 0; i < THREADS; i++) CHECK(pthread_join(users[i], NULL) == 0);
+        CHECK_NUMBER(accepted, completed);
+    }
+}
+
+static void *live_and_die(void *argument) {
+    (void)argument;
+    for (int round = 0; round < 5; round++) {
+        tim_client client = create_client(SERVER_URL, "");
+        LOG_IN(client, "alice", SIG_ALICE);
+        LOG_OUT(client);
+        DESTROY(client);
+    }
+    return NULL;
+}
+
+static void clients_live_and_die_on_many_threads(void) {
+    char nothing[THREADS];
+    run(live_and_die, nothing, 1, THREADS);
+}
+
+int main(void) {
+    many_threads_share_a_client();
+    a_client_is_destroyed_while_others_use_it();
+    clients_live_and_die_on_many_threads();
+    return 0;
+}
