@@ -39,9 +39,9 @@ lib: server
 	cp $(TARGET)/release/libtim.a build/lib/
 
 server:
-	$(RELEASE) build --release -p tim-server
+	$(RELEASE) build --profile server -p tim-server
 	@mkdir -p build/bin
-	cp $(TARGET)/release/tim-server build/bin/
+	cp $(TARGET)/server/tim-server build/bin/
 
 demo: lib
 	@CC="$(CC)" sh examples/c/demo.sh build

@@ -33,7 +33,13 @@ const SECTIONS: &[&str] = &[
 const NOT_SECTIONS: &[&str] = &["boundary"];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    for input in ["build.rs", "cbindgen.toml", "include/tim.h.in", "src/ffi", "src/error.rs"] {
+    for input in [
+        "build.rs",
+        "cbindgen.toml",
+        "include/tim.h.in",
+        "src/ffi",
+        "src/error.rs",
+    ] {
         println!("cargo::rerun-if-changed={input}");
     }
     link_arguments();
@@ -130,8 +136,14 @@ fn declarations(path: &Path) -> Result<String, Box<dyn Error>> {
     let mut text = Vec::new();
     bindings.write(&mut text);
     Ok(String::from_utf8(text)?
-        .replace("#ifdef __cplusplus\nextern \"C\" {\n#endif // __cplusplus\n\n", "")
-        .replace("#ifdef __cplusplus\n}  // extern \"C\"\n#endif  // __cplusplus\n", ""))
+        .replace(
+            "#ifdef __cplusplus\nextern \"C\" {\n#endif // __cplusplus\n\n",
+            "",
+        )
+        .replace(
+            "#ifdef __cplusplus\n}  // extern \"C\"\n#endif  // __cplusplus\n",
+            "",
+        ))
 }
 
 /// The page of codes in `docs`.

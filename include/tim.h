@@ -288,6 +288,8 @@ extern "C" {
 #define TIM_ERR_SERVER_OVERLOADED 7724
 /** the system refused a thread, a socket or memory (retryable) */
 #define TIM_ERR_SYSTEM 7725
+/** the server does not know the session's token any more (retryable) */
+#define TIM_ERR_SESSION_TOKEN_INVALID 7726
 /** no connection to the server within the time limit: check the address and firewalls (retryable) */
 #define TIM_ERR_CONNECT_TIMEOUT 9510
 /** the server's address refused the connection: check that tim-server runs there and the port is right (retryable) */

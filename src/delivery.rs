@@ -269,6 +269,7 @@ impl Delivery {
 }
 
 #[cfg(all(test, not(tim_shuttle)))]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use std::sync::mpsc::{Receiver, Sender, channel};

@@ -9,7 +9,6 @@
     reason = "the names of C types are those of the header"
 )]
 #![expect(
-    clippy::missing_safety_doc,
     reason = "the contract of each function is written for C callers; each unsafe block argues from it"
 )]
 

@@ -206,7 +206,7 @@ impl Network {
                 );
                 let answer = Answer::Session(session);
                 core.feed(Input::Answer { seq, answer });
-                self.streams.push(stream);
+                self.streams.push(*stream);
                 self.tell(seq, events);
             }
             Ok(Outcome::Answer(answer)) => {
@@ -308,7 +308,7 @@ enum Outcome {
     /// Accepted: the stream, and what came right behind its first event.
     Stream(
         wire::SessionEvent,
-        Stream,
+        Box<Stream>,
         VecDeque<Result<StreamEvent, String>>,
     ),
 }
@@ -352,7 +352,9 @@ fn open_stream(seq: u64, response: Response) -> Result<Outcome, transport::Failu
         stream.read(&mut events)?;
     }
     Ok(match events.pop_front() {
-        Some(Ok(StreamEvent::Session(session))) => Outcome::Stream(session, stream, events),
+        Some(Ok(StreamEvent::Session(session))) => {
+            Outcome::Stream(session, Box::new(stream), events)
+        }
         _ => Outcome::Answer(not_ours(&stream.response)),
     })
 }

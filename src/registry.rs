@@ -261,6 +261,7 @@ pub(crate) fn for_test<T>() -> &'static Registry<T> {
 }
 
 #[cfg(all(test, not(tim_shuttle)))]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

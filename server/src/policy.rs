@@ -132,7 +132,7 @@ mod tests {
                     let full: Vec<_> = (0..limit).map(|at| (platform, 100 - at as u64)).collect();
                     let policy = policy(mode, limit);
                     assert_eq!(policy.displaced(&full, platform), [limit - 1]);
-                    assert_eq!(policy.displaced(&full[1..], platform), []);
+                    assert_eq!(policy.displaced(&full[1..], platform), Vec::<usize>::new());
                 }
             }
         }

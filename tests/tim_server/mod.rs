@@ -1,0 +1,148 @@
+//! A real `tim-server` process for tests, with an app of its own, and tickets for it.
+
+#![allow(dead_code, reason = "each test program uses its part")]
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tim_proto::user_sig;
+
+/// The app of every test server.
+pub const APP: u32 = 1_400_000_001;
+/// A key that is good enough and nobody's.
+pub const KEY: &str = "9c1fb6c3e1d94b2f8a5507d2ee4a6b7099c1fb6c3e1d94b2f8a5507d2ee4a6b7";
+/// Another one.
+pub const OTHER_KEY: &str = "05f2a1d3b4c5968778695a4b3c2d1e0f05f2a1d3b4c5968778695a4b3c2d1e0f";
+
+/// A server process; dropping it kills the process.
+pub struct TimServer {
+    process: Child,
+    directory: tempfile::TempDir,
+    /// `http://127.0.0.1:PORT`, or https.
+    pub url: String,
+}
+
+impl TimServer {
+    /// A server with the app above on a free port.
+    pub fn start() -> TimServer {
+        TimServer::with(&[])
+    }
+
+    /// The same with further arguments.
+    pub fn with(arguments: &[&str]) -> TimServer {
+        TimServer::within(directory(), "127.0.0.1:0", arguments)
+    }
+
+    fn within(directory: tempfile::TempDir, listen: &str, arguments: &[&str]) -> TimServer {
+        let key_file = directory.path().join("key");
+        std::fs::write(&key_file, KEY).unwrap();
+        let mut process = Command::new(binary())
+            .args(["serve", "--listen", listen, "--data-dir"])
+            .arg(directory.path().join("data"))
+            .args(["--sdk-app-id", &APP.to_string(), "--secret-key-file"])
+            .arg(&key_file)
+            .args(arguments)
+            .env("TIM_SERVER_LOG", "warn")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let stdout = process.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        let ready = line.trim_end().strip_prefix("tim-server ready ");
+        let (scheme, address) = ready
+            .and_then(|ready| ready.split_once('='))
+            .unwrap_or_else(|| panic!("no ready line: {line:?}"));
+        let url = format!("{scheme}://{address}");
+        TimServer {
+            process,
+            directory,
+            url,
+        }
+    }
+
+    /// Kills the process as a power cut would, and starts it again on the same data and port.
+    pub fn kill_and_start_again(mut self) -> TimServer {
+        let address = self.address().to_owned();
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        let directory = std::mem::replace(&mut self.directory, self::directory());
+        TimServer::within(directory, &address, &[])
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        self.url.split_once("://").unwrap().1
+    }
+
+    /// The process's id.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Waits until the process has ended by itself.
+    pub fn wait(&mut self) -> std::process::ExitStatus {
+        self.process.wait().unwrap()
+    }
+}
+
+impl Drop for TimServer {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn directory() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// The folder of this build: test programs lie in its `deps`.
+pub fn build_folder() -> PathBuf {
+    let program = std::env::current_exe().unwrap();
+    program.ancestors().nth(2).unwrap().to_owned()
+}
+
+/// The server's program, of the same build as this test.
+pub fn binary() -> PathBuf {
+    let path = build_folder().join("tim-server");
+    assert!(
+        path.exists(),
+        "{} is missing: cargo build --workspace",
+        path.display()
+    );
+    path
+}
+
+/// What `make lib` lays out, where `make test` says it is.
+pub fn laid_out() -> Option<PathBuf> {
+    std::env::var_os("TIM_BUILD_DIR").map(PathBuf::from)
+}
+
+/// The root of the source tree.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Seconds of Unix time.
+pub fn now_s() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_secs()).unwrap()
+}
+
+/// A good ticket for a day.
+pub fn user_sig(user_id: &str) -> String {
+    user_sig_for(user_id, 86_400)
+}
+
+/// A ticket that is good for so many seconds from now; below zero it has expired.
+pub fn user_sig_for(user_id: &str, expire_s: i64) -> String {
+    user_sig_by(KEY, APP, user_id, expire_s)
+}
+
+/// A ticket of any key and app.
+pub fn user_sig_by(key: &str, app: u32, user_id: &str, expire_s: i64) -> String {
+    user_sig::make(key, app, user_id, now_s(), expire_s, None).unwrap()
+}
