@@ -65,6 +65,7 @@ header:
 
 abi-baseline: lib
 	cp include/tim.h abi/baseline/tim.h
+	grep -v "^#" abi/symbols.txt > abi/baseline/symbols.txt
 
 install: lib
 	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/bin

@@ -35,7 +35,8 @@ static void a_wrong_configuration_is_refused_by_name(void) {
 }
 
 static void the_error_text_is_cut_between_characters_and_ends_with_a_nul(void) {
-    const char *config = "{\"server_url\": \"http://127.0.0.1\", \"sdk_app_id\": 1, \"\xc3\xa9\xc3\xa9\": 1}";
+    const char *config = "{\"server_url\": \"http://127.0.0.1\", \"sdk_app_id\": 1, "
+                         "\"ca_file\": \"/nowhere/\xc3\xa9\xc3\xa9\"}";
     tim_client client = 0;
     char whole[512], cut[512];
     CHECK_CODE(TIM_ERR_INVALID_CONFIG, tim_client_create(config, &client, whole, sizeof whole));

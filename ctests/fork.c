@@ -2,6 +2,12 @@
 #include "check.h"
 #include <sys/wait.h>
 
+/* Ends a child. Not by _exit: memcheck would count what threads hold that are not here. */
+static void end_child(void) {
+    execlp("true", "true", (char *)NULL);
+    _exit(1);
+}
+
 /* What a child does; it must end with 0. */
 static void in_a_child(void (*body)(tim_client), tim_client client) {
     int status = 0;
@@ -9,7 +15,7 @@ static void in_a_child(void (*body)(tim_client), tim_client client) {
     CHECK(child >= 0);
     if (child == 0) {
         body(client);
-        _exit(0);
+        end_child();
     }
     CHECK(waitpid(child, &status, 0) == child);
     CHECK(WIFEXITED(status));
@@ -85,7 +91,7 @@ static void *keep_calling(void *argument) {
     return NULL;
 }
 
-static void a_fork_during_other_calls(tim_client client) {
+MAY_BE_UNUSED static void a_fork_during_other_calls(tim_client client) {
     pthread_t thread;
     stop = 0;
     CHECK(pthread_create(&thread, NULL, keep_calling, &client) == 0);
@@ -100,7 +106,7 @@ static void a_fork_during_other_calls(tim_client client) {
             the_parents_client_is_forked(client);
             tim_client own = create_client(CLOSED_URL, "");
             DESTROY(own);
-            _exit(0);
+            end_child();
         }
         CHECK(waitpid(child, &status, 0) == child);
         CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
@@ -119,7 +125,10 @@ int main(void) {
     in_a_child(the_parents_sockets_are_closed, client);
     in_a_child(the_child_logs_in_with_its_own_client, client);
     in_a_child(the_childs_child_too, client);
+#if !defined(__SANITIZE_ADDRESS__)
+    /* AddressSanitizer's allocator leaves its own lock behind when another thread allocates. */
     a_fork_during_other_calls(client);
+#endif
 
     /* The parent has not noticed. */
     CHECK_NUMBER(TIM_LOGIN_STATUS_LOGGED_IN, tim_get_login_status(client));

@@ -8,9 +8,6 @@
     non_camel_case_types,
     reason = "the names of C types are those of the header"
 )]
-#![expect(
-    reason = "the contract of each function is written for C callers; each unsafe block argues from it"
-)]
 
 mod boundary;
 mod callbacks;

@@ -30,16 +30,9 @@ enum How {
     Memcheck,
 }
 
-/// `build/include` and `build/lib`, or the parts of this very build.
-fn include_and_lib() -> (PathBuf, PathBuf) {
-    match tim_server::laid_out() {
-        Some(build) => (build.join("include"), build.join("lib")),
-        None => (root().join("include"), tim_server::build_folder()),
-    }
-}
-
 fn compile(program: &str, how: How, into: &Path) -> PathBuf {
-    let (include, lib) = include_and_lib();
+    let build = tim_server::laid_out();
+    let lib = build.join("lib");
     let output = into.join(program);
     let mut cc = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
     cc.args([
@@ -53,7 +46,7 @@ fn compile(program: &str, how: How, into: &Path) -> PathBuf {
         "-Werror",
     ])
     .arg("-I")
-    .arg(&include)
+    .arg(build.join("include"))
     .arg(root().join("ctests").join(program).with_extension("c"))
     .arg("-o")
     .arg(&output);
@@ -121,7 +114,10 @@ fn run(program: &str, how: How) {
             user_sig_by(OTHER_KEY, APP, "alice", 86_400),
         )
         .env("TIM_TEST_VERSION", env!("CARGO_PKG_VERSION"))
-        .env("TIM_TEST_LIBRARY", include_and_lib().1.join("libtim.so"));
+        .env(
+            "TIM_TEST_LIBRARY",
+            tim_server::laid_out().join("lib/libtim.so"),
+        );
     assert_passed(program, &command.output().unwrap());
 }
 

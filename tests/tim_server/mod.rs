@@ -116,9 +116,17 @@ pub fn binary() -> PathBuf {
     path
 }
 
-/// What `make lib` lays out, where `make test` says it is.
-pub fn laid_out() -> Option<PathBuf> {
-    std::env::var_os("TIM_BUILD_DIR").map(PathBuf::from)
+/// What `make lib` lays out; `make test` says where.
+pub fn laid_out() -> PathBuf {
+    let build =
+        std::env::var_os("TIM_BUILD_DIR").map_or_else(|| root().join("build"), PathBuf::from);
+    let library = build.join("lib/libtim.so");
+    assert!(
+        library.exists(),
+        "{} is missing: make lib",
+        library.display()
+    );
+    build
 }
 
 /// The root of the source tree.

@@ -1,0 +1,149 @@
+//! What a compiled program relies on: `abi/layout.txt` holds the size of every type and the value
+//! of every constant, `abi/baseline/` a frozen header and a program that was written against it.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod tim_server;
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tim_server::{APP, TimServer, root, user_sig};
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap()
+}
+
+fn compile(include: &Path, source: &Path, output: &Path) {
+    let lib = tim_server::laid_out().join("lib");
+    let compiled = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()))
+        .args(["-std=c11", "-Wall", "-Werror", "-pthread", "-I"])
+        .arg(include)
+        .arg(source)
+        .arg("-L")
+        .arg(&lib)
+        .arg("-ltim")
+        .arg(format!("-Wl,-rpath,{}", lib.display()))
+        .arg("-o")
+        .arg(output)
+        .output()
+        .unwrap();
+    assert!(
+        compiled.status.success(),
+        "{}",
+        String::from_utf8_lossy(&compiled.stderr)
+    );
+}
+
+/// The words of a header that begin with `prefix` and stand where `is_one` says.
+fn words<'a>(header: &'a str, prefix: &str) -> Vec<&'a str> {
+    let mut words: Vec<&str> = header
+        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .filter(|word| word.starts_with(prefix))
+        .collect();
+    words.sort_unstable();
+    words.dedup();
+    words
+}
+
+/// The header without comments.
+fn code(header: &str) -> String {
+    let mut code = String::new();
+    let mut rest = header;
+    while let Some((before, comment)) = rest.split_once("/*") {
+        code.push_str(before);
+        rest = comment.split_once("*/").unwrap().1;
+    }
+    code + rest
+}
+
+/// What the C compiler says about every type and constant of the header.
+fn layout_of(include: &Path) -> String {
+    let header = code(&std::fs::read_to_string(include.join("tim.h")).unwrap());
+    let mut source = String::from("#include <tim.h>\n#include <stdio.h>\nint main(void) {\n");
+    for line in header.lines().filter(|line| line.starts_with("typedef ")) {
+        // A callback's name stands in parentheses, another type's at the end.
+        let name = match line.split_once("(*") {
+            Some((_, rest)) => rest.split(')').next().unwrap(),
+            None => line.trim_end_matches(';').rsplit(' ').next().unwrap(),
+        };
+        writeln!(source, "printf(\"sizeof {name} %zu\\n\", sizeof({name}));").unwrap();
+    }
+    let not_numbers = [
+        "TIM_API",
+        "TIM_H",
+        "TIM_STATIC",
+        "TIM_VERSION",
+        "TIM_BUILDING",
+    ];
+    for name in words(&header, "TIM_") {
+        if !not_numbers
+            .iter()
+            .any(|prefix| name == *prefix || name.starts_with(&format!("{prefix}_")))
+        {
+            writeln!(source, "printf(\"{name} %lld\\n\", (long long)({name}));").unwrap();
+        }
+    }
+    source.push_str("return 0; }\n");
+    let directory = tempfile::tempdir().unwrap();
+    let (file, program) = (
+        directory.path().join("layout.c"),
+        directory.path().join("layout"),
+    );
+    std::fs::write(&file, source).unwrap();
+    compile(include, &file, &program);
+    let printed = Command::new(program).output().unwrap().stdout;
+    let printed = String::from_utf8(printed).unwrap();
+    let mut lines: Vec<&str> = printed.lines().collect();
+    lines.sort_unstable();
+    // In C a type's name may be given twice, once to the enum and once to its travelling form.
+    lines.dedup();
+    lines.join("\n") + "\n"
+}
+
+#[test]
+fn sizes_and_constants_are_those_of_the_layout_file() {
+    let layout = layout_of(&root().join("include"));
+    assert!(
+        layout == read("abi/layout.txt"),
+        "abi/layout.txt should be, if the change is meant and breaks no program:\n{layout}"
+    );
+}
+
+#[test]
+fn no_size_no_constant_and_no_function_of_the_baseline_has_changed() {
+    let today = layout_of(&root().join("include"));
+    let baseline = layout_of(&root().join("abi/baseline"));
+    for line in baseline.lines() {
+        assert!(
+            today.lines().any(|today| today == line),
+            "changed or gone: {line}"
+        );
+    }
+    let symbols = read("abi/symbols.txt");
+    for line in read("abi/baseline/symbols.txt").lines() {
+        assert!(symbols.lines().any(|today| today == line), "gone: {line}");
+    }
+}
+
+#[test]
+fn a_program_of_the_baseline_runs_with_todays_library() {
+    let server = TimServer::start();
+    let directory = tempfile::tempdir().unwrap();
+    let program: PathBuf = directory.path().join("program");
+    let baseline = root().join("abi/baseline");
+    compile(&baseline, &baseline.join("program.c"), &program);
+    let output = Command::new(program)
+        .args([&server.url, &APP.to_string(), &user_sig("alice")])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        "logged in as alice\nlogged out\n"
+    );
+}
