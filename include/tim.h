@@ -306,17 +306,17 @@ extern "C" {
 #define TIM_ERR_RESPONSE_TIMEOUT 9520
 /** the ticket has expired: log in with a new one */
 #define TIM_ERR_USER_SIG_EXPIRED 70001
-/** the ticket is empty */
+/** the ticket is empty: make one on your backend */
 #define TIM_ERR_USER_SIG_EMPTY 70002
 /** the ticket cannot be read: check that it is whole and at most 4096 bytes long */
 #define TIM_ERR_USER_SIG_UNREADABLE 70003
 /** the ticket is not valid: make a new one */
 #define TIM_ERR_USER_SIG_UNREADABLE_EX 70005
-/** the ticket was not made with this app's key, or was changed */
+/** the ticket was not made with this app's key, or was changed: check the key that makes your tickets */
 #define TIM_ERR_USER_SIG_WRONG_KEY 70009
-/** the ticket was made for another user */
+/** the ticket was made for another user: make one for this user id */
 #define TIM_ERR_USER_SIG_OTHER_USER 70013
-/** the ticket was made for another app */
+/** the ticket was made for another app: check sdk_app_id and the key that makes your tickets */
 #define TIM_ERR_USER_SIG_OTHER_APP 70014
 /** the server has no key for this app: its operator must add one */
 #define TIM_ERR_APP_KEY_NOT_FOUND 70016

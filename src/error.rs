@@ -98,12 +98,12 @@ table! {
     ERR_RESPONSE_TIMEOUT = 9520, retry, "connected, but no answer within the time limit";
 
     ERR_USER_SIG_EXPIRED = server::USER_SIG_EXPIRED, final, "the ticket has expired: log in with a new one";
-    ERR_USER_SIG_EMPTY = server::USER_SIG_EMPTY, final, "the ticket is empty";
+    ERR_USER_SIG_EMPTY = server::USER_SIG_EMPTY, final, "the ticket is empty: make one on your backend";
     ERR_USER_SIG_UNREADABLE = server::USER_SIG_UNREADABLE, final, "the ticket cannot be read: check that it is whole and at most 4096 bytes long";
     ERR_USER_SIG_UNREADABLE_EX = server::USER_SIG_UNREADABLE_EX, final, "the ticket is not valid: make a new one";
-    ERR_USER_SIG_WRONG_KEY = server::USER_SIG_WRONG_KEY, final, "the ticket was not made with this app's key, or was changed";
-    ERR_USER_SIG_OTHER_USER = server::USER_SIG_OTHER_USER, final, "the ticket was made for another user";
-    ERR_USER_SIG_OTHER_APP = server::USER_SIG_OTHER_APP, final, "the ticket was made for another app";
+    ERR_USER_SIG_WRONG_KEY = server::USER_SIG_WRONG_KEY, final, "the ticket was not made with this app's key, or was changed: check the key that makes your tickets";
+    ERR_USER_SIG_OTHER_USER = server::USER_SIG_OTHER_USER, final, "the ticket was made for another user: make one for this user id";
+    ERR_USER_SIG_OTHER_APP = server::USER_SIG_OTHER_APP, final, "the ticket was made for another app: check sdk_app_id and the key that makes your tickets";
     ERR_APP_KEY_NOT_FOUND = server::APP_KEY_NOT_FOUND, final, "the server has no key for this app: its operator must add one";
     ERR_APP_NOT_FOUND = server::APP_NOT_FOUND, final, "the server does not know this app: check sdk_app_id";
     ERR_TOO_MANY_FAILURES = server::TOO_MANY_FAILURES, retry, "too many refused tickets: check how tickets are made and try again later";

@@ -109,7 +109,7 @@ impl Session {
                 if let Some(kick) = kick {
                     self.kick = Some((self.login_no, kick));
                 }
-                self.end_login(failure, None);
+                self.refuse_login(failure);
             }
             Judged::NotNow {
                 failure,
@@ -195,17 +195,27 @@ impl Session {
         }
     }
 
-    /// The login is over without success.
+    /// The login is over: the server could not be asked, or cannot decide now.
     fn end_login(&mut self, failure: Failure, retry_after_ms: Option<u64>) {
         let State::LoggingIn(login) = std::mem::replace(&mut self.state, State::LoggedOut) else {
             return;
         };
         self.note(&failure, retry_after_ms);
         self.complete(login.call, failure.code);
+        self.connection(ConnectionStatus::ConnectFailed, failure.code);
+    }
+
+    /// The login is over: the server was asked and has decided against it.
+    fn refuse_login(&mut self, failure: Failure) {
+        let State::LoggingIn(login) = std::mem::replace(&mut self.state, State::LoggedOut) else {
+            return;
+        };
+        self.note(&failure, None);
+        self.complete(login.call, failure.code);
         if failure.code == error::ERR_USER_SIG_EXPIRED {
             self.event(Event::UserSigExpired { code: failure.code });
         }
-        self.connection(ConnectionStatus::ConnectFailed, failure.code);
+        self.disconnected(failure.code);
     }
 
     /// The app leaves the login: its call completes with `code`. The server is to end it even if

@@ -1,11 +1,13 @@
-//! A real `tim-server` process for tests, with an app of its own, and tickets for it.
+//! A real `tim-server` process for tests, with an app of its own, tickets for it, and clients of it.
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::time::{SystemTime, UNIX_EPOCH};
+use tim::client::Client;
 use tim_proto::user_sig;
 
 /// The app of every test server.
@@ -153,4 +155,34 @@ pub fn user_sig_for(user_id: &str, expire_s: i64) -> String {
 /// A ticket of any key and app.
 pub fn user_sig_by(key: &str, app: u32, user_id: &str, expire_s: i64) -> String {
     user_sig::make(key, app, user_id, now_s(), expire_s, None).unwrap()
+}
+
+/// A client of the server, configured with further keys, each after a comma.
+pub fn client_of(url: &str, app: u32, more: &str) -> Client {
+    let config = format!("{{\"server_url\": \"{url}\", \"sdk_app_id\": {app}{more}}}");
+    Client::create(&config).unwrap_or_else(|error| panic!("{config}: {error:?}"))
+}
+
+/// Logs in and waits: the code of the refusal at the call, or of the completion.
+pub fn log_in(client: &Client, user_id: &str, user_sig: &str) -> i32 {
+    let (done, result) = mpsc::channel();
+    let accepted = client.login(
+        user_id,
+        user_sig,
+        Box::new(move |code| done.send(code).unwrap()),
+    );
+    match accepted {
+        Ok(()) => result.recv().unwrap(),
+        Err(code) => code,
+    }
+}
+
+/// Logs out and waits.
+pub fn log_out(client: &Client) -> i32 {
+    let (done, result) = mpsc::channel();
+    let accepted = client.logout(Box::new(move |code| done.send(code).unwrap()));
+    match accepted {
+        Ok(()) => result.recv().unwrap(),
+        Err(code) => code,
+    }
 }
