@@ -410,3 +410,7 @@ impl Session {
         }
     }
 }
+
+#[cfg(all(test, not(tim_shuttle)))]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests;

@@ -14,7 +14,7 @@ use tim::client::Client;
 use tim::error;
 use tim_proto::user_sig;
 use tim_server::{
-    APP, KEY, OTHER_KEY, TimServer, client_of, log_in, now_s, root, user_sig_by, user_sig_for,
+    APP, KEY, OTHER_KEY, TimServer, client_of, log_in, root, user_sig_by, user_sig_for,
 };
 
 fn jsonl(text: &str) -> Vec<Value> {

@@ -7,7 +7,7 @@ use super::verdict::Judged;
 use super::{Action, Request, Session, State};
 use crate::error;
 use crate::reconnect::Backoff;
-use tim_proto::wire;
+use tim_proto::{code, wire};
 
 /// The bounds of the waits between the attempts to tell one ending.
 const RETRY_FIRST_MS: u64 = 200;
@@ -40,6 +40,12 @@ enum Attempt {
 }
 
 impl Endings {
+    /// Whether the server knows of every ending.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
     /// Whether a logout waits.
     pub(super) fn has_call(&self) -> bool {
         self.pending.iter().any(|pending| pending.call.is_some())
@@ -149,6 +155,9 @@ impl Session {
         match judged {
             // A verdict too: there is nothing left that could be ended.
             Judged::LoggedOut | Judged::Verdict { .. } => self.end_ending(error::OK),
+            Judged::NotNow { failure, .. } if failure.code == code::SESSION_TOKEN_INVALID => {
+                self.end_ending(error::OK);
+            }
             Judged::NotNow {
                 failure,
                 retry_after_ms,

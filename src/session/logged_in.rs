@@ -113,6 +113,17 @@ impl LoggedIn {
                 .is_some_and(|renewal| renewal.seq == Some(number))
     }
 
+    /// For tests: what the connection is at, and whether a renewal is under way.
+    #[cfg(test)]
+    pub(super) fn link_and_renewal(&self) -> (&'static str, bool) {
+        let link = match self.link {
+            Link::Streaming { .. } => "streaming",
+            Link::Requested { .. } => "requested",
+            Link::Waiting { .. } => "waiting",
+        };
+        (link, self.renewal.is_some())
+    }
+
     fn is_stream(&self, number: u64) -> bool {
         matches!(self.link, Link::Streaming { seq, .. } if seq == number)
     }

@@ -48,6 +48,11 @@ impl LoggingIn {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn is_waiting(&self) -> bool {
+        matches!(self.attempt, Attempt::Waiting { .. })
+    }
+
     /// Cuts a wait short.
     pub(super) fn hurry(&mut self, now: Now) {
         if let Attempt::Waiting { until_ms } = &mut self.attempt {

@@ -1,0 +1,309 @@
+//! Random histories of calls, network and time, in virtual time, with the promises as invariants.
+
+use super::*;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+
+/// How many histories are tried.
+const HISTORIES: u32 = 40_000;
+/// What a machine may take beyond a limit, where the network does not end a request by itself.
+const GRACE_MS: u64 = 1_000;
+
+/// One thing that happens.
+#[derive(Clone, Debug)]
+enum Happening {
+    Login(u8),
+    Logout,
+    Renew,
+    Destroy,
+    NetworkChanged,
+    /// The newest request, or one before it, is accepted, refused, or fails.
+    Accept(u8),
+    Refuse(u8, i32),
+    Gateway(u8, u16),
+    Fail(u8, i32),
+    Event(u8, u8),
+    Heard(u8),
+    Lose(u8),
+    Pass(u64),
+    PassToDeadline,
+    Sleep(u64),
+}
+
+const CODES: [i32; 12] = [
+    code::USER_SIG_EXPIRED,
+    code::USER_SIG_WRONG_KEY,
+    code::USER_SIG_REVOKED,
+    6208,
+    code::BANNED,
+    code::TOO_MANY_FAILURES,
+    code::LOGIN_TOO_OFTEN,
+    code::SERVER_ERROR,
+    code::SERVER_OVERLOADED,
+    code::APP_NOT_FOUND,
+    code::SESSION_TOKEN_INVALID,
+    12_345,
+];
+const FAILURES: [i32; 5] = [
+    error::ERR_CONNECT_REFUSED,
+    error::ERR_NAME_NOT_FOUND,
+    error::ERR_CERTIFICATE,
+    error::ERR_RESPONSE_TIMEOUT,
+    error::ERR_PROXY_AUTH,
+];
+
+fn happening() -> impl Strategy<Value = Happening> {
+    // Mostly the newest request, sometimes one that is over.
+    let back = || prop_oneof![6 => Just(0_u8), 1 => 1_u8..4];
+    prop_oneof![
+        3 => (0_u8..2).prop_map(Happening::Login),
+        2 => Just(Happening::Logout),
+        2 => Just(Happening::Renew),
+        1 => Just(Happening::NetworkChanged),
+        1 => (0_u8..20).prop_map(|at| if at == 0 { Happening::Destroy } else { Happening::NetworkChanged }),
+        6 => back().prop_map(Happening::Accept),
+        2 => (back(), proptest::sample::select(&CODES[..])).prop_map(|(at, code)| Happening::Refuse(at, code)),
+        1 => (back(), proptest::sample::select(&[302_u16, 401, 407, 502, 503][..])).prop_map(|(at, status)| Happening::Gateway(at, status)),
+        2 => (back(), proptest::sample::select(&FAILURES[..])).prop_map(|(at, code)| Happening::Fail(at, code)),
+        1 => (back(), 0_u8..5).prop_map(|(at, kind)| Happening::Event(at, kind)),
+        1 => back().prop_map(Happening::Heard),
+        2 => back().prop_map(Happening::Lose),
+        1 => (0_u64..100_000).prop_map(Happening::Pass),
+        4 => Just(Happening::PassToDeadline),
+        1 => (0_u64..200_000).prop_map(Happening::Sleep),
+    ]
+}
+
+/// What has been seen, and what must hold of it.
+#[derive(Default)]
+struct Watch {
+    /// The calls that are not finished, and when each must be.
+    open: BTreeMap<CallId, u64>,
+    /// A kick, an expiry: no request until the app calls.
+    over: bool,
+}
+
+impl Watch {
+    /// The app calls; the machine may take its grace beyond the limit.
+    fn called(&mut self, call: CallId, now: Now, limit_ms: u64) {
+        self.open.insert(call, now.ms + limit_ms + GRACE_MS);
+        self.over = false;
+    }
+
+    fn look(&mut self, machine: &Machine, step: &Step, was: LoginStatus, may_sign_out: bool) {
+        for (call, _) in step.completions() {
+            let until = self.open.remove(&call);
+            assert!(until.is_some(), "call {call} completes twice");
+            assert!(
+                until >= Some(machine.now.ms),
+                "call {call} completes too late"
+            );
+        }
+        assert!(self.open.len() <= 8, "calls are forgotten: {:?}", self.open);
+        for (_, request) in step.requests() {
+            let telling = matches!(request, Request::Logout(_));
+            assert!(!self.over || telling, "a kick and an expiry are terminal");
+        }
+        for event in step.events() {
+            self.over |= matches!(
+                event,
+                Event::KickedOffline { .. } | Event::UserSigExpired { .. }
+            );
+        }
+        let out = machine.session.login_status() == LoginStatus::LoggedOut;
+        if was == LoginStatus::LoggedIn && out {
+            assert!(may_sign_out, "only a verdict and the app sign a user out");
+        }
+        assert_eq!(
+            machine.session.login_user().is_some(),
+            machine.session.login_status() == LoginStatus::LoggedIn
+        );
+    }
+}
+
+fn is_verdict(code: i32) -> bool {
+    matches!(
+        code::class(code),
+        Some(code::Class::NeedsTicket | code::Class::Ended)
+    )
+}
+
+/// How often each kind of happening met each state.
+type Coverage = RefCell<BTreeMap<(&'static str, &'static str), u64>>;
+
+impl Happening {
+    const KINDS: [&'static str; 15] = [
+        "login",
+        "logout",
+        "renewal",
+        "destroy",
+        "network changed",
+        "accepted",
+        "refused",
+        "gateway",
+        "failed",
+        "event",
+        "heard",
+        "stream lost",
+        "time",
+        "deadline",
+        "sleep",
+    ];
+
+    fn kind(&self) -> &'static str {
+        Happening::KINDS[match self {
+            Happening::Login(_) => 0,
+            Happening::Logout => 1,
+            Happening::Renew => 2,
+            Happening::Destroy => 3,
+            Happening::NetworkChanged => 4,
+            Happening::Accept(_) => 5,
+            Happening::Refuse(..) => 6,
+            Happening::Gateway(..) => 7,
+            Happening::Fail(..) => 8,
+            Happening::Event(..) => 9,
+            Happening::Heard(_) => 10,
+            Happening::Lose(_) => 11,
+            Happening::Pass(_) => 12,
+            Happening::PassToDeadline => 13,
+            Happening::Sleep(_) => 14,
+        }]
+    }
+}
+
+/// Plays a history and gives how many steps it took.
+fn play(history: &[Happening], seed: u64, coverage: &Coverage) -> u64 {
+    let mut machine = Machine::with_seed(seed);
+    let mut watch = Watch::default();
+    let mut sent: Vec<u64> = Vec::new();
+    for happening in history {
+        let was = machine.session.login_status();
+        *coverage
+            .borrow_mut()
+            .entry((machine.state(), happening.kind()))
+            .or_default() += 1;
+        let destroyed = machine.state() == "Destroyed";
+        // A request that never was counts as one that is over.
+        let at = |back: u8| {
+            sent.len()
+                .checked_sub(1 + usize::from(back))
+                .map_or(99_999, |at| sent[at])
+        };
+        let mut may_sign_out = false;
+        let mut call = |machine: &Machine, limit_ms| {
+            // The library takes no call once the client is being destroyed.
+            if !destroyed {
+                watch.called(machine.calls + 1, machine.now, limit_ms);
+            }
+        };
+        let step = match *happening {
+            Happening::Login(user) => {
+                call(&machine, LOGIN_MS);
+                may_sign_out = true;
+                machine.login(if user == 0 { "alice" } else { "bob" }).1
+            }
+            Happening::Logout => {
+                call(&machine, REQUEST_MS);
+                may_sign_out = true;
+                machine.logout().1
+            }
+            Happening::Renew => {
+                call(&machine, REQUEST_MS);
+                machine.renew("new").1
+            }
+            Happening::Destroy => {
+                may_sign_out = true;
+                machine.step(Input::Destroy)
+            }
+            Happening::NetworkChanged => machine.step(Input::NetworkChanged),
+            Happening::Accept(back) => machine.accept(at(back)),
+            Happening::Refuse(back, code) => {
+                may_sign_out = is_verdict(code);
+                machine.refuse(at(back), code)
+            }
+            Happening::Gateway(back, status) => machine.gateway(at(back), status),
+            Happening::Fail(back, code) => machine.fail(at(back), code),
+            Happening::Event(back, kind) => {
+                let event = match kind {
+                    0 => StreamEvent::Kicked(kick()),
+                    1 => expired(),
+                    2 => ended(code::BANNED),
+                    3 => ended(code::SERVER_ERROR),
+                    _ => going_away(5_000),
+                };
+                may_sign_out = kind < 3;
+                machine.stream(at(back), event)
+            }
+            Happening::Heard(back) => machine.step(Input::Heard { seq: at(back) }),
+            Happening::Lose(back) => machine.lose(at(back)),
+            // The network thread never lets a deadline pass.
+            Happening::Pass(ms) => {
+                let next = machine.session.next_deadline().unwrap_or(u64::MAX);
+                machine.pass(ms.min(next.saturating_sub(machine.now.ms)))
+            }
+            Happening::PassToDeadline => match machine.session.next_deadline() {
+                Some(_) => machine.pass_to_deadline(),
+                None => machine.pass(1_000),
+            },
+            Happening::Sleep(ms) => {
+                machine.now.boot_ms += ms;
+                machine.step(Input::Tick)
+            }
+        };
+        sent.extend(step.requests().iter().map(|(seq, _)| *seq));
+        watch.look(&machine, &step, was, may_sign_out);
+    }
+    everything_ends(&mut machine, &mut watch);
+    history.len() as u64
+}
+
+/// Left alone with a dead network, every call completes within its limit, and whoever is logged in
+/// or logging in has something to do next: there is no state without a way out.
+fn everything_ends(machine: &mut Machine, watch: &mut Watch) {
+    let mut requests: Vec<u64> = Vec::new();
+    while !watch.open.is_empty() {
+        let was = machine.session.login_status();
+        let step = match requests.pop() {
+            Some(seq) => machine.fail(seq, error::ERR_CONNECT_REFUSED),
+            None => {
+                let next = machine.session.next_deadline();
+                assert!(next.is_some(), "{:?} wait for ever", watch.open);
+                machine.pass_to_deadline()
+            }
+        };
+        requests.extend(step.requests().iter().map(|(seq, _)| *seq));
+        watch.look(machine, &step, was, false);
+    }
+    match machine.session.login_status() {
+        LoginStatus::LoggedOut => {}
+        _ => assert!(machine.session.next_deadline().is_some()),
+    }
+}
+
+#[test]
+fn the_promises_hold_in_every_history_and_every_state_meets_every_kind_of_happening() {
+    let coverage = Coverage::default();
+    let steps = Cell::new(0);
+    let mut runner = TestRunner::new(Config {
+        cases: HISTORIES,
+        failure_persistence: None,
+        ..Config::default()
+    });
+    let histories = (proptest::collection::vec(happening(), 1..80), 0_u64..1_000);
+    let result = runner.run(&histories, |(history, seed)| {
+        steps.set(steps.get() + play(&history, seed, &coverage));
+        Ok(())
+    });
+    result.unwrap_or_else(|failure| panic!("{failure}"));
+    println!("{} steps in {HISTORIES} histories", steps.get());
+    let coverage = coverage.borrow();
+    for (state, ..) in pairs::STATES {
+        for kind in Happening::KINDS {
+            let count = coverage.get(&(state, kind)).copied().unwrap_or(0);
+            println!("{count:>8}  {kind} in \"{state}\"");
+            assert!(count > 0, "{kind} never met \"{state}\"");
+        }
+    }
+}

@@ -1,0 +1,559 @@
+//! Rows that begin in "logged in".
+
+use super::*;
+use error::*;
+
+fn still_alice(machine: &Machine) {
+    machine.is(LoginStatus::LoggedIn, "alice");
+}
+
+#[test]
+fn a_lost_stream_is_told_and_resumed_and_the_user_stays_logged_in() {
+    let (mut machine, stream) = Machine::logged_in();
+    let step = machine.lose(stream);
+    assert_eq!(
+        step.connection_events(),
+        [(ConnectionStatus::Disconnected, ERR_CONNECTION_RESET)]
+    );
+    still_alice(&machine);
+    let wait = machine.session.next_deadline().unwrap() - machine.now.ms;
+    assert!(wait <= 2_000, "spread as the server said");
+    let step = machine.pass_to_deadline();
+    assert_eq!(step.resume().session, format!("token {stream}"));
+    assert_eq!(step.resume().user_sig, None);
+    assert_eq!(
+        step.connection_events(),
+        [(ConnectionStatus::Connecting, 0)]
+    );
+    let step = machine.accept(step.request());
+    assert_eq!(step.connection_events(), [(ConnectionStatus::Connected, 0)]);
+    assert_eq!(step.completions(), []);
+    still_alice(&machine);
+}
+
+#[test]
+fn the_first_attempts_after_a_loss_are_spread_over_the_time_that_the_server_gave() {
+    let mut tenths = [0; 10];
+    for seed in 0..1_000 {
+        let mut machine = Machine::with_seed(seed);
+        let (_, step) = machine.login("alice");
+        let seq = step.request();
+        machine.accept(seq);
+        machine.lose(seq);
+        let wait = machine.session.next_deadline().unwrap() - machine.now.ms;
+        tenths[usize::try_from(wait * 10 / 2_001).unwrap()] += 1;
+    }
+    assert!(tenths.iter().all(|count| *count <= 200), "{tenths:?}");
+}
+
+#[test]
+fn a_stream_without_a_byte_for_two_and_a_half_heartbeats_is_lost() {
+    let (mut machine, stream) = Machine::logged_in();
+    machine.pass(HEARTBEAT_MS * 2).is_nothing();
+    machine.step(Input::Heard { seq: stream }).is_nothing();
+    machine.pass(HEARTBEAT_MS * 5 / 2 - 1).is_nothing();
+    let step = machine.pass(1);
+    assert_eq!(step.abandoned(), [stream]);
+    assert_eq!(
+        step.connection_events(),
+        [(ConnectionStatus::Disconnected, ERR_RESPONSE_TIMEOUT)]
+    );
+    still_alice(&machine);
+}
+
+#[test]
+fn resumes_are_tried_for_as_long_as_it_takes_with_growing_waits_up_to_the_cap() {
+    let (mut machine, stream) = Machine::logged_in();
+    let mut seq = machine.resuming(stream);
+    let mut longest = 0;
+    for code in [
+        ERR_CONNECT_REFUSED,
+        ERR_TLS,
+        ERR_CERTIFICATE,
+        ERR_NAME_NOT_FOUND,
+    ]
+    .iter()
+    .cycle()
+    .take(400)
+    {
+        let step = machine.fail(seq, *code);
+        assert_eq!(
+            step.connection_events(),
+            [(ConnectionStatus::ConnectFailed, *code)]
+        );
+        assert_eq!((step.completions(), step.events()), (vec![], vec![]));
+        longest = longest.max(machine.session.next_deadline().unwrap() - machine.now.ms);
+        seq = machine.pass_to_deadline().request();
+        still_alice(&machine);
+    }
+    assert!((50_000..=60_000).contains(&longest), "{longest}");
+    machine.accept(seq);
+    still_alice(&machine);
+}
+
+#[test]
+fn answers_of_gateways_portals_and_proxies_sign_nobody_out() {
+    for status in [
+        200, 204, 301, 302, 401, 403, 404, 407, 429, 500, 502, 503, 504, 511,
+    ] {
+        let (mut machine, stream) = Machine::logged_in();
+        let seq = machine.resuming(stream);
+        let step = machine.gateway(seq, status);
+        assert_eq!(
+            (step.completions(), step.events()),
+            (vec![], vec![]),
+            "{status}"
+        );
+        assert_eq!(
+            step.connection_events().len(),
+            1,
+            "named in the connection event"
+        );
+        assert_ne!(step.connection_events()[0].1, OK);
+        still_alice(&machine);
+    }
+}
+
+#[test]
+fn codes_that_are_no_verdict_sign_nobody_out() {
+    for code in [
+        code::TOO_MANY_FAILURES,
+        code::LOGIN_TOO_OFTEN,
+        code::SERVER_TIMEOUT,
+        code::SERVER_ERROR,
+        code::SERVER_OVERLOADED,
+        code::APP_NOT_FOUND,
+        code::APP_KEY_NOT_FOUND,
+        code::BAD_REQUEST,
+        code::SESSION_TOKEN_INVALID,
+        424_242,
+    ] {
+        let (mut machine, stream) = Machine::logged_in();
+        let seq = machine.resuming(stream);
+        let step = machine.refuse_with(seq, code, None, Some(7_000));
+        assert_eq!(
+            (step.completions(), step.events()),
+            (vec![], vec![]),
+            "{code}"
+        );
+        still_alice(&machine);
+    }
+}
+
+#[test]
+fn the_servers_wait_is_obeyed_up_to_an_hour() {
+    for (asked_ms, least, most) in [(7_000, 7_000, 8_000), (100_000_000, 3_600_000, 3_601_000)] {
+        let (mut machine, stream) = Machine::logged_in();
+        let seq = machine.resuming(stream);
+        machine.refuse_with(seq, code::SERVER_OVERLOADED, None, Some(asked_ms));
+        let wait = machine.session.next_deadline().unwrap() - machine.now.ms;
+        assert!((least..=most).contains(&wait), "{wait}");
+    }
+}
+
+#[test]
+fn a_server_that_goes_away_gives_the_time_of_return() {
+    let (mut machine, stream) = Machine::logged_in();
+    let step = machine.stream(stream, going_away(30_000));
+    assert_eq!(step.abandoned(), [stream]);
+    assert_eq!(
+        step.connection_events(),
+        [(ConnectionStatus::Disconnected, OK)]
+    );
+    let wait = machine.session.next_deadline().unwrap() - machine.now.ms;
+    assert!((30_000..=31_000).contains(&wait), "{wait}");
+    still_alice(&machine);
+}
+
+#[test]
+fn a_hint_or_a_sleep_probes_at_once() {
+    let (mut machine, stream) = Machine::logged_in();
+    let seq = machine.resuming(stream);
+    machine.refuse_with(seq, code::SERVER_OVERLOADED, None, Some(600_000));
+    let step = machine.step(Input::NetworkChanged);
+    assert_eq!(step.requests().len(), 1);
+
+    let (mut machine, stream) = Machine::logged_in();
+    machine.now.boot_ms += 3_000;
+    let step = machine.step(Input::Tick);
+    assert_eq!(step.abandoned(), [stream]);
+    assert_eq!(step.resume().session, format!("token {stream}"));
+
+    let (mut machine, _) = Machine::logged_in();
+    machine.now.boot_ms += 1_500;
+    machine.step(Input::Tick).is_nothing();
+}
+
+#[test]
+fn a_kick_is_terminal() {
+    let (mut machine, stream) = Machine::logged_in();
+    let step = machine.stream(stream, StreamEvent::Kicked(kick()));
+    assert_eq!(step.events(), [Event::KickedOffline { code: 6208 }]);
+    assert_eq!(
+        step.connection_events(),
+        [(ConnectionStatus::Disconnected, OK)]
+    );
+    assert_eq!(machine.session.kick_info(), Some((1, &kick())));
+    machine.is(LoginStatus::LoggedOut, "");
+    assert_eq!(machine.session.next_deadline(), None, "no reconnect");
+    machine.lose(stream).is_nothing();
+    machine.step(Input::NetworkChanged).is_nothing();
+    machine.pass(50_000_000).is_nothing();
+    let (_, step) = machine.login("alice");
+    assert_eq!(step.login_request().number.login_no, 2);
+}
+
+#[test]
+fn a_kick_told_on_resume_is_one_too() {
+    let (mut machine, stream) = Machine::logged_in();
+    let seq = machine.resuming(stream);
+    let step = machine.refuse_with(seq, 6208, Some(kick()), None);
+    assert_eq!(step.events(), [Event::KickedOffline { code: 6208 }]);
+    assert_eq!(machine.session.kick_info(), Some((1, &kick())));
+    machine.is(LoginStatus::LoggedOut, "");
+    assert_eq!(machine.session.next_deadline(), None);
+}
+
+#[test]
+fn a_ban_a_deletion_and_a_sign_out_are_kicks_with_their_code() {
+    for code in [code::BANNED, code::ACCOUNT_NOT_FOUND, 6208] {
+        let (mut machine, stream) = Machine::logged_in();
+        let step = machine.stream(stream, ended(code));
+        assert_eq!(step.events(), [Event::KickedOffline { code }]);
+        machine.is(LoginStatus::LoggedOut, "");
+    }
+}
+
+#[test]
+fn a_revoked_ticket_is_an_expired_one_with_its_code() {
+    let (mut machine, stream) = Machine::logged_in();
+    let code = code::USER_SIG_REVOKED;
+    let step = machine.stream(stream, ended(code));
+    assert_eq!(step.events(), [Event::UserSigExpired { code }]);
+    machine.is(LoginStatus::LoggedOut, "");
+}
+
+#[test]
+fn a_stream_that_ends_with_a_code_that_ends_nothing_is_asked_about() {
+    let (mut machine, stream) = Machine::logged_in();
+    let step = machine.stream(stream, ended(code::SERVER_ERROR));
+    assert_eq!(step.requests().len(), 1);
+    still_alice(&machine);
+}
+
+#[test]
+fn a_ticket_near_its_end_is_told_once_with_the_seconds_left() {
+    for (ticket_ms, lead_ms) in [(TICKET_MS, 600_000), (60_000, 6_000)] {
+        let mut machine = Machine::new();
+        let (_, step) = machine.login("alice");
+        let seq = step.request();
+        machine.accept_for(seq, ticket_ms);
+        let mut told = Vec::new();
+        let end = machine.now.ms + u64::try_from(ticket_ms).unwrap();
+        while machine.now.ms < end {
+            machine.step(Input::Heard { seq });
+            let next = machine.session.next_deadline().unwrap().min(end);
+            let step = machine.pass(next - machine.now.ms);
+            told.extend(
+                step.events()
+                    .into_iter()
+                    .map(|event| (end - machine.now.ms, event)),
+            );
+        }
+        let seconds_left = lead_ms / 1_000;
+        assert_eq!(
+            told,
+            [(lead_ms as u64, Event::UserSigExpiring { seconds_left })]
+        );
+        still_alice(&machine);
+    }
+}
+
+#[test]
+fn the_server_says_when_the_ticket_has_ended_and_it_is_told_once() {
+    let (mut machine, stream) = Machine::logged_in();
+    let code = code::USER_SIG_EXPIRED;
+    let step = machine.stream(stream, expired());
+    assert_eq!(step.events(), [Event::UserSigExpired { code }]);
+    machine.is(LoginStatus::LoggedOut, "");
+    machine.stream(stream, expired()).is_nothing();
+    assert_eq!(machine.session.next_deadline(), None);
+}
+
+#[test]
+fn without_a_connection_the_end_of_the_ticket_signs_nobody_out_and_the_token_is_resumed() {
+    let mut machine = Machine::new();
+    let (_, step) = machine.login("alice");
+    let seq = step.request();
+    machine.accept_for(seq, 60_000);
+    let mut seq = machine.resuming(seq);
+    while machine.server_ms() < SERVER_MS + 200_000 {
+        machine.fail(seq, ERR_CONNECT_REFUSED);
+        let step = loop {
+            let step = machine.pass_to_deadline();
+            if !step.requests().is_empty() {
+                break step;
+            }
+        };
+        assert_eq!(step.resume().user_sig, None, "the dead ticket is not sent");
+        seq = step.request();
+        still_alice(&machine);
+    }
+    let step = machine.refuse(seq, code::USER_SIG_EXPIRED);
+    assert_eq!(
+        step.events(),
+        [Event::UserSigExpired {
+            code: code::USER_SIG_EXPIRED
+        }]
+    );
+    machine.is(LoginStatus::LoggedOut, "");
+}
+
+#[test]
+fn a_void_token_is_replaced_by_a_login_that_displaces_nobody() {
+    let (mut machine, stream) = Machine::logged_in();
+    let seq = machine.resuming(stream);
+    machine.refuse(seq, code::SESSION_TOKEN_INVALID);
+    let step = machine.pass_to_deadline();
+    let login = step.login_request();
+    assert_eq!(login.intent, wire::Intent::Reconnect);
+    assert_eq!(login.number.login_no, 1, "it is no new login");
+    machine.accept(step.request());
+    still_alice(&machine);
+    let step = machine.lose(step.request());
+    assert_eq!(step.events(), []);
+}
+
+#[test]
+fn a_void_token_with_a_dead_ticket_is_resumed_on_and_the_ticket_not_sent() {
+    let mut machine = Machine::new();
+    let (_, step) = machine.login("alice");
+    let stream = step.request();
+    machine.accept_for(stream, 10_000);
+    let seq = machine.resuming(stream);
+    machine.now.ms += 11_000;
+    machine.now.boot_ms += 11_000;
+    machine.refuse(seq, code::SESSION_TOKEN_INVALID);
+    let step = loop {
+        let step = machine.pass_to_deadline();
+        if !step.requests().is_empty() {
+            break step;
+        }
+    };
+    assert_eq!(step.resume().user_sig, None);
+    still_alice(&machine);
+}
+
+// Renewal.
+
+#[test]
+fn a_renewal_is_made_beside_the_stream_and_takes_over_when_it_is_accepted() {
+    for same_user_login in [false, true] {
+        let (mut machine, stream) = Machine::logged_in();
+        let (call, step) = match same_user_login {
+            false => machine.renew("new"),
+            true => machine.login_with("alice", "new"),
+        };
+        assert!(step.abandoned().is_empty(), "the stream stays until then");
+        assert_eq!(step.resume().user_sig.as_deref(), Some("new"));
+        let seq = step.request();
+        let step = machine.accept(seq);
+        assert_eq!(step.completions(), [(call, OK)]);
+        assert_eq!(step.abandoned(), [stream]);
+        assert_eq!(step.connection_events(), [], "there was no gap");
+        assert_eq!(machine.session.login_id(), 1, "no new session");
+        still_alice(&machine);
+        machine
+            .stream(stream, StreamEvent::Kicked(kick()))
+            .is_nothing();
+    }
+}
+
+#[test]
+fn a_refused_renewal_completes_with_its_code_and_the_session_stays() {
+    for code in [
+        code::USER_SIG_EXPIRED,
+        code::USER_SIG_WRONG_KEY,
+        code::USER_SIG_OTHER_USER,
+    ] {
+        let (mut machine, stream) = Machine::logged_in();
+        let (call, step) = machine.renew("bad");
+        let step = machine.refuse(step.request(), code);
+        assert_eq!(
+            (step.completions(), step.events()),
+            (vec![(call, code)], vec![])
+        );
+        still_alice(&machine);
+        machine.step(Input::Heard { seq: stream }).is_nothing();
+        let seq = machine.resuming(stream);
+        assert!(seq > stream, "resumed with the token, as before");
+    }
+}
+
+#[test]
+fn a_renewal_that_is_answered_with_an_end_ends_the_session() {
+    let (mut machine, _) = Machine::logged_in();
+    let (call, step) = machine.renew("new");
+    let step = machine.refuse(step.request(), code::BANNED);
+    assert_eq!(step.completions(), [(call, ERR_NOT_LOGGED_IN)]);
+    assert_eq!(step.events(), [Event::KickedOffline { code: code::BANNED }]);
+    machine.is(LoginStatus::LoggedOut, "");
+}
+
+#[test]
+fn a_renewal_without_a_connection_goes_with_the_next_resume() {
+    let (mut machine, stream) = Machine::logged_in();
+    let seq = machine.resuming(stream);
+    machine.refuse_with(seq, code::SERVER_OVERLOADED, None, Some(600_000));
+    let (call, step) = machine.renew("new");
+    assert_eq!(
+        step.resume().user_sig.as_deref(),
+        Some("new"),
+        "which is made at once"
+    );
+    let step = machine.accept(step.request());
+    assert_eq!(step.completions(), [(call, OK)]);
+    still_alice(&machine);
+}
+
+#[test]
+fn a_renewal_without_a_connection_completes_at_its_deadline_and_the_session_stays() {
+    let (mut machine, stream) = Machine::logged_in();
+    machine.lose(stream);
+    let start = machine.now.ms;
+    let (call, mut step) = machine.renew("new");
+    let completions = loop {
+        if let [(seq, _)] = step.requests()[..] {
+            step = machine.fail(seq, ERR_CONNECT_REFUSED);
+        } else {
+            step = machine.pass_to_deadline();
+        }
+        if !step.completions().is_empty() {
+            break step.completions();
+        }
+    };
+    assert_eq!(completions[0].0, call);
+    assert_eq!(
+        completions[0].1 / 100,
+        95,
+        "a network code: {completions:?}"
+    );
+    assert!((REQUEST_MS..=REQUEST_MS + 1_000).contains(&(machine.now.ms - start)));
+    still_alice(&machine);
+}
+
+#[test]
+fn the_last_of_two_renewals_wins() {
+    let (mut machine, _) = Machine::logged_in();
+    let (first, step) = machine.renew("one");
+    let late = step.request();
+    let (second, step) = machine.renew("two");
+    assert_eq!(step.completions(), [(first, ERR_SUPERSEDED)]);
+    assert_eq!(step.abandoned(), [late]);
+    machine.accept(late).is_nothing();
+    assert_eq!(machine.accept(step.request()).completions(), [(second, OK)]);
+}
+
+#[test]
+fn a_kick_an_end_a_logout_or_a_switch_completes_the_renewal_first() {
+    type End = fn(&mut Machine, u64) -> Step;
+    let ends: [(End, i32); 4] = [
+        (
+            |machine, stream| machine.stream(stream, StreamEvent::Kicked(kick())),
+            ERR_NOT_LOGGED_IN,
+        ),
+        (
+            |machine, stream| machine.stream(stream, expired()),
+            ERR_NOT_LOGGED_IN,
+        ),
+        (|machine, _| machine.logout().1, ERR_NOT_LOGGED_IN),
+        (|machine, _| machine.login("bob").1, ERR_SUPERSEDED),
+    ];
+    for (end, code) in ends {
+        let (mut machine, stream) = Machine::logged_in();
+        let (call, _) = machine.renew("new");
+        let step = end(&mut machine, stream);
+        assert_eq!(step.completions(), [(call, code)]);
+        let completion = step
+            .0
+            .iter()
+            .position(|action| matches!(action, Action::Complete { .. }));
+        let event = step
+            .0
+            .iter()
+            .position(|action| matches!(action, Action::Event { .. }));
+        assert!(
+            completion < event,
+            "completions before events: {:?}",
+            step.0
+        );
+    }
+}
+
+#[test]
+fn a_stream_lost_during_a_renewal_is_resumed_with_the_new_ticket() {
+    let (mut machine, stream) = Machine::logged_in();
+    let (call, step) = machine.renew("new");
+    let beside = step.request();
+    let step = machine.lose(stream);
+    assert_eq!(step.abandoned(), [beside]);
+    assert_eq!(step.resume().user_sig.as_deref(), Some("new"));
+    assert_eq!(machine.accept(step.request()).completions(), [(call, OK)]);
+}
+
+// Endings that the app asks for.
+
+#[test]
+fn a_logout_is_at_once_here_and_completes_when_the_server_was_told() {
+    let (mut machine, stream) = Machine::logged_in();
+    let (call, step) = machine.logout();
+    assert_eq!(step.completions(), []);
+    assert_eq!(step.abandoned(), [stream]);
+    machine.is(LoginStatus::LoggedOut, "");
+    match &step.logout_request().ends {
+        wire::Ending::Session { session } => assert_eq!(*session, format!("token {stream}")),
+        wire::Ending::Login { .. } => panic!("there is a token"),
+    }
+    assert_eq!(machine.told(step.request()).completions(), [(call, OK)]);
+}
+
+#[test]
+fn a_switch_ends_the_old_session_with_the_new_login_and_kicks_nobody() {
+    let (mut machine, stream) = Machine::logged_in();
+    let (call, step) = machine.login("bob");
+    assert_eq!((step.completions(), step.events()), (vec![], vec![]));
+    assert_eq!(step.abandoned(), [stream]);
+    assert_eq!(
+        step.requests().len(),
+        1,
+        "one request ends the old and begins the new"
+    );
+    assert!(
+        matches!(&step.login_request().ends[..], [wire::Ending::Session { session }] if *session == format!("token {stream}"))
+    );
+    machine.is(LoginStatus::LoggingIn, "");
+    machine
+        .stream(stream, StreamEvent::Kicked(kick()))
+        .is_nothing();
+    assert_eq!(machine.accept(step.request()).completions(), [(call, OK)]);
+    machine.is(LoginStatus::LoggedIn, "bob");
+}
+
+#[test]
+fn a_switch_that_fails_leaves_nobody_logged_in() {
+    let (mut machine, _) = Machine::logged_in();
+    let (call, step) = machine.login("bob");
+    let step = machine.refuse(step.request(), code::USER_SIG_WRONG_KEY);
+    assert_eq!(step.completions(), [(call, code::USER_SIG_WRONG_KEY)]);
+    machine.is(LoginStatus::LoggedOut, "");
+}
+
+#[test]
+fn destroy_ends_a_renewal_and_tells_nothing_else() {
+    let (mut machine, _) = Machine::logged_in();
+    let (call, _) = machine.renew("new");
+    let step = machine.step(Input::Destroy);
+    assert_eq!(step.completions(), [(call, ERR_INTERRUPTED)]);
+    assert_eq!(step.events(), []);
+    assert_eq!(machine.session.next_deadline(), None);
+}
