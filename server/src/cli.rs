@@ -188,6 +188,7 @@ async fn run_server(
         let _ = writeln!(stdout, "tim-server ready {scheme}={address}");
         let _ = stdout.flush();
     }
+    tracing::info!(%address, "serving");
     let sweeper = service.clone();
     tokio::spawn(async move {
         let mut every = tokio::time::interval(SWEEP);

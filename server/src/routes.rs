@@ -73,7 +73,13 @@ pub async fn answer(
             Err(refused) => Err(refused),
         },
     };
-    Ok(result.unwrap_or_else(|refused| refusal(refused, echo)))
+    Ok(match result {
+        Ok(answer) => {
+            tracing::info!(path, seq = echo.seq, "accepted");
+            answer
+        }
+        Err(refused) => refusal(refused, echo),
+    })
 }
 
 /// Reads a body that is small and comes in time.

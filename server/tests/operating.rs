@@ -1,0 +1,332 @@
+//! The program as an operator meets it: starting, keys, tickets, limits, bad requests, stopping.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod process;
+
+use process::{Answer, KEY, Server, in_data, login, program, ready_address};
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Output, Stdio};
+
+fn errors(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn the_first_start_makes_an_app_and_prints_the_next_command_which_works() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let start = || {
+        program()
+            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(&data)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let mut server = start();
+    let address = ready_address(&mut server, "http");
+    server.kill().unwrap();
+    let told = errors(&server.wait_with_output().unwrap());
+    let command = told
+        .lines()
+        .find_map(|line| line.strip_prefix("tim-server: a ticket for alice: tim-server "))
+        .unwrap_or_else(|| panic!("{told}"));
+    assert!(address.starts_with("127.0.0.1:"));
+
+    let output = program().args(command.split(' ')).output().unwrap();
+    let ticket = String::from_utf8(output.stdout.clone()).unwrap();
+    assert!(output.status.success(), "{}", errors(&output));
+    assert_eq!(ticket.lines().count(), 1, "the ticket alone");
+    let app = std::fs::read_to_string(in_data(&directory, "sdk_app_id")).unwrap();
+    let sig = tim_proto::user_sig::parse(ticket.trim_end()).unwrap();
+    assert_eq!(
+        (sig.user_id.as_str(), sig.sdk_app_id.to_string().as_str()),
+        ("alice", app.trim_end())
+    );
+    for secret in ["secret_key", "sdk_app_id"] {
+        let mode = std::fs::metadata(in_data(&directory, secret))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600, "{secret}");
+    }
+
+    let mut again = start();
+    ready_address(&mut again, "http");
+    again.kill().unwrap();
+    let told = errors(&again.wait_with_output().unwrap());
+    assert!(
+        !told.contains("made app"),
+        "the second start keeps the app: {told}"
+    );
+}
+
+#[test]
+fn weak_short_and_public_keys_are_refused_with_what_would_be_right() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("key");
+    for (key, why) in [
+        ("short", "32 bytes"),
+        (
+            "abababababababababababababababababababab",
+            "8 of them different",
+        ),
+        (
+            include_str!("../../proto/tests/fixtures/key"),
+            "publicly known",
+        ),
+        ("", "32 bytes"),
+    ] {
+        std::fs::write(&file, key).unwrap();
+        let output = program()
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--sdk-app-id",
+                "1",
+                "--data-dir",
+            ])
+            .arg(directory.path().join("data"))
+            .arg("--secret-key-file")
+            .arg(&file)
+            .output()
+            .unwrap();
+        let told = errors(&output);
+        assert!(
+            !output.status.success() && told.contains(why),
+            "{key}: {told}"
+        );
+        assert!(
+            key.is_empty() || !told.contains(key.trim_end()),
+            "the key is not repeated: {told}"
+        );
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn mistakes_on_the_command_line_and_in_the_file_are_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = directory.path().join("settings.toml");
+    std::fs::write(&settings, "heartbeat_ms = 1000\nheart_beat = 1\n").unwrap();
+    let config = settings.to_str().unwrap();
+    for (arguments, parts) in [
+        (
+            vec!["serve", "--listen", "nowhere"],
+            vec!["--listen nowhere"],
+        ),
+        (
+            vec!["serve", "--sdk-app-id", "1"],
+            vec!["--secret-key-file"],
+        ),
+        (
+            vec!["serve", "--sdk-app-id", "0", "--secret-key-file", "k"],
+            vec!["--sdk-app-id", "0"],
+        ),
+        (vec!["serve", "--tls-cert", "c.pem"], vec!["--tls-key"]),
+        (
+            vec!["serve", "--config", config],
+            vec!["settings.toml", "line 2", "heart_beat"],
+        ),
+        (
+            vec!["serve", "--config", "/nowhere.toml"],
+            vec!["/nowhere.toml"],
+        ),
+        (
+            vec!["usersig", "--user-id", "alice", "--data-dir", "/nowhere"],
+            vec!["/nowhere", "serve"],
+        ),
+        (vec!["usersig", "--user-id", ""], vec!["user"]),
+    ] {
+        let output = program()
+            .args(&arguments)
+            .current_dir(&directory)
+            .output()
+            .unwrap();
+        let told = errors(&output);
+        assert!(!output.status.success(), "{arguments:?}");
+        assert!(
+            parts.iter().all(|part| told.contains(part)),
+            "{arguments:?}: {told}"
+        );
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn the_ready_line_is_all_that_is_printed_on_stdout() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut server = program()
+        .args(["--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(directory.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Without a subcommand it serves, too.
+    ready_address(&mut server, "http");
+    server.kill().unwrap();
+    let mut rest = String::new();
+    server
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut rest)
+        .unwrap();
+    server.wait().unwrap();
+    assert_eq!(rest, "");
+}
+
+#[test]
+fn health_paths_methods_and_bodies() {
+    let server = Server::start();
+    assert_eq!(
+        server
+            .send("GET /healthz HTTP/1.1\r\nHost: tim\r\n\r\n")
+            .status,
+        200
+    );
+    assert_eq!(
+        server
+            .send("GET /v1/login HTTP/1.1\r\nHost: tim\r\n\r\n")
+            .status,
+        405
+    );
+    assert_eq!(
+        server
+            .send("GET /nothing HTTP/1.1\r\nHost: tim\r\n\r\n")
+            .status,
+        404
+    );
+    for body in [
+        "",
+        "{",
+        "[]",
+        "null",
+        "{\"user_id\": 1}",
+        "{\"sdk_app_id\": 1}",
+    ] {
+        let mut answer = server.post_text("/v1/login", body);
+        assert_eq!(
+            (answer.status, answer.json()["code"].as_i64()),
+            (400, Some(70402)),
+            "{body}"
+        );
+    }
+    let mut wrong = login("alice", 1, 1, 1);
+    wrong["user_sig"] = serde_json::json!({"secret": 1});
+    let told = server.post("/v1/login", &wrong).json().to_string();
+    assert!(!told.contains("secret"), "{told}");
+    for (field, value) in [
+        ("device_id", "a\nb"),
+        ("device_id", ""),
+        ("instance", "x"),
+        ("platform", "toaster"),
+    ] {
+        let mut bad = login("alice", 1, 1, 1);
+        bad[field] = value.into();
+        assert_eq!(server.refusal("/v1/login", &bad), (400, 70402), "{field}");
+    }
+    let mut bad = login("alice", 1, 1, 1);
+    bad["user_id"] = "a\nb".into();
+    assert_eq!(server.refusal("/v1/login", &bad).1, 7003);
+}
+
+#[test]
+fn what_is_too_large_is_refused_and_the_server_goes_on() {
+    let server = Server::start();
+    assert_eq!(
+        server.post_text("/v1/login", &"x".repeat(17 * 1024)).status,
+        413
+    );
+    let head = format!(
+        "GET /healthz HTTP/1.1\r\nHost: tim\r\nX: {}\r\n\r\n",
+        "x".repeat(64 * 1024)
+    );
+    assert_eq!(server.send(&head).status, 431);
+    server.log_in(&login("alice", 1, 1, 1));
+}
+
+#[test]
+fn a_slow_head_and_an_idle_connection_are_closed() {
+    let server = Server::with("[limits]\nheader_timeout_ms = 200");
+    let mut slow = server.connect();
+    slow.write_all(b"POST /v1/login HT").unwrap();
+    let mut rest = Vec::new();
+    slow.read_to_end(&mut rest).unwrap();
+    let mut idle = server.connect();
+    assert_eq!(idle.read(&mut [0; 16]).unwrap(), 0);
+}
+
+#[test]
+fn beyond_the_limit_a_connection_gets_503_and_when_to_come_back() {
+    let server = Server::with("[limits]\nconnections = 2");
+    let (_one, _) = server.log_in(&login("alice", 1, 1, 1));
+    let (_two, _) = server.log_in(&login("bob", 2, 1, 1));
+    let third = Answer::read(server.connect());
+    assert_eq!(third.status, 503);
+    assert_eq!(third.header("retry-after"), Some("5"));
+}
+
+#[test]
+fn sigterm_and_ctrl_c_tell_every_stream_when_to_come_back_and_end_with_0() {
+    for signal in ["TERM", "INT"] {
+        let mut server = Server::start();
+        let (mut stream, _) = server.log_in(&login("alice", 1, 1, 1));
+        server.signal(signal);
+        let (name, event) = stream.event().unwrap();
+        assert_eq!(name, "going_away");
+        assert!(event["return_in_ms"].is_u64());
+        assert_eq!(stream.event(), None);
+        assert!(server.wait().success(), "{signal}");
+    }
+}
+
+#[test]
+fn nothing_secret_is_logged_at_any_level() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("key"), KEY).unwrap();
+    let mut process = program()
+        .args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--sdk-app-id",
+            &process::APP.to_string(),
+        ])
+        .arg("--secret-key-file")
+        .arg(directory.path().join("key"))
+        .arg("--data-dir")
+        .arg(directory.path().join("data"))
+        .env("TIM_SERVER_LOG", "trace")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let address = ready_address(&mut process, "http");
+    let body = login("alice", 1, 1, 1);
+    let text = body.to_string();
+    let mut stream = std::net::TcpStream::connect(&address).unwrap();
+    write!(
+        stream,
+        "POST /v1/login HTTP/1.1\r\nHost: tim\r\nContent-Length: {}\r\n\r\n{text}",
+        text.len()
+    )
+    .unwrap();
+    let mut answer = Answer::read(stream);
+    let (_, session) = answer.event().unwrap();
+    process.kill().unwrap();
+    let log = errors(&process.wait_with_output().unwrap());
+    for secret in [
+        body["user_sig"].as_str().unwrap(),
+        session["session"].as_str().unwrap(),
+        KEY,
+    ] {
+        assert!(!log.contains(secret), "{log}");
+    }
+    assert!(log.len() > 100, "there was a log to look at: {log}");
+}

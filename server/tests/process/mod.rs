@@ -1,0 +1,289 @@
+//! A `tim-server` process and a plain HTTP client for it, which sends exactly what a test says.
+
+#![allow(dead_code, reason = "each test program uses its part")]
+
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tim_proto::user_sig;
+
+pub const APP: u32 = 1_400_000_001;
+pub const KEY: &str = "9c1fb6c3e1d94b2f8a5507d2ee4a6b7099c1fb6c3e1d94b2f8a5507d2ee4a6b7";
+
+/// The program under test.
+pub fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_tim-server"))
+}
+
+/// A running server with an app of its own; dropping it kills it.
+pub struct Server {
+    process: Child,
+    pub directory: tempfile::TempDir,
+    /// `127.0.0.1:PORT`.
+    pub address: String,
+}
+
+impl Server {
+    pub fn start() -> Server {
+        Server::with("")
+    }
+
+    /// A server with these further settings, in TOML.
+    pub fn with(settings: &str) -> Server {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("key"), KEY).unwrap();
+        std::fs::write(directory.path().join("settings.toml"), settings).unwrap();
+        Server::within(directory, "127.0.0.1:0")
+    }
+
+    fn within(directory: tempfile::TempDir, listen: &str) -> Server {
+        let path = |name: &str| directory.path().join(name);
+        let mut process = program()
+            .args([
+                "serve",
+                "--listen",
+                listen,
+                "--sdk-app-id",
+                &APP.to_string(),
+            ])
+            .arg("--secret-key-file")
+            .arg(path("key"))
+            .arg("--data-dir")
+            .arg(path("data"))
+            .arg("--config")
+            .arg(path("settings.toml"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let address = ready_address(&mut process, "http");
+        Server {
+            process,
+            directory,
+            address,
+        }
+    }
+
+    /// Kills the process as a power cut would, and starts it again on the same data and port.
+    pub fn after_a_power_cut(mut self) -> Server {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        let directory = std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap());
+        Server::within(directory, &self.address)
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, name: &str) {
+        let pid = self.process.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-s", name, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    pub fn wait(&mut self) -> ExitStatus {
+        self.process.wait().unwrap()
+    }
+
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(&self.address).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(30)))
+            .unwrap();
+        stream
+    }
+
+    /// Posts a body and reads the head of the answer.
+    pub fn post(&self, path: &str, body: &Value) -> Answer {
+        self.post_text(path, &body.to_string())
+    }
+
+    pub fn post_text(&self, path: &str, body: &str) -> Answer {
+        let length = body.len();
+        self.send(&format!(
+            "POST {path} HTTP/1.1\r\nHost: tim\r\nTim-Protocol: 1\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        ))
+    }
+
+    /// Sends any text and reads the head of what comes back.
+    pub fn send(&self, text: &str) -> Answer {
+        let mut stream = self.connect();
+        // The server may have answered and closed before all of it was sent.
+        let _ = stream.write_all(text.as_bytes());
+        Answer::read(stream)
+    }
+
+    /// Logs in, which must be accepted, and gives the open stream with its first event.
+    pub fn log_in(&self, login: &Value) -> (Answer, Value) {
+        let mut answer = self.post("/v1/login", login);
+        if answer.status != 200 {
+            panic!("refused: {}", answer.json());
+        }
+        let (name, event) = answer.event().unwrap();
+        assert_eq!(name, "session");
+        (answer, event)
+    }
+
+    /// The code of a refusal.
+    pub fn refusal(&self, path: &str, body: &Value) -> (u16, i64) {
+        let mut answer = self.post(path, body);
+        assert_eq!(answer.header("tim-protocol"), Some("1"));
+        let refusal = answer.json();
+        (answer.status, refusal["code"].as_i64().unwrap())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The address of the one line that a server prints when it is ready.
+pub fn ready_address(process: &mut Child, scheme: &str) -> String {
+    let mut line = String::new();
+    let stdout = process.stdout.as_mut().unwrap();
+    BufReader::new(stdout).read_line(&mut line).unwrap();
+    let prefix = format!("tim-server ready {scheme}=");
+    match line.trim_end().strip_prefix(&prefix) {
+        Some(address) => address.to_owned(),
+        None => panic!("no ready line: {line:?}"),
+    }
+}
+
+/// An answer whose body is read bit by bit.
+pub struct Answer {
+    pub status: u16,
+    headers: Vec<(String, String)>,
+    body: BufReader<TcpStream>,
+    text: String,
+}
+
+impl Answer {
+    pub fn read(stream: TcpStream) -> Answer {
+        let mut body = BufReader::new(stream);
+        let mut line = String::new();
+        body.read_line(&mut line).unwrap();
+        let status = line
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok());
+        let status = status.unwrap_or_else(|| panic!("not an answer: {line:?}"));
+        let mut headers = Vec::new();
+        loop {
+            let mut line = String::new();
+            body.read_line(&mut line).unwrap();
+            match line.trim_end().split_once(": ") {
+                Some((name, value)) => headers.push((name.to_lowercase(), value.to_owned())),
+                None => break,
+            }
+        }
+        Answer {
+            status,
+            headers,
+            body,
+            text: String::new(),
+        }
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(header, _)| header == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    pub fn json(&mut self) -> Value {
+        let length = self.header("content-length").unwrap().parse().unwrap();
+        let mut body = vec![0; length];
+        self.body.read_exact(&mut body).unwrap();
+        serde_json::from_slice(&body).unwrap()
+    }
+
+    /// One chunk; none at the end of the stream.
+    fn chunk(&mut self) -> Option<String> {
+        let mut line = String::new();
+        self.body.read_line(&mut line).unwrap();
+        let length = usize::from_str_radix(line.trim_end(), 16).ok()?;
+        let mut chunk = vec![0; length + 2];
+        self.body.read_exact(&mut chunk).unwrap();
+        chunk.truncate(length);
+        (length > 0).then(|| String::from_utf8(chunk).unwrap())
+    }
+
+    /// The next block of the stream: an event with its data, or a heartbeat; none at its end.
+    pub fn block(&mut self) -> Option<String> {
+        while !self.text.contains("\n\n") {
+            let chunk = self.chunk()?;
+            self.text.push_str(&chunk);
+        }
+        let (block, rest) = self.text.split_once("\n\n").unwrap();
+        let (block, rest) = (block.to_owned(), rest.to_owned());
+        self.text = rest;
+        Some(block)
+    }
+
+    /// The next event; heartbeats are passed over.
+    pub fn event(&mut self) -> Option<(String, Value)> {
+        loop {
+            let block = self.block()?;
+            if block.starts_with(':') {
+                continue;
+            }
+            let (name, data) = block.split_once("\ndata: ").unwrap();
+            let name = name.strip_prefix("event: ").unwrap();
+            return Some((name.to_owned(), serde_json::from_str(data).unwrap()));
+        }
+    }
+}
+
+pub fn now_s() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_secs()).unwrap()
+}
+
+pub fn ticket(user_id: &str, expire_s: i64) -> String {
+    user_sig::make(KEY, APP, user_id, now_s(), expire_s, None).unwrap()
+}
+
+/// The random number of a client; `which` tells clients apart.
+pub fn instance(which: u8) -> String {
+    format!("{which:032x}")
+}
+
+/// A login of a user on a device of a client of its own, which is `which`.
+pub fn login(user_id: &str, which: u8, login_no: u64, seq: u64) -> Value {
+    json!({
+        "sdk_app_id": APP,
+        "user_id": user_id,
+        "user_sig": ticket(user_id, 3600),
+        "device_id": format!("device {which}"),
+        "platform": "android",
+        "device_name": format!("phone {which}"),
+        "intent": "interactive",
+        "instance": instance(which),
+        "login_no": login_no,
+        "seq": seq,
+    })
+}
+
+/// A resume of a session by its own client.
+pub fn resume(session: &Value, which: u8, login_no: u64, seq: u64) -> Value {
+    json!({
+        "session": session["session"],
+        "instance": instance(which),
+        "login_no": login_no,
+        "seq": seq,
+    })
+}
+
+/// A file of the data directory.
+pub fn in_data(directory: &tempfile::TempDir, name: &str) -> PathBuf {
+    directory.path().join("data").join(name)
+}
