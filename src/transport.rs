@@ -23,6 +23,10 @@ use tim_proto::wire;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _};
 use wait::Waiter;
 
+/// ureq's buffers for each connection: a request and an answer's head fit, and a stream's events
+/// come in small pieces.
+const BUFFER: usize = 16 * 1024;
+
 /// What a blocked wait asks of its owner. Called on the network thread alone.
 pub(crate) trait Interrupt: Send + Sync + 'static {
     /// Readable when there is something to attend to.
@@ -96,6 +100,8 @@ impl Transport {
             // A stream's connection is never used again, and a refusal's hardly ever.
             .max_idle_connections(0)
             .max_idle_connections_per_host(0)
+            .input_buffer_size(BUFFER)
+            .output_buffer_size(BUFFER)
             .user_agent(concat!("libtim/", env!("CARGO_PKG_VERSION")))
             .accept("text/event-stream, application/json")
             .proxy(proxy(endpoint.proxy.as_ref())?);

@@ -163,7 +163,8 @@ fn serve(args: Serve) -> Result<(), String> {
         connections: config.limits.connections,
         header_timeout: Duration::from_millis(config.limits.header_timeout_ms),
     };
-    tokio::runtime::Builder::new_multi_thread()
+    // Connections are served by threads of their own: this one waits for signals.
+    tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?
@@ -179,8 +180,8 @@ async fn run_server(
     let failed = |error| format!("--listen {listen}: {error}");
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let listener = http::listen(listen).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
+    let listeners = http::listen(listen).map_err(failed)?;
+    let address = listeners[0].local_addr().map_err(failed)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     {
         let mut stdout = std::io::stdout().lock();
@@ -203,8 +204,9 @@ async fn run_server(
             _ = interrupt.recv() => {}
         }
     };
-    http::serve(listener, tls, service, limits, stop).await;
-    Ok(())
+    http::serve(listeners, tls, service, limits, stop)
+        .await
+        .map_err(|error| error.to_string())
 }
 
 fn app(args: &AppArgs, config: &Config, data_dir: &Path) -> Result<App, String> {

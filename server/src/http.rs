@@ -5,12 +5,15 @@ use crate::service::Service;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{Domain, Socket, Type};
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Builder;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -19,6 +22,8 @@ use tokio_rustls::TlsAcceptor;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the last connections have to end once the server is going.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How many connections may wait to be accepted, a listener.
+const BACKLOG: i32 = 1024;
 /// What a connection gets for which there is no room.
 const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n\
     Content-Length: 0\r\nConnection: close\r\n\r\n";
@@ -32,52 +37,44 @@ pub struct Limits {
     pub header_timeout: Duration,
 }
 
+/// What every connection of a server shares.
+#[derive(Clone)]
+struct Shared {
+    tls: Option<TlsAcceptor>,
+    service: Arc<Service>,
+    limits: Limits,
+    room: Arc<Semaphore>,
+    /// Changes when the server is going.
+    stays: watch::Receiver<bool>,
+}
+
 /// Serves until `stop` is done, then ends every stream with a word and leaves.
+///
+/// Each listener has a thread that accepts its connections and serves them to their end: no
+/// connection is handed from thread to thread.
 pub async fn serve(
-    listener: TcpListener,
+    listeners: Vec<std::net::TcpListener>,
     tls: Option<TlsAcceptor>,
     service: Arc<Service>,
     limits: Limits,
     stop: impl Future<Output = ()>,
-) {
+) -> io::Result<()> {
     let room = Arc::new(Semaphore::new(limits.connections));
     let (going, stays) = watch::channel(false);
-    tokio::pin!(stop);
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = &mut stop => break,
+    for listener in listeners {
+        let shared = Shared {
+            tls: tls.clone(),
+            service: service.clone(),
+            limits,
+            room: room.clone(),
+            stays: stays.clone(),
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                // Out of descriptors, most likely: those who end make room.
-                tracing::warn!("accept: {error}");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
-        let Ok(place) = room.clone().try_acquire_owned() else {
-            tokio::spawn(turn_away(stream));
-            continue;
-        };
-        let (tls, service, stays) = (tls.clone(), service.clone(), stays.clone());
-        tokio::spawn(async move {
-            let _ = stream.set_nodelay(true);
-            let result = match tls {
-                None => connection(stream, service, limits, stays, place).await,
-                Some(tls) => match timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => connection(stream, service, limits, stays, place).await,
-                    Ok(Err(error)) => Err(error.to_string()),
-                    Err(_) => Err("the TLS handshake took too long".to_owned()),
-                },
-            };
-            if let Err(error) = result {
-                tracing::debug!("connection: {error}");
-            }
-        });
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        thread::Builder::new()
+            .name("tim-serve".into())
+            .spawn(move || runtime.block_on(accept(listener, shared)))?;
     }
-    drop(listener);
+    stop.await;
     tracing::info!(streams = service.open_streams(), "going");
     service.say_goodbye();
     let _ = going.send(true);
@@ -88,15 +85,64 @@ pub async fn serve(
     {
         tracing::warn!("some connections did not end in time");
     }
+    Ok(())
+}
+
+/// Takes a listener's connections until the server is going, and serves them for as long as the
+/// process lives.
+async fn accept(listener: std::net::TcpListener, shared: Shared) {
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!("listener: {error}"),
+    };
+    let mut stays = shared.stays.clone();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stays.changed() => break,
+        };
+        match accepted {
+            Ok((stream, _)) => match shared.room.clone().try_acquire_owned() {
+                Ok(place) => drop(tokio::spawn(welcome(stream, shared.clone(), place))),
+                Err(_) => drop(tokio::spawn(turn_away(stream))),
+            },
+            Err(error) => {
+                // Out of descriptors, most likely: those who end make room.
+                tracing::warn!("accept: {error}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+    drop(listener);
+    std::future::pending().await
+}
+
+async fn welcome(stream: TcpStream, shared: Shared, place: OwnedSemaphorePermit) {
+    let _ = stream.set_nodelay(true);
+    let result = match shared.tls.clone() {
+        None => connection(stream, shared, place).await,
+        Some(tls) => match timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
+            Ok(Ok(stream)) => connection(stream, shared, place).await,
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("the TLS handshake took too long".to_owned()),
+        },
+    };
+    if let Err(error) = result {
+        tracing::debug!("connection: {error}");
+    }
 }
 
 async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
-    service: Arc<Service>,
-    limits: Limits,
-    mut stays: watch::Receiver<bool>,
+    shared: Shared,
     place: OwnedSemaphorePermit,
 ) -> Result<(), String> {
+    let Shared {
+        service,
+        limits,
+        mut stays,
+        ..
+    } = shared;
     let answer = service_fn(move |request| routes::answer(service.clone(), request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -119,7 +165,21 @@ async fn turn_away(mut stream: TcpStream) {
     let _ = timeout(Duration::from_secs(1), stream.write_all(NO_ROOM)).await;
 }
 
-/// Opens a listener; the port 0 takes a free one.
-pub async fn listen(address: &str) -> io::Result<TcpListener> {
-    TcpListener::bind(address).await
+/// Opens as many listeners on one address as this machine has processors; the system spreads the
+/// connections over them. The port 0 takes a free one.
+pub fn listen(address: &str) -> io::Result<Vec<std::net::TcpListener>> {
+    // Alone at first: listeners that share a port would also share it with another server.
+    let address = std::net::TcpListener::bind(address)?.local_addr()?;
+    let count = thread::available_parallelism().map_or(1, usize::from);
+    (0..count)
+        .map(|_| {
+            let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+            socket.set_reuse_address(true)?;
+            socket.set_reuse_port(true)?;
+            socket.bind(&address.into())?;
+            socket.listen(BACKLOG)?;
+            socket.set_nonblocking(true)?;
+            Ok(socket.into())
+        })
+        .collect()
 }

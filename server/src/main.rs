@@ -16,6 +16,7 @@ mod routes;
 mod service;
 mod store;
 mod stream;
+mod timer;
 mod token;
 mod user;
 

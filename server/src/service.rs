@@ -5,6 +5,7 @@ use crate::identity_file::App;
 use crate::policy::Policy;
 use crate::store::{Contents, Store, StoreError, Write};
 use crate::stream::{self, Owner, StreamBody};
+use crate::timer::Timer;
 use crate::token::{self, Claims, TokenKey};
 use crate::user::{Effects, Login, Outcome, Session, User};
 use std::collections::{HashMap, HashSet};
@@ -74,6 +75,7 @@ pub struct Service {
     app: App,
     policy: Policy,
     heartbeat: Duration,
+    timer: Arc<Timer>,
     store: Store,
     token_keys: Vec<TokenKey>,
     users: Vec<Mutex<HashMap<String, User>>>,
@@ -110,6 +112,7 @@ impl Service {
             app,
             policy,
             heartbeat,
+            timer: Timer::start().map_err(|error| format!("no thread: {error}"))?,
             store,
             token_keys: contents.token_keys,
             users: (0..SHARDS).map(|_| Mutex::default()).collect(),
@@ -395,7 +398,14 @@ impl Service {
             user_id: user_id.to_owned(),
             session_id,
         };
-        let (mailbox, body) = stream::open(stream_id, &first, self.heartbeat, expires_in, owner);
+        let (mailbox, body) = stream::open(
+            stream_id,
+            &first,
+            self.heartbeat,
+            expires_in,
+            &self.timer,
+            owner,
+        );
         self.streams.fetch_add(1, Ordering::Relaxed);
         if let Some(old) = session.mailbox.replace(mailbox) {
             old.close();

@@ -1,5 +1,6 @@
 //! Event streams: a mailbox per connection, and the response body that is fed from it.
 
+use crate::timer::Timer;
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
 use std::convert::Infallible;
@@ -8,7 +9,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tim_proto::wire::StreamEvent;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::{Instant, Sleep, sleep};
 
 /// A comment: it says that the stream is alive, and nothing else.
 const HEARTBEAT: &[u8] = b": hb\n\n";
@@ -18,13 +18,20 @@ const HEARTBEAT: &[u8] = b": hb\n\n";
 pub struct Mailbox {
     /// Which of a session's streams this is.
     pub stream_id: u64,
-    letters: UnboundedSender<Letter>,
+    letters: Letters,
 }
 
-enum Letter {
+/// What a stream is sent.
+pub enum Letter {
     Event(Bytes),
+    Heartbeat,
+    /// The ticket's time has come: the stream's owner knows whether it has.
+    Expiry,
     End,
 }
+
+/// The sending side of a mailbox.
+pub type Letters = UnboundedSender<Letter>;
 
 impl Mailbox {
     /// Sends an event and ends the stream.
@@ -52,9 +59,6 @@ pub trait Owner: Send + Sync + 'static {
 pub struct StreamBody<O: Owner> {
     stream_id: u64,
     letters: UnboundedReceiver<Letter>,
-    heartbeat: Duration,
-    next_heartbeat: Pin<Box<Sleep>>,
-    expires: Option<Pin<Box<Sleep>>>,
     ended: bool,
     owner: O,
 }
@@ -65,18 +69,15 @@ pub fn open<O: Owner>(
     first: &StreamEvent,
     heartbeat: Duration,
     expires_in: Duration,
+    timer: &Timer,
     owner: O,
 ) -> (Mailbox, StreamBody<O>) {
     let (letters, received) = unbounded_channel();
     let _ = letters.send(Letter::Event(first.to_text().into()));
+    timer.add(heartbeat, expires_in, letters.clone());
     let body = StreamBody {
         stream_id,
         letters: received,
-        heartbeat,
-        next_heartbeat: Box::pin(sleep(heartbeat)),
-        // tokio's timers reach two years; a later end comes with a later resume.
-        expires: (expires_in < Duration::from_secs(86_400 * 365))
-            .then(|| Box::pin(sleep(expires_in))),
         ended: false,
         owner,
     };
@@ -91,37 +92,24 @@ impl<O: Owner + Unpin> Body for StreamBody<O> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if self.ended {
-            return Poll::Ready(None);
+        while !self.ended {
+            let text = match self.letters.poll_recv(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Some(Letter::Event(text))) => text,
+                Poll::Ready(Some(Letter::Heartbeat)) => Bytes::from_static(HEARTBEAT),
+                Poll::Ready(Some(Letter::Expiry)) => match self.owner.expired(self.stream_id) {
+                    None => continue,
+                    Some(event) => {
+                        self.ended = true;
+                        event.to_text().into()
+                    }
+                },
+                Poll::Ready(Some(Letter::End) | None) => break,
+            };
+            return Poll::Ready(Some(Ok(Frame::data(text))));
         }
-        match self.letters.poll_recv(cx) {
-            Poll::Ready(Some(Letter::Event(text))) => {
-                return Poll::Ready(Some(Ok(Frame::data(text))));
-            }
-            Poll::Ready(Some(Letter::End) | None) => {
-                self.ended = true;
-                return Poll::Ready(None);
-            }
-            Poll::Pending => {}
-        }
-        if let Some(expires) = &mut self.expires
-            && expires.as_mut().poll(cx).is_ready()
-        {
-            self.expires = None;
-            if let Some(event) = self.owner.expired(self.stream_id) {
-                self.letters.close();
-                self.ended = true;
-                return Poll::Ready(Some(Ok(Frame::data(event.to_text().into()))));
-            }
-        }
-        if self.next_heartbeat.as_mut().poll(cx).is_ready() {
-            let next = Instant::now() + self.heartbeat;
-            self.next_heartbeat.as_mut().reset(next);
-            // Registers the timer again.
-            let _ = self.next_heartbeat.as_mut().poll(cx);
-            return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(HEARTBEAT)))));
-        }
-        Poll::Pending
+        self.ended = true;
+        Poll::Ready(None)
     }
 }
 

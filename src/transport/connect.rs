@@ -19,6 +19,9 @@ const STAGGER_MS: u64 = 250;
 /// How long a peer may leave sent bytes unacknowledged.
 const UNACKNOWLEDGED_MS: u32 = 30_000;
 
+/// More than this is sent at once.
+const OUTBOX_MAX: usize = 16 * 1024;
+
 /// Opens the TCP connection.
 #[derive(Debug)]
 pub(super) struct Connector {
@@ -144,6 +147,7 @@ impl<In: Transport> UreqConnector<In> for Connector {
         Ok(Some(Either::B(Socket {
             listed: Listed::new(stream.as_raw_fd()),
             stream,
+            outbox: Vec::new(),
             buffers: LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size()),
             waiter: self.waiter.clone(),
         })))
@@ -192,10 +196,27 @@ pub(super) struct Socket {
     listed: Listed,
     stream: TcpStream,
     buffers: LazyBuffers,
+    /// Written and not sent yet: what ureq writes in pieces leaves in one when it waits for an answer.
+    outbox: Vec<u8>,
     waiter: Arc<Waiter>,
 }
 
 impl Socket {
+    fn send(&mut self) -> Result<(), ureq::Error> {
+        let mut sent = 0;
+        while sent < self.outbox.len() {
+            // std sends with MSG_NOSIGNAL; write_vectored would not.
+            match self.stream.write(&self.outbox[sent..]) {
+                Ok(length) => sent += length,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(Want::Write)?,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.stop(&error)),
+            }
+        }
+        self.outbox.clear();
+        Ok(())
+    }
+
     fn wait(&self, want: Want) -> Result<(), ureq::Error> {
         self.waiter.wait(&[(self.stream.as_raw_fd(), want)], None)?;
         Ok(())
@@ -220,23 +241,21 @@ impl Transport for Socket {
     }
 
     fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
-        let mut sent = 0;
-        while sent < amount {
-            // std sends with MSG_NOSIGNAL; write_vectored would not.
-            match self.stream.write(&self.buffers.output()[sent..amount]) {
-                Ok(length) => sent += length,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(Want::Write)?,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.stop(&error)),
-            }
+        let Socket {
+            outbox, buffers, ..
+        } = self;
+        outbox.extend_from_slice(&buffers.output()[..amount]);
+        if outbox.len() < OUTBOX_MAX {
+            return Ok(());
         }
-        Ok(())
+        self.send()
     }
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
         if self.waiter.phase() == Phase::Send {
             self.waiter.reach(Phase::Response);
         }
+        self.send()?;
         loop {
             match self.stream.read(self.buffers.input_append_buf()) {
                 Ok(length) => {
