@@ -53,7 +53,7 @@ test: lib
 	$(CARGO) build --workspace
 	TIM_BUILD_DIR="$(CURDIR)/build" $(CARGO) test --workspace
 	RUSTFLAGS="--cfg tim_shuttle" $(CARGO) test -p tim --lib --target-dir $(TARGET)/shuttle shuttle
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
 
 bench: lib
 	TIM_BUILD_DIR="$(CURDIR)/build" CC="$(CC)" benches/run

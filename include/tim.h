@@ -49,7 +49,7 @@
  * ---------------------
  *
  * Functions return TIM_OK (0) or a code, unless they say otherwise. Calls that talk to the server
- * (tim_login, tim_logout) do not wait for it:
+ * (tim_login, tim_logout, tim_renew_user_sig) do not wait for it:
  *
  * - TIM_OK means accepted, and then the call's callback runs exactly once, within the time limits
  *   of the configuration, whatever happens: success, refusal, no network, destroy.
@@ -135,9 +135,12 @@
  *                       system that the library was built for.
  *   device_name         a name for people, up to 64 bytes without control characters.
  *   login_timeout_ms    limit of a login, all tries together. Default 15000.
- *   request_timeout_ms  limit of a logout. Default 5000.
+ *   request_timeout_ms  limit of a logout or a renewal. Default 5000.
  *   reconnect           {"first_ms": 1000, "max_ms": 60000}: waits between tries to connect again
  *                       are random, at most first_ms at first, and grow to at most max_ms.
+ *   user_sig_expiring_lead_s
+ *                       how many seconds ahead of the ticket's end the expiring event comes. Default
+ *                       600; for a short ticket, its last tenth.
  *   ca_file             a PEM file of certificate authorities in place of the built-in ones. Read by
  *                       tim_client_create.
  *   proxy               "http://[USER:PASSWORD@]HOST:PORT", or "env" for what the environment says.
@@ -500,6 +503,50 @@ int32_t tim_login(tim_client client,
  */
 TIM_API int32_t tim_logout(tim_client client, tim_result_callback callback, void *user_data);
 
+/**
+ * Gives the session a new ticket, without a gap: the connection stays until the server has accepted
+ * the ticket, and nobody else is signed out.
+ *
+ * TIM_OK: accepted. `callback` runs exactly once, within the configuration's `request_timeout_ms`:
+ * with TIM_OK when the session goes on with the new ticket; with the server's code when it has
+ * refused it, and the session goes on with the old one; with the network's code when the server was
+ * not reached in time, likewise. Without a connection the ticket goes along when the session is
+ * resumed. Nobody logged in, or no longer: completes with TIM_ERR_NOT_LOGGED_IN. During a login:
+ * TIM_ERR_LOGIN_IN_PROGRESS. A second renewal takes the place of the first, which completes with
+ * TIM_ERR_SUPERSEDED.
+ *
+ * @param user_sig   a ticket of the user who is logged in, at most 4096 bytes. Copied.
+ * @param callback   NULL if the result does not matter.
+ * @param user_data  handed to `callback`, never looked at.
+ *
+ * Returns TIM_OK, TIM_ERR_NULL_ARGUMENT, TIM_ERR_INVALID_UTF8, TIM_ERR_USER_SIG_EMPTY,
+ * TIM_ERR_USER_SIG_UNREADABLE (too long), TIM_ERR_TOO_MANY_CALLS, TIM_ERR_NO_SUCH_CLIENT,
+ * TIM_ERR_CLOSING or TIM_ERR_FORKED.
+ *
+ * Any thread; may be called in a callback; never blocks.
+ */
+TIM_API
+int32_t tim_renew_user_sig(tim_client client,
+                           const char *user_sig,
+                           tim_result_callback callback,
+                           void *user_data);
+
+/**
+ * Tells the library what it cannot see: the connection is tried at once instead of after the rest of
+ * its wait, and a connection that looks open is checked. Not needed after sleep, which the library
+ * notices itself.
+ *
+ * @param hint  TIM_HINT_NETWORK_CHANGED or TIM_HINT_FOREGROUND.
+ *
+ * Returns TIM_OK, TIM_ERR_INVALID_ARGUMENT, TIM_ERR_NO_SUCH_CLIENT, TIM_ERR_CLOSING or
+ * TIM_ERR_FORKED.
+ *
+ * Any thread; may be called in a callback; never blocks.
+ */
+TIM_API
+int32_t tim_notify(tim_client client,
+                   int32_t hint);
+
 
 /* --------------------------------------------------------------------------------------------
  * What is true now
@@ -622,6 +669,18 @@ int32_t tim_get_login_user(tim_client client,
 TIM_API int32_t tim_get_server_time_ms(tim_client client, int64_t *out);
 
 /**
+ * Who took the last session over, as JSON: `login_id` (whose session it was), `cause`
+ * ("other_device": a login of the same user elsewhere; "same_device": another login with this
+ * device_id; "operator"), `platform` and `device_name` of the device that took over, `time_ms` in
+ * ms of Unix time. "{}" if none was.
+ *
+ * Buffer and return values as in tim_get_login_user.
+ *
+ * Any thread; may be called in a callback; never blocks.
+ */
+TIM_API int32_t tim_get_kick_info(tim_client client, char *buffer, size_t capacity, size_t *length);
+
+/**
  * What last went wrong, as JSON: `login_id`, `code`, `name`, `message`, `phase` (how far it came:
  * "local", "resolve", "connect", "proxy", "tls", "send", "response", "stream"), `cause` in words,
  * `address` that was tried, `retry_after_ms`. "{}" if nothing has gone wrong yet.
@@ -665,6 +724,27 @@ typedef void (*tim_user_sig_expired_callback)(tim_client client,
                                               void *user_data);
 
 /**
+ * Runs when the session was taken over by another login of the same user (TIM_ERR_KICKED_WHILE_OFFLINE;
+ * tim_get_kick_info says by whom), or when the server has ended it (TIM_ERR_BANNED,
+ * TIM_ERR_ACCOUNT_NOT_FOUND). The user is logged out, and the library does not come back by itself:
+ * only tim_login takes the session over again.
+ */
+typedef void (*tim_kicked_offline_callback)(tim_client client,
+                                            int32_t code,
+                                            const char *message,
+                                            uint64_t login_id,
+                                            void *user_data);
+
+/**
+ * Runs once ahead of the ticket's end, by the server's clock: time to get a new ticket for
+ * tim_renew_user_sig. How far ahead says the configuration's `user_sig_expiring_lead_s`.
+ */
+typedef void (*tim_user_sig_expiring_callback)(tim_client client,
+                                               int64_t seconds_left,
+                                               uint64_t login_id,
+                                               void *user_data);
+
+/**
  * Runs last of all: the client is closed, and no callback of it runs after this.
  */
 typedef void (*tim_closed_callback)(tim_client client, void *user_data);
@@ -693,6 +773,24 @@ TIM_API
 int32_t tim_set_user_sig_expired_callback(tim_client client,
                                           tim_user_sig_expired_callback callback,
                                           void *user_data);
+
+/**
+ * Sets what runs when the session was taken over or ended; NULL for nothing. Otherwise as
+ * tim_set_connection_callback.
+ */
+TIM_API
+int32_t tim_set_kicked_offline_callback(tim_client client,
+                                        tim_kicked_offline_callback callback,
+                                        void *user_data);
+
+/**
+ * Sets what runs ahead of the ticket's end; NULL for nothing. Otherwise as
+ * tim_set_connection_callback.
+ */
+TIM_API
+int32_t tim_set_user_sig_expiring_callback(tim_client client,
+                                           tim_user_sig_expiring_callback callback,
+                                           void *user_data);
 
 /**
  * Sets what runs when the client is closed; NULL for nothing. Otherwise as

@@ -22,7 +22,8 @@ use std::cell::RefCell;
 use std::sync::Once;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
-use tim_proto::identity;
+use tim_proto::wire::KickCause;
+use tim_proto::{Platform, identity};
 
 static WORDS: [AtomicU64; MAX_CLIENTS] = [const { AtomicU64::new(0) }; MAX_CLIENTS];
 static REGISTRY: Registry<Core<OsHost>> = Registry::new(&WORDS);
@@ -99,14 +100,20 @@ impl Client {
         if !identity::is_user_id(user_id) {
             return Err(error::ERR_INVALID_USER_ID);
         }
-        if user_sig.is_empty() {
-            return Err(error::ERR_USER_SIG_EMPTY);
-        }
-        if user_sig.len() > identity::USER_SIG_MAX {
-            return Err(error::ERR_USER_SIG_UNREADABLE);
-        }
-        self.core
-            .login(user_id.to_owned(), Secret::new(user_sig), done)
+        let user_sig = ticket(user_sig)?;
+        self.core.login(user_id.to_owned(), user_sig, done)
+    }
+
+    /// Gives the session of the user who is logged in a new ticket; see `tim_renew_user_sig` in
+    /// the header.
+    pub fn renew_user_sig(&self, user_sig: &str, done: Completion) -> Result<(), i32> {
+        self.core.renew_user_sig(ticket(user_sig)?, done)
+    }
+
+    /// Says that the network changed, or that the app came to the foreground: the connection is
+    /// tried at once.
+    pub fn notify(&self) -> Result<(), i32> {
+        self.core.notify()
     }
 
     /// Logs the user out; see `tim_logout` in the header.
@@ -139,6 +146,30 @@ impl Client {
         self.core.server_time_ms()
     }
 
+    /// Who took the last session over, as `tim_get_kick_info` gives it.
+    pub fn kick_info_json(&self) -> String {
+        #[derive(Serialize)]
+        struct Told<'a> {
+            login_id: u64,
+            cause: KickCause,
+            platform: Option<Platform>,
+            device_name: &'a str,
+            time_ms: i64,
+        }
+        let Some((login_id, kick)) = self.core.kick_info() else {
+            return "{}".to_owned();
+        };
+        // Strings and numbers always serialize.
+        serde_json::to_string(&Told {
+            login_id,
+            cause: kick.cause,
+            platform: kick.platform,
+            device_name: &kick.device_name,
+            time_ms: kick.time_ms,
+        })
+        .unwrap_or_default()
+    }
+
     /// What last went wrong, as `tim_get_last_error` gives it.
     pub fn last_error_json(&self) -> String {
         #[derive(Serialize)]
@@ -168,6 +199,17 @@ impl Client {
         })
         .unwrap_or_default()
     }
+}
+
+/// A ticket whose form can be right.
+fn ticket(user_sig: &str) -> Result<Secret, i32> {
+    if user_sig.is_empty() {
+        return Err(error::ERR_USER_SIG_EMPTY);
+    }
+    if user_sig.len() > identity::USER_SIG_MAX {
+        return Err(error::ERR_USER_SIG_UNREADABLE);
+    }
+    Ok(Secret::new(user_sig))
 }
 
 fn session(config: &Config, random: &[u8; 24]) -> Session {

@@ -10,6 +10,7 @@ use crate::session::{Action, Input, LastError, Now, Request, Session};
 use crate::sync::{Condvar, Mutex, MutexGuard, lock, wait, wait_for};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+use tim_proto::wire::Kick;
 
 /// What the core needs of the world.
 pub(crate) trait Host: Send + Sync + 'static {
@@ -114,6 +115,22 @@ impl<H: Host> Core<H> {
         self.call(done, |call| Input::Logout { call })
     }
 
+    pub(crate) fn renew_user_sig(&self, user_sig: Secret, done: Completion) -> Result<(), i32> {
+        self.call(done, |call| Input::Renew { call, user_sig })
+    }
+
+    /// The network may be another one, or the app has come to the foreground.
+    pub(crate) fn notify(&self) -> Result<(), i32> {
+        let mut inner = lock(&self.inner);
+        if inner.reaper.is_some() {
+            return Err(error::ERR_CLOSING);
+        }
+        self.step(&mut inner, Input::NetworkChanged);
+        drop(inner);
+        self.host.wake();
+        Ok(())
+    }
+
     fn call(&self, done: Completion, input: impl FnOnce(u64) -> Input) -> Result<(), i32> {
         let mut inner = lock(&self.inner);
         if inner.reaper.is_some() {
@@ -151,6 +168,12 @@ impl<H: Host> Core<H> {
 
     pub(crate) fn last_error(&self) -> Option<LastError> {
         lock(&self.inner).session.last_error().cloned()
+    }
+
+    pub(crate) fn kick_info(&self) -> Option<(u64, Kick)> {
+        let inner = lock(&self.inner);
+        let (login_id, kick) = inner.session.kick_info()?;
+        Some((login_id, kick.clone()))
     }
 
     pub(crate) fn server_time_ms(&self) -> Option<i64> {

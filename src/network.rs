@@ -31,20 +31,14 @@ pub(crate) fn start(core: Arc<Core<OsHost>>, config: Config) -> Result<JoinHandl
     let desk = Arc::new(Desk {
         core,
         state: Mutex::new(DeskState::default()),
+        streams: Mutex::default(),
     });
     let transport = Transport::new(config.endpoint(), desk.clone())?;
     os::with_signals_blocked(|| {
         std::thread::Builder::new()
             .name("tim-network".into())
             .stack_size(STACK_SIZE)
-            .spawn(move || {
-                Network {
-                    desk,
-                    transport,
-                    streams: Vec::new(),
-                }
-                .run()
-            })
+            .spawn(move || Network { desk, transport }.run())
     })
     .map_err(|error| format!("no network thread: {error}"))
 }
@@ -68,6 +62,9 @@ struct DeskState {
 struct Desk {
     core: Arc<Core<OsHost>>,
     state: Mutex<DeskState>,
+    /// The streams that nobody is reading at the moment, the newest last. There are two only while
+    /// a renewal takes over.
+    streams: Mutex<Vec<Stream>>,
 }
 
 impl Desk {
@@ -90,6 +87,42 @@ impl Desk {
         }
         let tasks = self.core.take_tasks();
         self.state().tasks.extend(tasks);
+    }
+
+    fn streams(&self) -> MutexGuard<'_, Vec<Stream>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the state machine what came on a stream, and whether the stream lives on.
+    fn tell(&self, seq: u64, heard: Heard) -> bool {
+        let lost = |failure: Failure| {
+            log::info!("stream {seq}: {} ({})", failure.cause, failure.code);
+            self.core.feed(Input::StreamLost { seq, failure });
+            false
+        };
+        if heard.anything {
+            self.core.feed(Input::Heard { seq });
+        }
+        for event in heard.events {
+            match event {
+                Ok(event) => {
+                    log::info!("stream {seq}: {}", event.name());
+                    self.core.feed(Input::Stream { seq, event });
+                }
+                Err(cause) => {
+                    return lost(Failure {
+                        code: error::ERR_NOT_TIM_SERVER,
+                        phase: Phase::Stream,
+                        cause,
+                        address: String::new(),
+                    });
+                }
+            }
+        }
+        match heard.end {
+            Some(failure) if failure.cause != Cause::Interrupted => lost(told(failure)),
+            _ => true,
+        }
     }
 
     /// Whether what the thread is doing is still wanted.
@@ -131,6 +164,20 @@ impl Interrupt for Desk {
         let first = exchange.into_iter().chain(tick).min()?;
         Some(self.core.host.clock.to_monotonic(first))
     }
+
+    fn watched(&self) -> Vec<RawFd> {
+        self.streams().iter().map(|s| s.response.fd()).collect()
+    }
+
+    fn drain(&self) {
+        let streams = std::mem::take(&mut *self.streams());
+        for mut stream in streams {
+            let heard = stream.drain();
+            if self.tell(stream.seq, heard) {
+                self.streams().push(stream);
+            }
+        }
+    }
 }
 
 /// An event stream that the server holds open.
@@ -143,8 +190,6 @@ struct Stream {
 struct Network {
     desk: Arc<Desk>,
     transport: Transport,
-    /// The newest last. There are two only while a renewal takes over.
-    streams: Vec<Stream>,
 }
 
 impl Network {
@@ -159,7 +204,7 @@ impl Network {
             }
             let task = self.desk.state().tasks.pop_front();
             match task {
-                Some(Task::Abandon { seq }) => self.streams.retain(|stream| stream.seq != seq),
+                Some(Task::Abandon { seq }) => self.desk.streams().retain(|s| s.seq != seq),
                 Some(Task::Send {
                     seq,
                     request,
@@ -170,12 +215,14 @@ impl Network {
                         self.exchange(seq, request, deadline_ms);
                     }
                 }
-                None if self.streams.is_empty() => self.wait(),
-                None => self.read_stream(),
+                None => match self.next_stream() {
+                    Some(stream) => self.read(stream),
+                    None => self.wait(),
+                },
             }
         }
         // Connections end before the last word: afterwards nothing of this client is left.
-        self.streams.clear();
+        self.desk.streams().clear();
         let core = self.desk.core.clone();
         drop(self);
         core.finish();
@@ -187,6 +234,10 @@ impl Network {
         let _ = os::wait_ready(&[(self.desk.wake_fd(), os::Want::Read)], deadline);
     }
 
+    fn next_stream(&self) -> Option<Stream> {
+        self.desk.streams().pop()
+    }
+
     fn doing(&self, doing: Option<Doing>) {
         self.desk.state().doing = doing;
     }
@@ -194,6 +245,8 @@ impl Network {
     /// Sends a request and tells the state machine what came of it.
     fn exchange(&mut self, seq: u64, request: Request, deadline_ms: u64) {
         log::debug!("request {seq}: {request:?}");
+        // What has been read of streams already would not make their sockets readable.
+        self.desk.drain();
         self.doing(Some(Doing::Exchange { seq, deadline_ms }));
         let outcome = self.transport_outcome(seq, &request);
         self.doing(None);
@@ -206,8 +259,13 @@ impl Network {
                 );
                 let answer = Answer::Session(session);
                 core.feed(Input::Answer { seq, answer });
-                self.streams.push(*stream);
-                self.tell(seq, events);
+                let heard = Heard {
+                    events,
+                    ..Heard::default()
+                };
+                if self.desk.tell(seq, heard) {
+                    self.desk.streams().push(*stream);
+                }
             }
             Ok(Outcome::Answer(answer)) => {
                 log::info!("request {seq}: {answer:?}");
@@ -251,53 +309,14 @@ impl Network {
         }
     }
 
-    /// Reads the newest stream until there is something else to do.
-    fn read_stream(&mut self) {
+    /// Reads a stream until there is something else to do.
+    fn read(&self, mut stream: Stream) {
         self.doing(Some(Doing::Stream));
-        let Some(stream) = self.streams.last_mut() else {
-            return;
-        };
-        let seq = stream.seq;
-        let mut events = VecDeque::new();
-        let read = stream.read(&mut events);
+        let heard = stream.read();
         self.doing(None);
-        match read {
-            Ok(()) => {
-                self.desk.core.feed(Input::Heard { seq });
-                self.tell(seq, events);
-            }
-            Err(failure) if failure.cause == Cause::Interrupted => {}
-            Err(failure) => self.lose(seq, told(failure)),
+        if self.desk.tell(stream.seq, heard) {
+            self.desk.streams().push(stream);
         }
-    }
-
-    /// Tells the state machine what came on a stream.
-    fn tell(&mut self, seq: u64, events: VecDeque<Result<StreamEvent, String>>) {
-        for event in events {
-            match event {
-                Ok(event) => {
-                    log::info!("stream {seq}: {}", event.name());
-                    self.desk.core.feed(Input::Stream { seq, event });
-                }
-                Err(cause) => {
-                    return self.lose(
-                        seq,
-                        Failure {
-                            code: error::ERR_NOT_TIM_SERVER,
-                            phase: Phase::Stream,
-                            cause,
-                            address: String::new(),
-                        },
-                    );
-                }
-            }
-        }
-    }
-
-    fn lose(&mut self, seq: u64, failure: Failure) {
-        log::info!("stream {seq}: {} ({})", failure.cause, failure.code);
-        self.streams.retain(|stream| stream.seq != seq);
-        self.desk.core.feed(Input::StreamLost { seq, failure });
     }
 }
 
@@ -313,19 +332,53 @@ enum Outcome {
     ),
 }
 
+/// What came on a stream.
+#[derive(Default)]
+struct Heard {
+    /// Bytes came; a heartbeat gives no event.
+    anything: bool,
+    events: VecDeque<Result<StreamEvent, String>>,
+    /// Why reading has ended.
+    end: Option<transport::Failure>,
+}
+
 impl Stream {
-    /// Waits for bytes and takes the events out of them; a heartbeat gives none.
-    fn read(
-        &mut self,
-        events: &mut VecDeque<Result<StreamEvent, String>>,
-    ) -> Result<(), transport::Failure> {
-        let mut buffer = [0; 4096];
-        let length = self.response.read(&mut buffer)?;
-        if length == 0 {
-            return Err(self
-                .response
-                .failure(Cause::Reset, "the server closed the stream"));
+    /// Waits for bytes.
+    fn read(&mut self) -> Heard {
+        let mut heard = Heard::default();
+        self.take(&mut heard, Response::read);
+        heard
+    }
+
+    /// Takes all that is there.
+    fn drain(&mut self) -> Heard {
+        let mut heard = Heard::default();
+        while heard.end.is_none() {
+            self.take(&mut heard, Response::read_at_once);
         }
+        heard
+    }
+
+    fn take(
+        &mut self,
+        heard: &mut Heard,
+        read: fn(&mut Response, &mut [u8]) -> Result<usize, transport::Failure>,
+    ) {
+        let mut buffer = [0; 4096];
+        let length = match read(&mut self.response, &mut buffer) {
+            Ok(0) => {
+                let closed = "the server closed the stream";
+                heard.end = Some(self.response.failure(Cause::Reset, closed));
+                return;
+            }
+            Ok(length) => length,
+            Err(failure) => {
+                heard.end = Some(failure);
+                return;
+            }
+        };
+        heard.anything = true;
+        let events = &mut heard.events;
         self.parser.feed(&buffer[..length], &mut |item| match item {
             Item::Event { name, data } => match StreamEvent::parse(&name, &data) {
                 Ok(Some(event)) => events.push_back(Ok(event)),
@@ -336,7 +389,6 @@ impl Stream {
             Item::TooLong => events.push_back(Err("an event is too long".to_owned())),
             Item::Comment => {}
         });
-        Ok(())
     }
 }
 
@@ -349,7 +401,11 @@ fn open_stream(seq: u64, response: Response) -> Result<Outcome, transport::Failu
     };
     let mut events = VecDeque::new();
     while events.is_empty() {
-        stream.read(&mut events)?;
+        let heard = stream.read();
+        if let Some(failure) = heard.end {
+            return Err(failure);
+        }
+        events = heard.events;
     }
     Ok(match events.pop_front() {
         Some(Ok(StreamEvent::Session(session))) => {

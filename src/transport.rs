@@ -21,7 +21,7 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 use tim_proto::wire;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _};
-use wait::Waiter;
+use wait::{Waiter, Waiters};
 
 /// ureq's buffers for each connection: a request and an answer's head fit, and a stream's events
 /// come in small pieces.
@@ -37,6 +37,10 @@ pub(crate) trait Interrupt: Send + Sync + 'static {
     fn attend(&self) -> bool;
     /// On `os::monotonic_ms`; asked anew after every [`Interrupt::attend`].
     fn deadline_ms(&self) -> Option<u64>;
+    /// Open streams, whose bytes are attended to while a request waits.
+    fn watched(&self) -> Vec<RawFd>;
+    /// Called when one of them has bytes: takes them all.
+    fn drain(&self);
 }
 
 /// Where the server is and how to get there.
@@ -76,7 +80,7 @@ pub(crate) fn authority(host: &str, port: u16) -> String {
 pub(crate) struct Transport {
     agent: ureq::Agent,
     base_url: String,
-    waiter: Arc<Waiter>,
+    waiters: Arc<Waiters>,
 }
 
 impl Transport {
@@ -91,7 +95,7 @@ impl Transport {
             authority(&endpoint.host, endpoint.port),
             endpoint.path_prefix
         );
-        let waiter = Arc::new(Waiter::new(interrupt));
+        let waiters = Arc::new(Waiters::new(interrupt));
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             // A redirect comes back as the answer that it is.
@@ -107,31 +111,31 @@ impl Transport {
             .proxy(proxy(endpoint.proxy.as_ref())?);
         #[cfg(feature = "tls")]
         let config = config.tls_config(tls_config(endpoint.ca_pem.as_deref())?);
-        let connector = Connector::new(waiter.clone(), &endpoint);
+        let connector = Connector::new(waiters.clone(), &endpoint);
         let chain = ().chain(ConnectProxyConnector::default()).chain(connector);
         #[cfg(feature = "tls")]
         let chain = chain
-            .chain(Mark::new(waiter.clone(), &endpoint, Phase::Tls))
+            .chain(Mark::new(waiters.clone(), &endpoint, Phase::Tls))
             .chain(ureq::unversioned::transport::RustlsConnector::default());
-        let chain = chain.chain(Mark::new(waiter.clone(), &endpoint, Phase::Send));
-        let agent = ureq::Agent::with_parts(config.build(), chain, Lookup::new(waiter.clone()));
+        let chain = chain.chain(Mark::new(waiters.clone(), &endpoint, Phase::Send));
+        let agent = ureq::Agent::with_parts(config.build(), chain, Lookup::new(waiters.clone()));
         Ok(Transport {
             agent,
             base_url,
-            waiter,
+            waiters,
         })
     }
 
     /// Posts `json` and waits for the head of the answer.
     pub(crate) fn post(&self, path: &str, json: &[u8]) -> Result<Response, Failure> {
-        self.waiter.begin();
+        let waiter = self.waiters.begin();
         let answer = self
             .agent
             .post(format!("{}{path}", self.base_url))
             .header(wire::PROTOCOL_HEADER, wire::PROTOCOL_VERSION)
             .content_type("application/json")
             .send(json)
-            .map_err(|error| self.waiter.failure(error))?;
+            .map_err(|error| waiter.failure(error))?;
         let (head, body) = answer.into_parts();
         let header = |name: &str| {
             let value = head.headers.get(name)?;
@@ -144,9 +148,9 @@ impl Transport {
             retry_after_ms: header("retry-after")
                 .and_then(|seconds| seconds.parse::<u64>().ok())
                 .map(|seconds| seconds.saturating_mul(1000)),
-            peer: self.waiter.peer(),
+            peer: waiter.peer(),
             body: body.into_with_config().limit(u64::MAX).reader(),
-            waiter: self.waiter.clone(),
+            waiter,
         })
     }
 }
@@ -211,6 +215,19 @@ impl Response {
         self.waiter.reach(Phase::Stream);
         let read = self.body.read(buffer);
         read.map_err(|error| self.waiter.failure(error.into()))
+    }
+
+    /// Reads what is there; [`Cause::Interrupted`] says that nothing is.
+    pub(crate) fn read_at_once(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
+        self.waiter.set_at_once(true);
+        let read = self.read(buffer);
+        self.waiter.set_at_once(false);
+        read
+    }
+
+    /// The descriptor of the connection.
+    pub(crate) fn fd(&self) -> RawFd {
+        self.waiter.fd()
     }
 
     /// Reads the body as far as `limit` bytes.

@@ -107,6 +107,7 @@ fn run(program: &str, how: How) {
         .env("TIM_TEST_APP_ID", APP.to_string())
         .env("TIM_TEST_SIG_ALICE", user_sig("alice"))
         .env("TIM_TEST_SIG_BOB", user_sig("bob"))
+        .env("TIM_TEST_SIG_CAROL", user_sig("carol"))
         .env("TIM_TEST_SIG_CAROL_SHORT", user_sig_for("carol", short_s))
         .env("TIM_TEST_SIG_ALICE_EXPIRED", user_sig_for("alice", -1))
         .env(
@@ -151,7 +152,7 @@ macro_rules! programs {
     };
 }
 
-programs! { callbacks client error fork log login misuse status threads unload version }
+programs! { callbacks client error fork kick log login misuse renew status threads unload version }
 
 mod linked_statically {
     #[test]

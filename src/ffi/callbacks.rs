@@ -35,6 +35,26 @@ pub type tim_user_sig_expired_callback = Option<
     ),
 >;
 
+/// Runs when the session was taken over by another login of the same user (TIM_ERR_KICKED_WHILE_OFFLINE;
+/// tim_get_kick_info says by whom), or when the server has ended it (TIM_ERR_BANNED,
+/// TIM_ERR_ACCOUNT_NOT_FOUND). The user is logged out, and the library does not come back by itself:
+/// only tim_login takes the session over again.
+pub type tim_kicked_offline_callback = Option<
+    extern "C" fn(
+        client: tim_client,
+        code: i32,
+        message: *const c_char,
+        login_id: u64,
+        user_data: *mut c_void,
+    ),
+>;
+
+/// Runs once ahead of the ticket's end, by the server's clock: time to get a new ticket for
+/// tim_renew_user_sig. How far ahead says the configuration's `user_sig_expiring_lead_s`.
+pub type tim_user_sig_expiring_callback = Option<
+    extern "C" fn(client: tim_client, seconds_left: i64, login_id: u64, user_data: *mut c_void),
+>;
+
 /// Runs last of all: the client is closed, and no callback of it runs after this.
 pub type tim_closed_callback = Option<extern "C" fn(client: tim_client, user_data: *mut c_void)>;
 
@@ -89,6 +109,49 @@ pub extern "C" fn tim_set_user_sig_expired_callback(
         })
     });
     set(client, Kind::UserSigExpired, callback)
+}
+
+/// Sets what runs when the session was taken over or ended; NULL for nothing. Otherwise as
+/// tim_set_connection_callback.
+#[unsafe(no_mangle)]
+pub extern "C" fn tim_set_kicked_offline_callback(
+    client: tim_client,
+    callback: tim_kicked_offline_callback,
+    user_data: *mut c_void,
+) -> i32 {
+    let user_data = UserData(user_data);
+    let callback = callback.map(|callback| -> Callback {
+        Arc::new(move |notice| {
+            if let Notice::KickedOffline { code, login_id } = notice {
+                let message = error::message(code).as_ptr();
+                callback(client, code, message, login_id, user_data.get());
+            }
+        })
+    });
+    set(client, Kind::KickedOffline, callback)
+}
+
+/// Sets what runs ahead of the ticket's end; NULL for nothing. Otherwise as
+/// tim_set_connection_callback.
+#[unsafe(no_mangle)]
+pub extern "C" fn tim_set_user_sig_expiring_callback(
+    client: tim_client,
+    callback: tim_user_sig_expiring_callback,
+    user_data: *mut c_void,
+) -> i32 {
+    let user_data = UserData(user_data);
+    let callback = callback.map(|callback| -> Callback {
+        Arc::new(move |notice| {
+            if let Notice::UserSigExpiring {
+                seconds_left,
+                login_id,
+            } = notice
+            {
+                callback(client, seconds_left, login_id, user_data.get());
+            }
+        })
+    });
+    set(client, Kind::UserSigExpiring, callback)
 }
 
 /// Sets what runs when the client is closed; NULL for nothing. Otherwise as

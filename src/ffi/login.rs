@@ -83,3 +83,69 @@ pub extern "C" fn tim_logout(
 ) -> i32 {
     guard_code(|| self::client(client)?.logout(completion(callback, user_data)))
 }
+
+/// Gives the session a new ticket, without a gap: the connection stays until the server has accepted
+/// the ticket, and nobody else is signed out.
+///
+/// TIM_OK: accepted. `callback` runs exactly once, within the configuration's `request_timeout_ms`:
+/// with TIM_OK when the session goes on with the new ticket; with the server's code when it has
+/// refused it, and the session goes on with the old one; with the network's code when the server was
+/// not reached in time, likewise. Without a connection the ticket goes along when the session is
+/// resumed. Nobody logged in, or no longer: completes with TIM_ERR_NOT_LOGGED_IN. During a login:
+/// TIM_ERR_LOGIN_IN_PROGRESS. A second renewal takes the place of the first, which completes with
+/// TIM_ERR_SUPERSEDED.
+///
+/// @param user_sig   a ticket of the user who is logged in, at most 4096 bytes. Copied.
+/// @param callback   NULL if the result does not matter.
+/// @param user_data  handed to `callback`, never looked at.
+///
+/// Returns TIM_OK, TIM_ERR_NULL_ARGUMENT, TIM_ERR_INVALID_UTF8, TIM_ERR_USER_SIG_EMPTY,
+/// TIM_ERR_USER_SIG_UNREADABLE (too long), TIM_ERR_TOO_MANY_CALLS, TIM_ERR_NO_SUCH_CLIENT,
+/// TIM_ERR_CLOSING or TIM_ERR_FORKED.
+///
+/// Any thread; may be called in a callback; never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tim_renew_user_sig(
+    client: tim_client,
+    user_sig: *const c_char,
+    callback: tim_result_callback,
+    user_data: *mut c_void,
+) -> i32 {
+    guard_code(|| {
+        let client = self::client(client)?;
+        // SAFETY: the header asks for NULL or a NUL-terminated string, which is copied here.
+        let user_sig = unsafe { text(user_sig)? };
+        client.renew_user_sig(user_sig, completion(callback, user_data))
+    })
+}
+
+/// What the app knows of the world around it.
+#[repr(i32)]
+#[allow(dead_code, reason = "for the header: enums travel as int32_t")]
+pub enum tim_hint {
+    /// Another network, or the same one again.
+    NetworkChanged = 1,
+    /// The app came to the foreground.
+    Foreground = 2,
+}
+
+/// Tells the library what it cannot see: the connection is tried at once instead of after the rest of
+/// its wait, and a connection that looks open is checked. Not needed after sleep, which the library
+/// notices itself.
+///
+/// @param hint  TIM_HINT_NETWORK_CHANGED or TIM_HINT_FOREGROUND.
+///
+/// Returns TIM_OK, TIM_ERR_INVALID_ARGUMENT, TIM_ERR_NO_SUCH_CLIENT, TIM_ERR_CLOSING or
+/// TIM_ERR_FORKED.
+///
+/// Any thread; may be called in a callback; never blocks.
+#[unsafe(no_mangle)]
+pub extern "C" fn tim_notify(client: tim_client, hint: i32) -> i32 {
+    guard_code(|| {
+        let client = self::client(client)?;
+        if hint != tim_hint::NetworkChanged as i32 && hint != tim_hint::Foreground as i32 {
+            return Err(error::ERR_INVALID_ARGUMENT);
+        }
+        client.notify()
+    })
+}

@@ -111,6 +111,28 @@ pub unsafe extern "C" fn tim_get_server_time_ms(client: tim_client, out: *mut i6
     })
 }
 
+/// Who took the last session over, as JSON: `login_id` (whose session it was), `cause`
+/// ("other_device": a login of the same user elsewhere; "same_device": another login with this
+/// device_id; "operator"), `platform` and `device_name` of the device that took over, `time_ms` in
+/// ms of Unix time. "{}" if none was.
+///
+/// Buffer and return values as in tim_get_login_user.
+///
+/// Any thread; may be called in a callback; never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tim_get_kick_info(
+    client: tim_client,
+    buffer: *mut c_char,
+    capacity: usize,
+    length: *mut usize,
+) -> i32 {
+    guard_code(|| {
+        let json = self::client(client)?.kick_info_json();
+        // SAFETY: the header asks for NULL or `capacity` bytes, and NULL or a size_t.
+        unsafe { copy_out(&json, buffer, capacity, length) }
+    })
+}
+
 /// What last went wrong, as JSON: `login_id`, `code`, `name`, `message`, `phase` (how far it came:
 /// "local", "resolve", "connect", "proxy", "tls", "send", "response", "stream"), `cause` in words,
 /// `address` that was tried, `retry_after_ms`. "{}" if nothing has gone wrong yet.

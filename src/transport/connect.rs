@@ -1,7 +1,7 @@
 //! Opening connections: all addresses of a host, staggered as RFC 8305 says, in one wait.
 
 use super::failure::{Cause, Phase};
-use super::wait::Waiter;
+use super::wait::{Waiter, Waiters};
 use super::{Endpoint, authority};
 use crate::os::{self, Listed, Want};
 use std::fmt;
@@ -25,24 +25,24 @@ const OUTBOX_MAX: usize = 16 * 1024;
 /// Opens the TCP connection.
 #[derive(Debug)]
 pub(super) struct Connector {
-    waiter: Arc<Waiter>,
+    waiters: Arc<Waiters>,
     plaintext_refused: bool,
     proxied: bool,
     target: String,
 }
 
 impl Connector {
-    pub(super) fn new(waiter: Arc<Waiter>, endpoint: &Endpoint) -> Connector {
+    pub(super) fn new(waiters: Arc<Waiters>, endpoint: &Endpoint) -> Connector {
         Connector {
-            waiter,
+            waiters,
             plaintext_refused: !endpoint.https && !endpoint.allow_plaintext,
             proxied: endpoint.proxy.is_some(),
             target: authority(&endpoint.host, endpoint.port),
         }
     }
 
-    fn open(&self, addresses: &[SocketAddr]) -> Result<TcpStream, ureq::Error> {
-        self.waiter.reach(Phase::Connect);
+    fn open(waiter: &Waiter, addresses: &[SocketAddr]) -> Result<TcpStream, ureq::Error> {
+        waiter.reach(Phase::Connect);
         let mut next = interleaved(addresses).into_iter().peekable();
         let mut started: Vec<(TcpStream, SocketAddr)> = Vec::new();
         let mut next_at = 0;
@@ -51,7 +51,7 @@ impl Connector {
             if os::monotonic_ms() >= next_at
                 && let Some(address) = next.next()
             {
-                self.waiter.set_peer(address);
+                waiter.set_peer(address);
                 next_at = os::monotonic_ms() + STAGGER_MS;
                 match os::begin_connect(address) {
                     Ok(stream) => started.push((stream, address)),
@@ -67,15 +67,15 @@ impl Connector {
                 }
                 let (error, address) = last_error
                     .unwrap_or_else(|| (ErrorKind::AddrNotAvailable.into(), addresses[0]));
-                self.waiter.set_peer(address);
-                return Err(self.waiter.stop_io(&error));
+                waiter.set_peer(address);
+                return Err(waiter.stop_io(&error));
             }
             let until = next.peek().map(|_| next_at);
             let fds: Vec<_> = started
                 .iter()
                 .map(|(stream, _)| (stream.as_raw_fd(), Want::Write))
                 .collect();
-            let ready = self.waiter.wait(&fds, until)?;
+            let ready = waiter.wait(&fds, until)?;
             // From the back, so that what is removed moves nothing that is still to be looked at.
             for at in (0..ready.len()).rev().filter(|at| ready[*at]) {
                 let (stream, address) = started.remove(at);
@@ -84,7 +84,7 @@ impl Connector {
                     .and_then(|error| error.map_or(Ok(()), Err))
                 {
                     Ok(()) => {
-                        self.waiter.set_peer(address);
+                        waiter.set_peer(address);
                         return Ok(stream);
                     }
                     Err(error) => {
@@ -124,12 +124,13 @@ impl<In: Transport> UreqConnector<In> for Connector {
         if let Some(tunnel) = chained {
             return Ok(Some(Either::A(tunnel)));
         }
+        let waiter = self.waiters.newest();
         let mut addresses = details.addrs.to_vec();
         if self.plaintext_refused {
             // Through a proxy the server is another machine, as far as anybody here can tell.
             addresses.retain(|address| address.ip().is_loopback() && !self.proxied);
             if addresses.is_empty() {
-                return Err(self.waiter.stop(
+                return Err(waiter.stop(
                     Cause::PlaintextRefused,
                     format!(
                         "http:// to {}, which is not this machine: use https://, or set \
@@ -139,17 +140,18 @@ impl<In: Transport> UreqConnector<In> for Connector {
                 ));
             }
         }
-        let stream = self.open(&addresses)?;
+        let stream = Connector::open(&waiter, &addresses)?;
         let prepared = stream.set_nodelay(true);
-        prepared.map_err(|error| self.waiter.stop_io(&error))?;
+        prepared.map_err(|error| waiter.stop_io(&error))?;
         os::limit_unacknowledged(&stream, UNACKNOWLEDGED_MS);
+        waiter.set_fd(stream.as_raw_fd());
         let config = details.config;
         Ok(Some(Either::B(Socket {
             listed: Listed::new(stream.as_raw_fd()),
             stream,
             outbox: Vec::new(),
             buffers: LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size()),
-            waiter: self.waiter.clone(),
+            waiter,
         })))
     }
 }
@@ -157,16 +159,16 @@ impl<In: Transport> UreqConnector<In> for Connector {
 /// Stands in the chain behind another connector and notes what comes next.
 #[derive(Debug)]
 pub(super) struct Mark {
-    waiter: Arc<Waiter>,
+    waiters: Arc<Waiters>,
     proxied: bool,
     next: Phase,
 }
 
 impl Mark {
     /// Behind this place of the chain comes `next`.
-    pub(super) fn new(waiter: Arc<Waiter>, endpoint: &Endpoint, next: Phase) -> Mark {
+    pub(super) fn new(waiters: Arc<Waiters>, endpoint: &Endpoint, next: Phase) -> Mark {
         Mark {
-            waiter,
+            waiters,
             proxied: endpoint.proxy.is_some(),
             next,
         }
@@ -183,7 +185,8 @@ impl<In: Transport> UreqConnector<In> for Mark {
     ) -> Result<Option<In>, ureq::Error> {
         // The connection to the proxy itself is made without the proxy's configuration.
         let to_proxy = self.proxied && details.config.proxy().is_none();
-        self.waiter
+        self.waiters
+            .newest()
             .reach(if to_proxy { Phase::Proxy } else { self.next });
         Ok(chained)
     }

@@ -2,7 +2,7 @@
 //! thread of the process does it, which ends when nothing is left to look up.
 
 use super::failure::{Cause, Phase};
-use super::wait::Waiter;
+use super::wait::Waiters;
 use crate::os::{self, WakeUp, Want};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
@@ -19,12 +19,12 @@ const STACK_SIZE: usize = 512 * 1024;
 /// Resolves for ureq.
 #[derive(Debug)]
 pub(super) struct Lookup {
-    waiter: Arc<Waiter>,
+    waiters: Arc<Waiters>,
 }
 
 impl Lookup {
-    pub(super) fn new(waiter: Arc<Waiter>) -> Lookup {
-        Lookup { waiter }
+    pub(super) fn new(waiters: Arc<Waiters>) -> Lookup {
+        Lookup { waiters }
     }
 
     fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, ureq::Error> {
@@ -39,14 +39,15 @@ impl Lookup {
                 SocketAddr::new(Ipv6Addr::LOCALHOST.into(), port),
             ]);
         }
-        self.waiter.reach(Phase::Resolve);
-        let job = ask(bare, port).map_err(|error| self.waiter.stop_io(&error))?;
-        self.waiter.wait(&[(job.done.fd(), Want::Read)], None)?;
+        let waiter = self.waiters.newest();
+        waiter.reach(Phase::Resolve);
+        let job = ask(bare, port).map_err(|error| waiter.stop_io(&error))?;
+        waiter.wait(&[(job.done.fd(), Want::Read)], None)?;
         let answer = job.answer().take();
         match answer {
             Some(Ok(addresses)) if !addresses.is_empty() => Ok(addresses),
-            Some(Err(text)) => Err(self.waiter.stop(Cause::Dns, text)),
-            _ => Err(self.waiter.stop(Cause::Dns, "the name has no address")),
+            Some(Err(text)) => Err(waiter.stop(Cause::Dns, text)),
+            _ => Err(waiter.stop(Cause::Dns, "the name has no address")),
         }
     }
 }

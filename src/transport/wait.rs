@@ -7,12 +7,53 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Watches sockets together with the wake-up, and keeps how far the request has come.
+/// Watches sockets together with the wake-up, and keeps how far its request has come.
 pub(super) struct Waiter {
     interrupt: Arc<dyn Interrupt>,
     progress: Mutex<Progress>,
+    /// The connection's descriptor; -1 before there is one.
+    fd: AtomicI32,
+    /// What is not there at once is not waited for.
+    at_once: AtomicBool,
+}
+
+/// The waiter of the request that is being made. A connection keeps the one that it was opened
+/// with, so that an open stream and a later request know nothing of each other.
+pub(super) struct Waiters {
+    interrupt: Arc<dyn Interrupt>,
+    newest: Mutex<Arc<Waiter>>,
+}
+
+impl Waiters {
+    pub(super) fn new(interrupt: Arc<dyn Interrupt>) -> Waiters {
+        Waiters {
+            newest: Mutex::new(Arc::new(Waiter::new(interrupt.clone()))),
+            interrupt,
+        }
+    }
+
+    pub(super) fn newest(&self) -> Arc<Waiter> {
+        self.newest
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// A new request begins.
+    pub(super) fn begin(&self) -> Arc<Waiter> {
+        let waiter = Arc::new(Waiter::new(self.interrupt.clone()));
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = waiter.clone();
+        waiter
+    }
+}
+
+impl fmt::Debug for Waiters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiters").finish_non_exhaustive()
+    }
 }
 
 struct Progress {
@@ -36,7 +77,7 @@ impl fmt::Display for Stopped {
 impl std::error::Error for Stopped {}
 
 impl Waiter {
-    pub(super) fn new(interrupt: Arc<dyn Interrupt>) -> Waiter {
+    fn new(interrupt: Arc<dyn Interrupt>) -> Waiter {
         Waiter {
             interrupt,
             progress: Mutex::new(Progress {
@@ -44,20 +85,13 @@ impl Waiter {
                 peer: None,
                 stopped: None,
             }),
+            fd: AtomicI32::new(-1),
+            at_once: AtomicBool::new(false),
         }
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A new request begins.
-    pub(super) fn begin(&self) {
-        *self.progress() = Progress {
-            phase: Phase::Resolve,
-            peer: None,
-            stopped: None,
-        };
     }
 
     pub(super) fn reach(&self, phase: Phase) {
@@ -70,6 +104,19 @@ impl Waiter {
 
     pub(super) fn set_peer(&self, peer: SocketAddr) {
         self.progress().peer = Some(peer);
+    }
+
+    pub(super) fn set_fd(&self, fd: RawFd) {
+        self.fd.store(fd, Ordering::Relaxed);
+    }
+
+    pub(super) fn fd(&self) -> RawFd {
+        self.fd.load(Ordering::Relaxed)
+    }
+
+    /// Whether waits end as interrupted where there is nothing at once.
+    pub(super) fn set_at_once(&self, at_once: bool) {
+        self.at_once.store(at_once, Ordering::Relaxed);
     }
 
     pub(super) fn peer(&self) -> Option<SocketAddr> {
@@ -109,16 +156,35 @@ impl Waiter {
         fds: &[(RawFd, Want)],
         until_ms: Option<u64>,
     ) -> Result<Vec<bool>, ureq::Error> {
-        let mut watched = fds.to_vec();
-        watched.push((self.interrupt.wake_fd(), Want::Read));
+        let at_once = self.at_once.load(Ordering::Relaxed);
         loop {
+            let mut watched = fds.to_vec();
+            watched.push((self.interrupt.wake_fd(), Want::Read));
+            if !at_once {
+                let others = self.interrupt.watched();
+                watched.extend(others.into_iter().map(|fd| (fd, Want::Read)));
+            }
             let deadline = self.interrupt.deadline_ms();
-            let first = deadline.into_iter().chain(until_ms).min();
+            let first = match at_once {
+                true => Some(0),
+                false => deadline.into_iter().chain(until_ms).min(),
+            };
             let mut ready =
                 os::wait_ready(&watched, first).map_err(|error| self.stop_io(&error))?;
+            let others = ready.split_off(fds.len() + 1).contains(&true);
             let woken = ready.pop() == Some(true);
+            if at_once {
+                return match ready.contains(&true) {
+                    true => Ok(ready),
+                    false => Err(self.stop(Cause::Interrupted, "nothing there")),
+                };
+            }
+            // First what has come on streams: a kick is not late, nor a stream taken for silent.
+            if others {
+                self.interrupt.drain();
+            }
             let past = |ms: Option<u64>| ms.is_some_and(|ms| ms <= os::monotonic_ms());
-            if (woken || past(deadline)) && !self.interrupt.attend() {
+            if (woken || others || past(deadline)) && !self.interrupt.attend() {
                 return Err(if past(self.interrupt.deadline_ms()) {
                     let (cause, text) = Cause::of_timeout(self.phase());
                     self.stop(cause, text)
