@@ -51,7 +51,7 @@ test: lib
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) check -p tim --lib --no-default-features
 	$(CARGO) build --workspace
-	TIM_BUILD_DIR="$(CURDIR)/build" $(CARGO) test --workspace
+	TIM_BUILD_DIR="$(CURDIR)/build" $(CARGO) test --workspace --no-fail-fast
 	RUSTFLAGS="--cfg tim_shuttle" $(CARGO) test -p tim --lib --target-dir $(TARGET)/shuttle shuttle
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
 

@@ -135,7 +135,18 @@ fn declarations(path: &Path) -> Result<String, Box<dyn Error>> {
         .generate()?;
     let mut text = Vec::new();
     bindings.write(&mut text);
-    Ok(String::from_utf8(text)?
+    let text = String::from_utf8(text)?;
+    let source = fs::read_to_string(path)?;
+    for name in source
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub enum "))
+    {
+        let name = name.trim_end_matches(" {");
+        if !text.contains(&format!("typedef int32_t {name};")) {
+            return Err(format!("{name} is missing from `include` in cbindgen.toml").into());
+        }
+    }
+    Ok(text
         .replace(
             "#ifdef __cplusplus\nextern \"C\" {\n#endif // __cplusplus\n\n",
             "",

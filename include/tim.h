@@ -446,6 +446,31 @@ TIM_API int32_t tim_client_destroy(tim_client client, int32_t timeout_ms);
  * Login and logout
  * -------------------------------------------------------------------------------------------- */
 /**
+ * What the app knows of the world around it.
+ */
+enum tim_hint
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * Another network, or the same one again.
+     */
+    TIM_HINT_NETWORK_CHANGED = 1,
+    /**
+     * The app came to the foreground.
+     */
+    TIM_HINT_FOREGROUND = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum tim_hint tim_hint;
+#else
+typedef int32_t tim_hint;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * Runs once when an accepted call has finished.
  *
  * On the client's network thread, never inside the call that caused it, though perhaps before
