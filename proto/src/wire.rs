@@ -145,7 +145,7 @@ pub struct Refusal {
 }
 
 /// Why a session was taken over, and by whom.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Kick {
     /// What took it over.
     pub cause: KickCause,

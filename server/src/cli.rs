@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::http::{self, Limits};
 use crate::identity_file::{self, App};
 use crate::service::Service;
-use crate::store::Store;
+use crate::store::embedded;
 use clap::{Args, Parser, Subcommand};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -150,15 +150,8 @@ fn serve(args: Serve) -> Result<(), String> {
     let listen = args.listen.or(config.listen.clone());
     let listen = listen.unwrap_or_else(|| DEFAULT_LISTEN.to_owned());
     let heartbeat = Duration::from_millis(config.heartbeat_ms.unwrap_or(DEFAULT_HEARTBEAT_MS));
-    let (store, contents) =
-        Store::open(&data_dir.join("store.redb"), now_ms()).map_err(|error| error.to_string())?;
-    let service = Arc::new(Service::new(
-        app,
-        config.policy(),
-        heartbeat,
-        store,
-        contents,
-    )?);
+    let opened = embedded::open(&data_dir.join("store.redb")).map_err(|error| error.to_string())?;
+    let service = Arc::new(Service::new(app, config.rules(), heartbeat, opened)?);
     let limits = Limits {
         connections: config.limits.connections,
         header_timeout: Duration::from_millis(config.limits.header_timeout_ms),

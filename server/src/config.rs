@@ -1,6 +1,7 @@
 //! The settings of a server: a TOML file, and the command line above it.
 
 use crate::policy::{Mode, Policy, instances_max};
+use crate::user::Rules;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,8 +24,33 @@ pub struct Config {
     /// Platform -> how many instances.
     #[serde(default)]
     pub instances: BTreeMap<Platform, usize>,
+    /// Whether a device that was kicked while it was away is told so at its next login.
+    #[serde(default)]
+    pub kicked_while_away_notice: bool,
+    #[serde(default)]
+    pub takeovers: Takeovers,
     #[serde(default)]
     pub limits: Limits,
+}
+
+/// When two devices that take a session from each other have to wait.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Takeovers {
+    /// After so many within `window_s`; 0: never.
+    pub max: u32,
+    pub window_s: u32,
+    pub wait_s: u32,
+}
+
+impl Default for Takeovers {
+    fn default() -> Takeovers {
+        Takeovers {
+            max: 6,
+            window_s: 60,
+            wait_s: 10,
+        }
+    }
 }
 
 /// Bounds on what clients can take up.
@@ -69,6 +95,19 @@ impl Config {
                 ));
             }
         }
+        if self.takeovers.max > 1000 {
+            return Err("takeovers.max: expected 0 (never wait) to 1000".to_owned());
+        }
+        for (key, seconds) in [
+            ("window_s", self.takeovers.window_s),
+            ("wait_s", self.takeovers.wait_s),
+        ] {
+            if !(1..=3600).contains(&seconds) {
+                return Err(format!(
+                    "takeovers.{key}: expected 1 to 3600, found {seconds}"
+                ));
+            }
+        }
         if !(1..=1_000_000).contains(&self.limits.connections) {
             return Err("limits.connections: expected 1 to 1000000".to_owned());
         }
@@ -78,11 +117,17 @@ impl Config {
         Ok(())
     }
 
-    /// Who may be logged in beside whom.
-    pub fn policy(&self) -> Policy {
-        Policy {
-            mode: self.policy,
-            instances: self.instances.clone(),
+    /// What the app decides about its users' logins.
+    pub fn rules(&self) -> Rules {
+        Rules {
+            policy: Policy {
+                mode: self.policy,
+                instances: self.instances.clone(),
+            },
+            kicked_while_away_notice: self.kicked_while_away_notice,
+            takeovers_max: self.takeovers.max,
+            takeovers_window_ms: i64::from(self.takeovers.window_s) * 1000,
+            takeovers_wait_ms: i64::from(self.takeovers.wait_s) * 1000,
         }
     }
 }
@@ -102,7 +147,7 @@ mod tests {
     fn every_key_may_be_left_out() {
         let config: Config = toml::from_str("").unwrap();
         assert_eq!(config.check(), Ok(()));
-        assert_eq!(config.policy().mode, Mode::Dual);
+        assert_eq!(config.rules(), Rules::default());
     }
 
     #[test]
@@ -125,6 +170,7 @@ mod tests {
         assert!(refused("heartbeat_ms = 1").starts_with("heartbeat_ms: expected 100"));
         assert!(refused("[instances]\nweb = 11").starts_with("instances.web: expected 1 to 10"));
         assert!(refused("[instances]\nmac = 4").starts_with("instances.mac: expected 1 to 3"));
+        assert!(refused("[takeovers]\nwait_s = 0").starts_with("takeovers.wait_s: expected 1"));
         assert!(refused("[limits]\nconnections = 0").starts_with("limits.connections"));
     }
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use tim_proto::Platform;
 
 /// Which platforms share a group.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// All platforms, the Web among them, share one.
@@ -25,7 +25,7 @@ pub enum Mode {
 }
 
 /// The policy of an app.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Policy {
     pub mode: Mode,
     /// How many instances a platform may have; 1 where it is not named.

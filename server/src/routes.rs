@@ -172,6 +172,11 @@ fn refusal(refused: Refused, echo: Echo) -> Answer {
 fn refusal_with(status: StatusCode, refused: Refused, echo: Echo) -> Answer {
     tracing::info!(code = refused.code, "refused");
     let waits = code::class(refused.code) == Some(Class::Retry);
+    // In whole seconds, none too few.
+    let told_s = refused
+        .retry_after_ms
+        .and_then(|ms| u64::try_from(ms).ok())
+        .map(|ms| ms.div_ceil(1000));
     let body = Refusal {
         code: refused.code,
         message: refused.message,
@@ -181,9 +186,10 @@ fn refusal_with(status: StatusCode, refused: Refused, echo: Echo) -> Answer {
     };
     let mut answer = json(status, &body);
     if waits {
-        answer
-            .headers_mut()
-            .insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+        answer.headers_mut().insert(
+            RETRY_AFTER,
+            HeaderValue::from(told_s.unwrap_or(RETRY_AFTER_S)),
+        );
     }
     answer
 }

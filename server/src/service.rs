@@ -1,17 +1,14 @@
-//! What the requests do: logins, resumes, logouts, over the users' records and the store.
+//! What the requests do: logins, resumes, logouts, over the users' records in the store.
 
 use crate::clock::now_ms;
 use crate::identity_file::App;
-use crate::policy::Policy;
-use crate::store::{Contents, Store, StoreError, Write};
-use crate::stream::{self, Owner, StreamBody};
+use crate::store::{Opened, Store, StoreError, Versioned};
+use crate::stream::{Owner, StreamBody, Streams};
 use crate::timer::Timer;
 use crate::token::{self, Claims, TokenKey};
-use crate::user::{Effects, Login, Outcome, Session, User};
-use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use crate::user::{Claim, Login, Outcome, Push, Rules, Session, StreamRef, User};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tim_proto::code;
 use tim_proto::identity;
@@ -21,18 +18,20 @@ use tim_proto::wire::{
     RequestNumber, ResumeRequest, SessionEvent, StreamEvent,
 };
 
-/// Users' records are spread over so many locks.
-const SHARDS: usize = 64;
 /// At this rate of reconnects the server is at ease: it spreads its clients' return over as long
 /// as that takes.
 const EASY_RECONNECTS_PER_S: u64 = 2_000;
 const SPREAD_MAX_MS: u64 = 60_000;
+/// How often a decision is taken anew because somebody was faster.
+const TRIES: usize = 100;
 
 /// A refusal: the code, what to tell people, and who took the session over.
 pub struct Refused {
     pub code: i32,
     pub message: String,
     pub kick: Option<Kick>,
+    /// How long to wait, where the server knows it.
+    pub retry_after_ms: Option<i64>,
 }
 
 impl Refused {
@@ -41,22 +40,8 @@ impl Refused {
             code,
             message: message.into(),
             kick: None,
+            retry_after_ms: None,
         }
-    }
-
-    fn displaced(kick: Option<Kick>) -> Refused {
-        Refused {
-            code: code::KICKED_WHILE_OFFLINE,
-            message: "the session was taken over or has ended".to_owned(),
-            kick,
-        }
-    }
-
-    fn ghost() -> Refused {
-        Refused::new(
-            code::BAD_REQUEST,
-            "a later request of this client has been seen: this one has no effect",
-        )
     }
 }
 
@@ -73,72 +58,91 @@ impl From<StoreError> for Refused {
 /// The service behind the routes.
 pub struct Service {
     app: App,
-    policy: Policy,
+    rules: Rules,
     heartbeat: Duration,
     timer: Arc<Timer>,
-    store: Store,
+    store: Arc<dyn Store>,
     token_keys: Vec<TokenKey>,
-    users: Vec<Mutex<HashMap<String, User>>>,
-    accounts: Mutex<HashSet<String>>,
+    node: u64,
+    streams: Arc<Streams>,
     last_id: AtomicU64,
-    streams: AtomicU64,
 }
 
 /// The body of an accepted login or resume.
 pub type Stream = StreamBody<StreamOwner>;
 
-/// Ties a stream to its session.
+/// Ties a stream to its user.
 pub struct StreamOwner {
     service: Arc<Service>,
     user_id: String,
-    session_id: u64,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Service {
     pub fn new(
         app: App,
-        policy: Policy,
+        rules: Rules,
         heartbeat: Duration,
-        store: Store,
-        contents: Contents,
+        opened: Opened,
     ) -> Result<Service, String> {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|error| format!("no random numbers: {error}"))?;
-        let service = Service {
+        Ok(Service {
             app,
-            policy,
+            rules,
             heartbeat,
             timer: Timer::start().map_err(|error| format!("no thread: {error}"))?,
-            store,
-            token_keys: contents.token_keys,
-            users: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            accounts: Mutex::new(contents.accounts),
-            // Session ids differ from those of earlier runs, which are still in tokens.
+            store: opened.store,
+            token_keys: opened.token_keys,
+            node: opened.node,
+            streams: Arc::default(),
+            // Session ids differ from those of earlier runs and other nodes, which are in tokens.
             last_id: AtomicU64::new(u64::from_le_bytes(random) >> 1),
-            streams: AtomicU64::new(0),
-        };
-        for floor in contents.floors {
-            let mut users = service.shard(&floor.user_id);
-            users
-                .entry(floor.user_id.clone())
-                .or_default()
-                .restore(floor);
-        }
-        Ok(service)
-    }
-
-    fn shard(&self, user_id: &str) -> MutexGuard<'_, HashMap<String, User>> {
-        let mut hasher = DefaultHasher::new();
-        user_id.hash(&mut hasher);
-        lock(&self.users[hasher.finish() as usize % SHARDS])
+        })
     }
 
     fn next_id(&self) -> u64 {
         self.last_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Takes a decision over a user's record: durable once this returns, and told to the streams
+    /// that it concerns.
+    async fn decide<T>(
+        &self,
+        user_id: &str,
+        mut rule: impl FnMut(&mut User, i64, &mut Vec<Push>) -> T,
+    ) -> Result<T, Refused> {
+        for _ in 0..TRIES {
+            let Versioned {
+                user: before,
+                version,
+            } = self.store.load(user_id).await?;
+            let (mut user, mut pushes) = (User::clone(&before), Vec::new());
+            let decision = rule(&mut user, now_ms(), &mut pushes);
+            if user == *before || self.store.swap(user_id, version, user).await? {
+                self.push(pushes).await;
+                return Ok(decision);
+            }
+        }
+        Err(Refused::new(
+            code::SERVER_TIMEOUT,
+            "too many requests of this user at once",
+        ))
+    }
+
+    async fn push(&self, mut pushes: Vec<Push>) {
+        pushes.retain(|push| {
+            let here = push.to.node == self.node;
+            if here {
+                self.streams.push(push.to.stream_id, push.what.clone());
+            }
+            !here
+        });
+        if !pushes.is_empty()
+            && let Err(error) = self.store.push(&pushes).await
+        {
+            // Heartbeats find out what was not told.
+            tracing::warn!("a push to another node: {error}");
+        }
     }
 
     /// Checks a ticket, in the documented order.
@@ -195,47 +199,34 @@ impl Service {
 
     /// Logs in.
     pub async fn login(self: &Arc<Self>, request: LoginRequest) -> Result<Stream, Refused> {
-        let now = now_ms();
         for ending in request.ends.iter().take(ENDS_MAX) {
             // The login stands on its own: what cannot be ended ends nothing.
             if let Err(refused) = self.end(ending).await {
                 tracing::debug!(code = refused.code, "an ending of a login was refused");
             }
         }
-        let sig =
-            self.check_ticket(request.sdk_app_id, &request.user_id, &request.user_sig, now)?;
+        let (app, user_id) = (request.sdk_app_id, &request.user_id);
+        let sig = self.check_ticket(app, user_id, &request.user_sig, now_ms())?;
         check_device(&request.device_id, &request.device_name)?;
         check_number(&request.number)?;
-        let ends_ms = sig.expires_s().saturating_mul(1000).saturating_add(999);
-        let mut effects = Effects::default();
-        if !lock(&self.accounts).contains(&request.user_id) {
-            effects.writes.push(Write::Account {
-                user_id: request.user_id.clone(),
-                registered_ms: now,
-            });
-        }
-        let outcome = {
-            let mut users = self.shard(&request.user_id);
-            let user = users.entry(request.user_id.clone()).or_default();
-            let login = Login {
-                device_id: &request.device_id,
-                platform: request.platform,
-                device_name: &request.device_name,
-                number: &request.number,
-                ends_ms,
-                interactive: request.intent == Intent::Interactive,
-            };
-            user.login(
-                &request.user_id,
-                &login,
-                &self.policy,
-                self.next_id(),
-                now,
-                &mut effects,
-            )
+        let stream = self.open_stream(user_id);
+        let login = Login {
+            device_id: &request.device_id,
+            platform: request.platform,
+            device_name: &request.device_name,
+            number: &request.number,
+            ends_ms: end_of(&sig),
+            interactive: request.intent == Intent::Interactive,
+            session_id: self.next_id(),
+            stream: self.place(&stream),
         };
-        self.settle(&request.user_id, outcome, &request.number, effects)
-            .await
+        let decided = self
+            .decide(user_id, |user, now, pushes| {
+                let outcome = user.login(&login, &self.rules, now, pushes);
+                accepted(user, outcome)
+            })
+            .await;
+        self.answer(user_id, decided, &request.number, stream)
     }
 
     /// Resumes a session by its token, and renews its ticket where the request carries one.
@@ -246,39 +237,31 @@ impl Service {
         let mut ends_ms = claims.ends_ms;
         if let Some(user_sig) = &request.user_sig {
             let sig = self.check_ticket(claims.sdk_app_id, &claims.user_id, user_sig, now)?;
-            ends_ms = sig.expires_s().saturating_mul(1000).saturating_add(999);
+            ends_ms = end_of(&sig);
         } else if now > ends_ms {
             return Err(Refused::new(
                 code::USER_SIG_EXPIRED,
                 "the ticket has expired",
             ));
         }
-        let session = Session {
+        let user_id = claims.user_id;
+        let claim = Claim {
             session_id: claims.session_id,
             device_id: claims.device_id,
             platform: claims.platform,
             device_name: claims.device_name,
-            instance: request.number.instance.clone(),
-            login_no: request.number.login_no,
             epoch: claims.epoch,
             ends_ms,
-            mailbox: None,
         };
-        let mut effects = Effects::default();
-        let outcome = {
-            let mut users = self.shard(&claims.user_id);
-            let user = users.entry(claims.user_id.clone()).or_default();
-            user.resume(
-                &claims.user_id,
-                session,
-                &request.number,
-                &self.policy,
-                now,
-                &mut effects,
-            )
-        };
-        self.settle(&claims.user_id, outcome, &request.number, effects)
-            .await
+        let stream = self.open_stream(&user_id);
+        let (place, number) = (self.place(&stream), &request.number);
+        let decided = self
+            .decide(&user_id, |user, now, pushes| {
+                let outcome = user.resume(claim.clone(), number, place, &self.rules, now, pushes);
+                accepted(user, outcome)
+            })
+            .await;
+        self.answer(&user_id, decided, number, stream)
     }
 
     /// Logs out.
@@ -287,23 +270,20 @@ impl Service {
     }
 
     async fn end(&self, ending: &Ending) -> Result<(), Refused> {
-        let mut effects = Effects::default();
         match ending {
             Ending::Session { session } => {
                 let claims = self.claims(session)?;
-                let mut users = self.shard(&claims.user_id);
-                let user = users.entry(claims.user_id.clone()).or_default();
-                user.end(&claims.user_id, claims.session_id, None, &mut effects);
-                // Unknown here, perhaps after a restart, it must not come back all the same.
-                let (device, epoch) = (&claims.device_id, claims.epoch);
-                user.raise_floor(
-                    &claims.user_id,
-                    device,
-                    epoch,
-                    claims.ends_ms,
-                    None,
-                    &mut effects,
-                );
+                self.decide(&claims.user_id, |user, _, pushes| {
+                    let device = &claims.device_id;
+                    user.log_out(
+                        claims.session_id,
+                        device,
+                        claims.epoch,
+                        claims.ends_ms,
+                        pushes,
+                    );
+                })
+                .await
             }
             Ending::Login {
                 sdk_app_id,
@@ -313,15 +293,14 @@ impl Service {
                 instance,
                 login_no,
             } => {
-                let now = now_ms();
-                self.check_ticket(*sdk_app_id, user_id, user_sig, now)?;
+                self.check_ticket(*sdk_app_id, user_id, user_sig, now_ms())?;
                 check_device(device_id, "")?;
-                let mut users = self.shard(user_id);
-                let user = users.entry(user_id.clone()).or_default();
-                user.end_login(user_id, device_id, instance, *login_no, now, &mut effects);
+                self.decide(user_id, |user, now, pushes| {
+                    user.end_login(device_id, instance, *login_no, now, pushes);
+                })
+                .await
             }
         }
-        self.carry_out(effects).await
     }
 
     fn claims(&self, session: &str) -> Result<Claims, Refused> {
@@ -335,175 +314,163 @@ impl Service {
             })
     }
 
-    /// Makes what was decided durable, tells it, and opens the stream of an accepted session.
-    async fn settle(
-        self: &Arc<Self>,
-        user_id: &str,
-        outcome: Outcome,
-        number: &RequestNumber,
-        effects: Effects,
-    ) -> Result<Stream, Refused> {
-        let session_id = match outcome {
-            Outcome::Accepted(session_id) => session_id,
-            Outcome::Displaced(kick) => {
-                return Err(Refused::displaced(kick));
-            }
-            Outcome::Ghost => return Err(Refused::ghost()),
-        };
-        let new_account = effects
-            .writes
-            .iter()
-            .any(|write| matches!(write, Write::Account { .. }));
-        self.carry_out(effects).await?;
-        if new_account {
-            lock(&self.accounts).insert(user_id.to_owned());
+    fn open_stream(self: &Arc<Self>, user_id: &str) -> Stream {
+        self.streams.open(StreamOwner {
+            service: self.clone(),
+            user_id: user_id.to_owned(),
+        })
+    }
+
+    fn place(&self, stream: &Stream) -> StreamRef {
+        StreamRef {
+            node: self.node,
+            stream_id: stream.stream_id,
         }
-        let now = now_ms();
-        let stream_id = self.next_id();
-        let mut users = self.shard(user_id);
-        // Between the decision and here another login may have displaced this one.
-        let user = users.entry(user_id.to_owned()).or_default();
-        let Some(session) = user
-            .sessions
-            .iter_mut()
-            .find(|s| s.session_id == session_id)
-        else {
-            return Err(Refused::displaced(None));
+    }
+
+    /// Begins the stream of an accepted session, or says why there is none.
+    fn answer(
+        &self,
+        user_id: &str,
+        decided: Result<Result<Session, Refused>, Refused>,
+        number: &RequestNumber,
+        mut stream: Stream,
+    ) -> Result<Stream, Refused> {
+        let session = match decided {
+            Ok(Ok(session)) => session,
+            Ok(Err(refused)) => {
+                stream.refuse();
+                return Err(refused);
+            }
+            // Whether the record has the stream is not known: its end is made known as any other.
+            Err(refused) => return Err(refused),
         };
+        let now = now_ms();
+        let (epoch, ends_ms) = (session.epoch, session.ends_ms);
         let claims = Claims {
             sdk_app_id: self.app.sdk_app_id,
             user_id: user_id.to_owned(),
-            device_id: session.device_id.clone(),
+            device_id: session.device_id,
             platform: session.platform,
-            device_name: session.device_name.clone(),
-            session_id,
-            epoch: session.epoch,
+            device_name: session.device_name,
+            session_id: session.session_id,
+            epoch,
             login_no: session.login_no,
-            ends_ms: session.ends_ms,
+            ends_ms,
         };
         let first = StreamEvent::Session(SessionEvent {
             session: token::issue(&self.token_keys[0], &claims),
-            epoch: session.epoch,
+            epoch,
             server_time_ms: now,
             heartbeat_ms: u64::try_from(self.heartbeat.as_millis()).unwrap_or(u64::MAX),
             spread_ms: self.spread_ms(),
-            user_sig_expires_ms: session.ends_ms,
+            user_sig_expires_ms: ends_ms,
             instance: number.instance.clone(),
             seq: number.seq,
         });
-        let left = session.ends_ms.saturating_add(1).saturating_sub(now);
+        let left = ends_ms.saturating_add(1).saturating_sub(now);
         let expires_in = Duration::from_millis(u64::try_from(left).unwrap_or(0));
-        let owner = StreamOwner {
-            service: self.clone(),
-            user_id: user_id.to_owned(),
-            session_id,
-        };
-        let (mailbox, body) = stream::open(
-            stream_id,
-            &first,
-            self.heartbeat,
-            expires_in,
-            &self.timer,
-            owner,
-        );
-        self.streams.fetch_add(1, Ordering::Relaxed);
-        if let Some(old) = session.mailbox.replace(mailbox) {
-            old.close();
-        }
-        Ok(body)
-    }
-
-    async fn carry_out(&self, effects: Effects) -> Result<(), Refused> {
-        self.store.commit(effects.writes).await?;
-        for (mailbox, kick) in effects.kicked {
-            mailbox.last(&StreamEvent::Kicked(kick));
-        }
-        for mailbox in effects.closed {
-            mailbox.close();
-        }
-        Ok(())
+        stream.begin(&first, self.heartbeat, expires_in, &self.timer);
+        Ok(stream)
     }
 
     fn spread_ms(&self) -> u64 {
-        let streams = self.streams.load(Ordering::Relaxed);
-        (streams * 1000 / EASY_RECONNECTS_PER_S).min(SPREAD_MAX_MS)
+        (self.streams.count() * 1000 / EASY_RECONNECTS_PER_S).min(SPREAD_MAX_MS)
     }
 
     /// How many streams are open.
     pub fn open_streams(&self) -> u64 {
-        self.streams.load(Ordering::Relaxed)
+        self.streams.count()
     }
 
     /// The server is going: every stream is told when to come back, and ends.
     pub fn say_goodbye(&self) {
         let spread = self.spread_ms().max(1);
-        let mut place: u64 = 0;
-        for shard in &self.users {
-            for user in lock(shard).values_mut() {
-                for session in &mut user.sessions {
-                    if let Some(mailbox) = session.mailbox.take() {
-                        // One slot each, spread evenly.
-                        place = place.wrapping_add(1);
-                        let return_in_ms = place % spread;
-                        mailbox.last(&StreamEvent::GoingAway(GoingAwayEvent { return_in_ms }));
-                    }
-                }
-            }
-        }
+        // One slot each, spread evenly.
+        self.streams.end_all(|place| {
+            let return_in_ms = place % spread;
+            StreamEvent::GoingAway(GoingAwayEvent { return_in_ms })
+        });
     }
 
     /// Forgets users of whom nothing is left.
     pub fn sweep(&self) {
-        let now = now_ms();
-        for shard in &self.users {
-            lock(shard).retain(|_, user| {
-                user.sessions
-                    .retain(|session| session.mailbox.is_some() || session.ends_ms > now);
-                !user.is_empty(now)
-            });
-        }
+        self.store.sweep(now_ms());
     }
 }
 
+/// The session of an accepted outcome.
+fn accepted(user: &User, outcome: Outcome) -> Result<Session, Refused> {
+    let displaced = |kick| Refused {
+        kick,
+        ..Refused::new(
+            code::KICKED_WHILE_OFFLINE,
+            "the session was taken over or has ended",
+        )
+    };
+    match outcome {
+        Outcome::Accepted(session_id) => user
+            .session(session_id)
+            .cloned()
+            .ok_or_else(|| displaced(None)),
+        Outcome::Displaced(kick) => Err(displaced(kick)),
+        Outcome::Ghost => Err(Refused::new(
+            code::BAD_REQUEST,
+            "a later request of this client has been seen: this one has no effect",
+        )),
+        Outcome::TooOften { retry_after_ms } => Err(Refused {
+            retry_after_ms: Some(retry_after_ms),
+            ..Refused::new(
+                code::LOGIN_TOO_OFTEN,
+                "two devices take this session from each other again and again",
+            )
+        }),
+    }
+}
+
+/// The end of a ticket, in ms of Unix time.
+fn end_of(sig: &UserSig) -> i64 {
+    sig.expires_s().saturating_mul(1000).saturating_add(999)
+}
+
 impl Owner for StreamOwner {
-    fn expired(&self, stream_id: u64) -> Option<StreamEvent> {
-        let mut effects = Effects::default();
-        {
-            let mut users = self.service.shard(&self.user_id);
-            let user = users.get_mut(&self.user_id)?;
-            let session = user
-                .sessions
-                .iter()
-                .find(|s| s.session_id == self.session_id)?;
-            let ours = session
-                .mailbox
-                .as_ref()
-                .is_some_and(|m| m.stream_id == stream_id);
-            if !ours || now_ms() <= session.ends_ms {
-                return None;
+    fn expired(&self, stream_id: u64) {
+        let (service, user_id) = (self.service.clone(), self.user_id.clone());
+        let place = StreamRef {
+            node: service.node,
+            stream_id,
+        };
+        tokio::spawn(async move {
+            // A renewal that was faster has given the session another stream.
+            let ended = service
+                .decide(&user_id, |user, now, _| user.expire(place, now))
+                .await;
+            if ended.unwrap_or(false) {
+                let event = StreamEvent::UserSigExpired(EndEvent {
+                    code: code::USER_SIG_EXPIRED,
+                    message: "the ticket has expired".to_owned(),
+                });
+                service.streams.last(stream_id, &event);
             }
-            user.end(&self.user_id, self.session_id, None, &mut effects);
-        }
-        // The token ended with the ticket: nothing has to be durable before this is told.
-        Some(StreamEvent::UserSigExpired(EndEvent {
-            code: code::USER_SIG_EXPIRED,
-            message: "the ticket has expired".to_owned(),
-        }))
+        });
     }
 
     fn closed(&self, stream_id: u64) {
-        self.service.streams.fetch_sub(1, Ordering::Relaxed);
-        let mut users = self.service.shard(&self.user_id);
-        let session = users.get_mut(&self.user_id).and_then(|user| {
-            user.sessions
-                .iter_mut()
-                .find(|s| s.session_id == self.session_id)
+        // Where the process ends, nothing has to be noted.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        let (service, user_id) = (self.service.clone(), self.user_id.clone());
+        let place = StreamRef {
+            node: service.node,
+            stream_id,
+        };
+        runtime.spawn(async move {
+            // If it fails, the next login or resume finds a stream that is not there any more.
+            let _ = service
+                .decide(&user_id, |user, _, _| user.stream_closed(place))
+                .await;
         });
-        if let Some(session) = session {
-            session
-                .mailbox
-                .take_if(|mailbox| mailbox.stream_id == stream_id);
-        }
     }
 }
 

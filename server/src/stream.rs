@@ -1,10 +1,14 @@
-//! Event streams: a mailbox per connection, and the response body that is fed from it.
+//! Event streams: the streams that this node holds, and the response body that each is.
 
 use crate::timer::Timer;
+use crate::user::Pushed;
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tim_proto::wire::StreamEvent;
@@ -12,76 +16,157 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// A comment: it says that the stream is alive, and nothing else.
 const HEARTBEAT: &[u8] = b": hb\n\n";
-
-/// Where a stream's events go. A stream gets a handful of events in its life, and the last one
-/// ends it: the mailbox needs no bound.
-pub struct Mailbox {
-    /// Which of a session's streams this is.
-    pub stream_id: u64,
-    letters: Letters,
-}
+/// Streams are spread over so many locks.
+const SHARDS: usize = 64;
 
 /// What a stream is sent.
 pub enum Letter {
     Event(Bytes),
     Heartbeat,
-    /// The ticket's time has come: the stream's owner knows whether it has.
+    /// The ticket's time has come: the stream's owner finds out whether it has ended.
     Expiry,
     End,
 }
 
-/// The sending side of a mailbox.
+/// Where a stream's letters go. A stream gets a handful of events in its life, and the last one
+/// ends it: its mailbox needs no bound.
 pub type Letters = UnboundedSender<Letter>;
 
-impl Mailbox {
-    /// Sends an event and ends the stream.
-    pub fn last(&self, event: &StreamEvent) {
-        // A stream that nobody reads any more has no receiver.
-        let _ = self.letters.send(Letter::Event(event.to_text().into()));
-        self.close();
-    }
-
-    /// Ends the stream.
-    pub fn close(&self) {
-        let _ = self.letters.send(Letter::End);
-    }
+/// The streams that this node holds.
+pub struct Streams {
+    shards: Vec<Mutex<HashMap<u64, Letters>>>,
+    last_id: AtomicU64,
+    open: AtomicU64,
 }
 
-/// What happens to a stream from inside.
+/// What a stream makes known.
 pub trait Owner: Send + Sync + 'static {
-    /// The ticket's time has come. What is returned is sent as the last event.
-    fn expired(&self, stream_id: u64) -> Option<StreamEvent>;
+    /// The ticket's time has come.
+    fn expired(&self, stream_id: u64);
     /// Nobody reads any more.
     fn closed(&self, stream_id: u64);
 }
 
-/// The body of a stream.
+impl Default for Streams {
+    fn default() -> Streams {
+        Streams {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            last_id: AtomicU64::new(0),
+            open: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Streams {
+    fn shard(&self, stream_id: u64) -> MutexGuard<'_, HashMap<u64, Letters>> {
+        self.shards[stream_id as usize % SHARDS]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A stream that can be told things at once, and that says nothing before [`StreamBody::begin`].
+    pub fn open<O: Owner>(self: &Arc<Self>, owner: O) -> StreamBody<O> {
+        let stream_id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
+        let (letters, received) = unbounded_channel();
+        self.shard(stream_id).insert(stream_id, letters);
+        StreamBody {
+            stream_id,
+            streams: self.clone(),
+            first: None,
+            letters: received,
+            stage: Stage::Opening,
+            owner,
+        }
+    }
+
+    /// Tells a stream what the store decided. One that is not here has been closed already.
+    pub fn push(&self, stream_id: u64, what: Pushed) {
+        match what {
+            Pushed::Kicked(kick) => self.last(stream_id, &StreamEvent::Kicked(kick)),
+            Pushed::Closed => self.end(stream_id, None),
+        }
+    }
+
+    /// Sends an event and ends the stream.
+    pub fn last(&self, stream_id: u64, event: &StreamEvent) {
+        self.end(stream_id, Some(event.to_text().into()));
+    }
+
+    fn end(&self, stream_id: u64, event: Option<Bytes>) {
+        let Some(letters) = self.shard(stream_id).remove(&stream_id) else {
+            return;
+        };
+        // Whoever read may have gone.
+        for letter in event.map(Letter::Event).into_iter().chain([Letter::End]) {
+            let _ = letters.send(letter);
+        }
+    }
+
+    /// How many streams have begun and not ended.
+    pub fn count(&self) -> u64 {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Ends every stream with an event of its own, given the stream's place in a row.
+    pub fn end_all(&self, event: impl Fn(u64) -> StreamEvent) {
+        let mut place = 0;
+        for shard in &self.shards {
+            let streams =
+                std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner));
+            for letters in streams.into_values() {
+                let _ = letters.send(Letter::Event(event(place).to_text().into()));
+                let _ = letters.send(Letter::End);
+                place += 1;
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Its login or resume is being decided.
+    Opening,
+    /// That was refused.
+    Refused,
+    Open,
+    Ended,
+}
+
+/// The body of a stream. Its owner is told when it is dropped, wherever that happens: the
+/// connection may end while the login is being decided.
 pub struct StreamBody<O: Owner> {
-    stream_id: u64,
+    pub stream_id: u64,
+    streams: Arc<Streams>,
+    first: Option<Bytes>,
     letters: UnboundedReceiver<Letter>,
-    ended: bool,
+    stage: Stage,
     owner: O,
 }
 
-/// A stream that begins with `first` and is told to expire after `expires_in`.
-pub fn open<O: Owner>(
-    stream_id: u64,
-    first: &StreamEvent,
-    heartbeat: Duration,
-    expires_in: Duration,
-    timer: &Timer,
-    owner: O,
-) -> (Mailbox, StreamBody<O>) {
-    let (letters, received) = unbounded_channel();
-    let _ = letters.send(Letter::Event(first.to_text().into()));
-    timer.add(heartbeat, expires_in, letters.clone());
-    let body = StreamBody {
-        stream_id,
-        letters: received,
-        ended: false,
-        owner,
-    };
-    (Mailbox { stream_id, letters }, body)
+impl<O: Owner> StreamBody<O> {
+    /// The login or resume was accepted: the stream begins with this event, lives on with
+    /// heartbeats, and is told to expire after that time.
+    pub fn begin(
+        &mut self,
+        first: &StreamEvent,
+        heartbeat: Duration,
+        expires_in: Duration,
+        timer: &Timer,
+    ) {
+        self.first = Some(first.to_text().into());
+        self.stage = Stage::Open;
+        self.streams.open.fetch_add(1, Ordering::Relaxed);
+        let letters = self.streams.shard(self.stream_id);
+        // If it is not there, the end is in the mailbox already.
+        if let Some(letters) = letters.get(&self.stream_id) {
+            timer.add(heartbeat, expires_in, letters.clone());
+        }
+    }
+
+    /// The login or resume was refused: no session has this stream.
+    pub fn refuse(mut self) {
+        self.stage = Stage::Refused;
+    }
 }
 
 impl<O: Owner + Unpin> Body for StreamBody<O> {
@@ -92,29 +177,34 @@ impl<O: Owner + Unpin> Body for StreamBody<O> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        while !self.ended {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
+        }
+        loop {
             let text = match self.letters.poll_recv(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(Letter::Event(text))) => text,
                 Poll::Ready(Some(Letter::Heartbeat)) => Bytes::from_static(HEARTBEAT),
-                Poll::Ready(Some(Letter::Expiry)) => match self.owner.expired(self.stream_id) {
-                    None => continue,
-                    Some(event) => {
-                        self.ended = true;
-                        event.to_text().into()
-                    }
-                },
-                Poll::Ready(Some(Letter::End) | None) => break,
+                Poll::Ready(Some(Letter::Expiry)) => {
+                    self.owner.expired(self.stream_id);
+                    continue;
+                }
+                Poll::Ready(Some(Letter::End) | None) => return Poll::Ready(None),
             };
             return Poll::Ready(Some(Ok(Frame::data(text))));
         }
-        self.ended = true;
-        Poll::Ready(None)
     }
 }
 
 impl<O: Owner> Drop for StreamBody<O> {
     fn drop(&mut self) {
-        self.owner.closed(self.stream_id);
+        self.streams.shard(self.stream_id).remove(&self.stream_id);
+        if self.stage == Stage::Open {
+            self.streams.open.fetch_sub(1, Ordering::Relaxed);
+        }
+        if self.stage != Stage::Refused {
+            self.stage = Stage::Ended;
+            self.owner.closed(self.stream_id);
+        }
     }
 }

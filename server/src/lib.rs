@@ -1,0 +1,27 @@
+//! tim-server: the login service that libtim talks to.
+//!
+//! A request goes from `http` (the accept loop) through `routes` (bodies and answers) to `service`
+//! (tickets, tokens, streams), which decides over a user's record (`user`, with the pure `policy`)
+//! and has the `store` make it durable before it answers.
+//!
+//! The program is `main.rs`; this library is there for it and for tests of the rules.
+
+#![forbid(unsafe_code)]
+#![allow(
+    missing_docs,
+    reason = "the library is for this program and its tests alone"
+)]
+
+pub mod cli;
+mod clock;
+mod config;
+mod http;
+mod identity_file;
+pub mod policy;
+mod routes;
+mod service;
+mod store;
+mod stream;
+mod timer;
+mod token;
+pub mod user;

@@ -1,0 +1,231 @@
+//! How sessions end, and why none of them comes back: floors.
+//!
+//! A floor is the highest epoch of a device that has ended. It is kept until the last token that it
+//! stands for has run out by itself.
+
+use super::{Push, Pushed, User};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use tim_proto::wire::Kick;
+
+/// How many devices of a user have a floor of their own. Below them there is one for all.
+const FLOORS_MAX: usize = 128;
+
+/// The floors of a user's devices.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Floors {
+    of_device: BTreeMap<String, Floor>,
+    of_all: OfAll,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Floor {
+    /// No session of the device with this epoch or an older one lives any more.
+    epoch: u64,
+    /// The end of the last token that this stands for, in ms of Unix time.
+    until_ms: i64,
+    /// Who took the newest of them over.
+    kick: Option<Kick>,
+    /// The device was away when that happened, and has not been told.
+    notice: Option<Notice>,
+}
+
+/// Kicked while away: the device's next login is refused once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+struct Notice {
+    /// The login that was refused: its instance and number. Retries of it are refused, too.
+    refused: Option<(String, u64)>,
+}
+
+/// One floor for what had too many devices to be kept apart: epochs are unique within a user.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+struct OfAll {
+    epoch: u64,
+    until_ms: i64,
+    /// What lived on when the floor was raised.
+    except: Vec<u64>,
+}
+
+impl Floors {
+    pub(super) fn highest(&self) -> u64 {
+        let of_devices = self.of_device.values().map(|floor| floor.epoch).max();
+        of_devices.unwrap_or(0).max(self.of_all.epoch)
+    }
+
+    /// Whether a session of this device and epoch has ended.
+    pub(super) fn is_dead(&self, device_id: &str, epoch: u64) -> bool {
+        let floor = self.of_device.get(device_id);
+        floor.is_some_and(|floor| epoch <= floor.epoch)
+            || (epoch <= self.of_all.epoch && !self.of_all.except.contains(&epoch))
+    }
+
+    /// Who took the device's newest session over.
+    pub(super) fn kick(&self, device_id: &str) -> Option<Kick> {
+        self.of_device.get(device_id)?.kick.clone()
+    }
+
+    /// The device has been told that it was kicked.
+    pub(super) fn told(&mut self, device_id: &str) {
+        if let Some(floor) = self.of_device.get_mut(device_id) {
+            floor.notice = None;
+        }
+    }
+
+    /// Whether this login is to be refused because its device was kicked while it was away. Only
+    /// a later login of the app than the one that was refused uses the notice up.
+    pub(super) fn refuses(&mut self, device_id: &str, instance: &str, login_no: u64) -> bool {
+        let Some(floor) = self.of_device.get_mut(device_id) else {
+            return false;
+        };
+        let Some(notice) = &mut floor.notice else {
+            return false;
+        };
+        match &notice.refused {
+            None => notice.refused = Some((instance.to_owned(), login_no)),
+            Some((refused, no)) if refused == instance && login_no <= *no => {}
+            Some(_) => {
+                floor.notice = None;
+                return false;
+            }
+        }
+        true
+    }
+
+    fn raise(&mut self, device_id: &str, ended: Ended, living: impl Iterator<Item = u64>) {
+        let floor = self.of_device.entry(device_id.to_owned()).or_default();
+        if ended.epoch < floor.epoch {
+            return;
+        }
+        // Raised again to where it is, it still knows who took the session over.
+        let kick = ended.kick.or_else(|| {
+            let same = ended.epoch == floor.epoch;
+            floor.kick.take().filter(|_| same)
+        });
+        *floor = Floor {
+            epoch: ended.epoch,
+            until_ms: floor.until_ms.max(ended.until_ms),
+            kick,
+            notice: ended.told_at_login.then(Notice::default),
+        };
+        if self.of_device.len() > FLOORS_MAX {
+            self.merge_lowest(living);
+        }
+    }
+
+    fn merge_lowest(&mut self, living: impl Iterator<Item = u64>) {
+        let lowest = self.of_device.iter().min_by_key(|(_, floor)| floor.epoch);
+        let Some(lowest) = lowest.map(|(device_id, _)| device_id.clone()) else {
+            return;
+        };
+        let Some(floor) = self.of_device.remove(&lowest) else {
+            return;
+        };
+        let all = &mut self.of_all;
+        all.epoch = all.epoch.max(floor.epoch);
+        all.until_ms = all.until_ms.max(floor.until_ms);
+        let epoch = all.epoch;
+        all.except = living.filter(|living| *living <= epoch).collect();
+    }
+
+    pub(super) fn forget(&mut self, now_ms: i64) {
+        self.of_device.retain(|_, floor| floor.until_ms > now_ms);
+        if self.of_all.until_ms <= now_ms {
+            self.of_all = OfAll::default();
+        }
+    }
+}
+
+/// A session, or a device's past ones, as far as they can come back.
+struct Ended {
+    epoch: u64,
+    until_ms: i64,
+    kick: Option<Kick>,
+    told_at_login: bool,
+}
+
+impl User {
+    /// Ends a session: it cannot come back. With `kick`, whoever reads its stream is told; if
+    /// nobody does, `notice` has the device told at its next login.
+    pub(super) fn end(
+        &mut self,
+        session_id: u64,
+        kick: Option<Kick>,
+        notice: bool,
+        pushes: &mut Vec<Push>,
+    ) {
+        let known = |s: &super::Session| s.session_id == session_id;
+        let Some(at) = self.sessions.iter().position(known) else {
+            return;
+        };
+        let session = self.sessions.remove(at);
+        let ended = Ended {
+            epoch: session.epoch,
+            until_ms: session.ends_ms,
+            kick: kick.clone(),
+            told_at_login: notice && session.stream.is_none(),
+        };
+        let living = self.sessions.iter().map(|session| session.epoch);
+        self.floors.raise(&session.device_id, ended, living);
+        if let Some(to) = session.stream {
+            let what = kick.map_or(Pushed::Closed, Pushed::Kicked);
+            pushes.push(Push { to, what });
+        }
+    }
+
+    /// Logs a session out by what its token says, also one that is not known here, perhaps after
+    /// a restart.
+    pub fn log_out(
+        &mut self,
+        session_id: u64,
+        device_id: &str,
+        epoch: u64,
+        ends_ms: i64,
+        pushes: &mut Vec<Push>,
+    ) {
+        self.end(session_id, None, false, pushes);
+        let ended = Ended {
+            epoch,
+            until_ms: ends_ms,
+            kick: None,
+            told_at_login: false,
+        };
+        let living = self.sessions.iter().map(|session| session.epoch);
+        self.floors.raise(device_id, ended, living);
+    }
+
+    /// Ends the session whose stream this is if its ticket has ended, and says whether it did: a
+    /// renewal may have been faster.
+    pub fn expire(&mut self, stream: super::StreamRef, now_ms: i64) -> bool {
+        let before = self.sessions.len();
+        // Its token has ended, too: there is nothing that could come back.
+        self.sessions
+            .retain(|session| session.stream != Some(stream) || session.ends_ms >= now_ms);
+        self.sessions.len() < before
+    }
+
+    /// Ends a client's logins up to this number, also those that have not arrived yet.
+    pub fn end_login(
+        &mut self,
+        device_id: &str,
+        instance: &str,
+        login_no: u64,
+        now_ms: i64,
+        pushes: &mut Vec<Push>,
+    ) {
+        self.numbers.end(device_id, instance, login_no, now_ms);
+        let ended: Vec<u64> = self
+            .sessions
+            .iter()
+            .filter(|s| {
+                s.device_id == device_id && s.instance == instance && s.login_no <= login_no
+            })
+            .map(|session| session.session_id)
+            .collect();
+        for session_id in ended {
+            self.end(session_id, None, false, pushes);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Which requests of a user's clients were seen: what comes late or twice has no effect.
+
+use serde::{Deserialize, Serialize};
+use tim_proto::wire::RequestNumber;
+
+/// How long a client's request numbers are remembered.
+const SEEN_MS: i64 = 600_000;
+/// How many clients' numbers are remembered per user, the newest.
+const SEEN_MAX: usize = 64;
+
+/// The clients of a user that sent something lately.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct RequestNumbers(Vec<Seen>);
+
+/// What was seen of one client handle.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) struct Seen {
+    device_id: String,
+    instance: String,
+    login_no: u64,
+    seq: u64,
+    /// The highest login number that was accepted.
+    pub(super) accepted: Option<u64>,
+    /// Logins up to this number have ended, also those that have not arrived yet.
+    pub(super) ended: u64,
+    at_ms: i64,
+}
+
+impl RequestNumbers {
+    pub(super) fn of(&mut self, device_id: &str, instance: &str) -> Option<&mut Seen> {
+        self.0
+            .iter_mut()
+            .find(|seen| seen.device_id == device_id && seen.instance == instance)
+    }
+
+    /// Notes a request's numbers. None where it is late or doubled, or its login has ended.
+    pub(super) fn see(
+        &mut self,
+        device_id: &str,
+        number: &RequestNumber,
+        now_ms: i64,
+    ) -> Option<&mut Seen> {
+        self.forget(now_ms);
+        let seen = self.of_or_new(device_id, &number.instance, now_ms);
+        if number.login_no < seen.login_no
+            || number.seq <= seen.seq
+            || number.login_no <= seen.ended
+        {
+            return None;
+        }
+        (seen.login_no, seen.seq, seen.at_ms) = (number.login_no, number.seq, now_ms);
+        Some(seen)
+    }
+
+    /// A client's logins up to this number have ended.
+    pub(super) fn end(&mut self, device_id: &str, instance: &str, login_no: u64, now_ms: i64) {
+        let seen = self.of_or_new(device_id, instance, now_ms);
+        seen.ended = seen.ended.max(login_no);
+        seen.at_ms = now_ms;
+    }
+
+    pub(super) fn forget(&mut self, now_ms: i64) {
+        self.0
+            .retain(|seen| now_ms.saturating_sub(seen.at_ms) < SEEN_MS);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn of_or_new(&mut self, device_id: &str, instance: &str, now_ms: i64) -> &mut Seen {
+        let known = |seen: &Seen| seen.device_id == device_id && seen.instance == instance;
+        let at = self.0.iter().position(known).unwrap_or_else(|| {
+            if self.0.len() == SEEN_MAX
+                && let Some(oldest) = (0..SEEN_MAX).min_by_key(|at| self.0[*at].at_ms)
+            {
+                self.0.swap_remove(oldest);
+            }
+            self.0.push(Seen {
+                device_id: device_id.to_owned(),
+                instance: instance.to_owned(),
+                login_no: 0,
+                seq: 0,
+                accepted: None,
+                ended: 0,
+                at_ms: now_ms,
+            });
+            self.0.len() - 1
+        });
+        &mut self.0[at]
+    }
+}

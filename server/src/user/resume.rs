@@ -1,0 +1,128 @@
+//! A session's holder comes back with its token.
+
+use super::{Outcome, Push, Pushed, Rules, Session, StreamRef, User, kick_by};
+use tim_proto::Platform;
+use tim_proto::wire::{Kick, KickCause, RequestNumber};
+
+/// What a token says of its session.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Claim {
+    pub session_id: u64,
+    pub device_id: String,
+    pub platform: Platform,
+    pub device_name: String,
+    pub epoch: u64,
+    /// The end of the ticket: the token's own, or that of the ticket which renews it.
+    pub ends_ms: i64,
+}
+
+impl User {
+    /// A token's holder comes back. A session that is not known, after a restart perhaps, is
+    /// created again at its old epoch, unless it has ended or something newer has its place.
+    pub fn resume(
+        &mut self,
+        claim: Claim,
+        number: &RequestNumber,
+        stream: StreamRef,
+        rules: &Rules,
+        now_ms: i64,
+        pushes: &mut Vec<Push>,
+    ) -> Outcome {
+        if self.numbers.see(&claim.device_id, number, now_ms).is_none() {
+            return Outcome::Ghost;
+        }
+        if self.floors.is_dead(&claim.device_id, claim.epoch) {
+            return self.is_displaced(&claim.device_id);
+        }
+        let known = self
+            .sessions
+            .iter_mut()
+            .find(|session| session.session_id == claim.session_id);
+        if let Some(known) = known {
+            if let Some(to) = known.stream.replace(stream) {
+                let what = if known.instance == number.instance {
+                    Pushed::Closed
+                } else {
+                    // Two holders of one token: the one who came last has it.
+                    Pushed::Kicked(kick_by(
+                        &known.device_id,
+                        known.platform,
+                        &known.device_name,
+                        known,
+                        now_ms,
+                    ))
+                };
+                pushes.push(Push { to, what });
+            }
+            known.instance.clone_from(&number.instance);
+            known.login_no = number.login_no;
+            known.ends_ms = claim.ends_ms;
+            return Outcome::Accepted(claim.session_id);
+        }
+        let session = Session {
+            session_id: claim.session_id,
+            device_id: claim.device_id,
+            platform: claim.platform,
+            device_name: claim.device_name,
+            instance: number.instance.clone(),
+            login_no: number.login_no,
+            epoch: claim.epoch,
+            ends_ms: claim.ends_ms,
+            stream: Some(stream),
+        };
+        match self.restore(session, rules, now_ms, pushes) {
+            Ok(session_id) => Outcome::Accepted(session_id),
+            Err(kick) => Outcome::Displaced(Some(kick)),
+        }
+    }
+
+    /// Takes a session in that is not known, at its old epoch. It displaces what is older, as its
+    /// login did, and an error says which newer one has its place.
+    fn restore(
+        &mut self,
+        session: Session,
+        rules: &Rules,
+        now_ms: i64,
+        pushes: &mut Vec<Push>,
+    ) -> Result<u64, Kick> {
+        let own =
+            (0..self.sessions.len()).filter(|at| self.sessions[*at].device_id == session.device_id);
+        let in_the_way: Vec<usize> = self
+            .displaced(&rules.policy, &session.device_id, session.platform)
+            .into_iter()
+            .chain(own)
+            .collect();
+        let newer = in_the_way
+            .iter()
+            .map(|at| &self.sessions[*at])
+            .find(|other| other.epoch >= session.epoch);
+        if let Some(by) = newer {
+            return Err(Kick {
+                cause: if by.device_id == session.device_id {
+                    KickCause::SameDevice
+                } else {
+                    KickCause::OtherDevice
+                },
+                platform: Some(by.platform),
+                device_name: by.device_name.clone(),
+                time_ms: i64::try_from(by.epoch).unwrap_or(now_ms),
+            });
+        }
+        let (by, name) = (session.device_id.as_str(), session.device_name.as_str());
+        let victims: Vec<(u64, Kick)> = in_the_way
+            .into_iter()
+            .map(|at| &self.sessions[at])
+            .map(|victim| {
+                let kick = kick_by(by, session.platform, name, victim, now_ms);
+                (victim.session_id, kick)
+            })
+            .collect();
+        for (victim, kick) in victims {
+            self.end(victim, Some(kick), rules.kicked_while_away_notice, pushes);
+        }
+        self.highest_epoch = self.highest_epoch.max(session.epoch);
+        let session_id = session.session_id;
+        self.sessions.push(session);
+        Ok(session_id)
+    }
+}

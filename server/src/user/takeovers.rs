@@ -1,0 +1,77 @@
+//! Damping: two devices that take the session from each other again and again are slowed down.
+
+use super::Rules;
+use serde::{Deserialize, Serialize};
+
+/// The newest takeovers, all between the same two devices.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Takeovers {
+    /// The two devices, in the order of their ids.
+    between: Option<(String, String)>,
+    at_ms: Vec<i64>,
+    /// The next one has to wait until then.
+    waits_until_ms: i64,
+}
+
+fn pair(one: &str, other: &str) -> (String, String) {
+    let (first, second) = (one.min(other), one.max(other));
+    (first.to_owned(), second.to_owned())
+}
+
+impl Takeovers {
+    /// How long a takeover of `victim` by `device_id` has to wait; none: it may go on.
+    pub(super) fn wait_ms(
+        &mut self,
+        device_id: &str,
+        victim: &str,
+        rules: &Rules,
+        now_ms: i64,
+    ) -> Option<i64> {
+        if rules.takeovers_max == 0 || self.between != Some(pair(device_id, victim)) {
+            return None;
+        }
+        if now_ms < self.waits_until_ms {
+            return Some(self.waits_until_ms - now_ms);
+        }
+        let since = now_ms.saturating_sub(rules.takeovers_window_ms);
+        let lately = self.at_ms.iter().filter(|at| **at > since).count();
+        // Who has waited as long as told goes first; the next has to wait again.
+        if lately < rules.takeovers_max as usize || self.waits_until_ms > since {
+            return None;
+        }
+        self.waits_until_ms = now_ms.saturating_add(rules.takeovers_wait_ms);
+        Some(rules.takeovers_wait_ms)
+    }
+
+    /// A takeover happened.
+    pub(super) fn note(&mut self, device_id: &str, victim: &str, rules: &Rules, now_ms: i64) {
+        if rules.takeovers_max == 0 {
+            return;
+        }
+        let between = Some(pair(device_id, victim));
+        let paused = self
+            .at_ms
+            .last()
+            .is_none_or(|last| now_ms.saturating_sub(*last) >= rules.takeovers_window_ms);
+        if paused || self.between != between {
+            *self = Takeovers {
+                between,
+                ..Takeovers::default()
+            };
+        }
+        self.at_ms.push(now_ms);
+        let beyond = self
+            .at_ms
+            .len()
+            .saturating_sub(rules.takeovers_max as usize);
+        self.at_ms.drain(..beyond);
+        // The wait is over and used.
+        self.waits_until_ms = 0;
+    }
+
+    /// Another device came between: all is forgotten.
+    pub(super) fn forget(&mut self) {
+        *self = Takeovers::default();
+    }
+}
