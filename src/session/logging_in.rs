@@ -16,6 +16,8 @@ const RETRY_MAX_MS: u64 = 2_000;
 /// The network ends every request at the request's own deadline; if it does not, the machine does
 /// so this much later.
 const GRACE_MS: u64 = 1_000;
+/// An attempt that the deadline cut off sooner than this does not say that nobody answers.
+const CUT_SHORT_MS: u64 = 1_000;
 
 pub(super) struct LoggingIn {
     pub(super) call: CallId,
@@ -32,13 +34,13 @@ pub(super) struct LoggingIn {
 
 #[derive(Clone, Copy)]
 enum Attempt {
-    Requested { seq: u64 },
+    Requested { seq: u64, since_ms: u64 },
     Waiting { until_ms: u64 },
 }
 
 impl LoggingIn {
     pub(super) fn is_request(&self, number: u64) -> bool {
-        matches!(self.attempt, Attempt::Requested { seq } if seq == number)
+        matches!(self.attempt, Attempt::Requested { seq, .. } if seq == number)
     }
 
     pub(super) fn next_deadline(&self) -> u64 {
@@ -51,6 +53,19 @@ impl LoggingIn {
     #[cfg(test)]
     pub(super) fn is_waiting(&self) -> bool {
         matches!(self.attempt, Attempt::Waiting { .. })
+    }
+
+    /// The deadline left the attempt too little time for its failure to say much.
+    fn was_cut_short(&self, failure: &Failure, now: Now) -> bool {
+        let unanswered = matches!(
+            failure.code,
+            error::ERR_CONNECT_TIMEOUT | error::ERR_NAME_NOT_FOUND
+        );
+        let lasted = match self.attempt {
+            Attempt::Requested { since_ms, .. } => now.ms.saturating_sub(since_ms),
+            Attempt::Waiting { .. } => return false,
+        };
+        unanswered && now.ms >= self.deadline_ms && lasted < CUT_SHORT_MS
     }
 
     /// Cuts a wait short.
@@ -79,16 +94,19 @@ impl Session {
             most_telling: None,
             sent: false,
         }));
-        self.attempt_login();
+        self.attempt_login(now);
     }
 
-    fn attempt_login(&mut self) {
+    fn attempt_login(&mut self, now: Now) {
         let number = self.next_number();
         let seq = number.seq;
         let State::LoggingIn(login) = &mut self.state else {
             return;
         };
-        login.attempt = Attempt::Requested { seq };
+        login.attempt = Attempt::Requested {
+            seq,
+            since_ms: now.ms,
+        };
         login.sent = true;
         let deadline_ms = login.deadline_ms;
         let request = wire::LoginRequest {
@@ -163,6 +181,7 @@ impl Session {
         let helps = can_help(failure.code);
         let best = login.most_telling.take();
         let telling = match best {
+            Some(best) if login.was_cut_short(&failure, now) => best,
             Some(best) if rank(best.code) > rank(failure.code) => best,
             _ => failure.clone(),
         };
@@ -191,8 +210,8 @@ impl Session {
                 let failure = login.most_telling.clone().unwrap_or_else(timed_out);
                 self.end_login(failure, None);
             }
-            Attempt::Waiting { until_ms } if now.ms >= until_ms => self.attempt_login(),
-            Attempt::Requested { seq } if now.ms >= login.next_deadline() => {
+            Attempt::Waiting { until_ms } if now.ms >= until_ms => self.attempt_login(now),
+            Attempt::Requested { seq, .. } if now.ms >= login.next_deadline() => {
                 self.out.push(Action::Abandon { seq });
                 self.login_failed(timed_out(), None, now);
             }
@@ -229,7 +248,7 @@ impl Session {
         let State::LoggingIn(login) = std::mem::replace(&mut self.state, State::LoggedOut) else {
             return;
         };
-        if let Attempt::Requested { seq } = login.attempt {
+        if let Attempt::Requested { seq, .. } = login.attempt {
             self.out.push(Action::Abandon { seq });
         }
         if login.sent {

@@ -133,6 +133,31 @@ fn a_login_that_ran_out_has_the_code_of_the_attempt_that_came_furthest() {
 }
 
 #[test]
+fn an_attempt_that_the_deadline_cut_short_does_not_hide_what_was_wrong_before() {
+    let mut machine = Machine::new();
+    let deadline = machine.now.ms + LOGIN_MS;
+    let (call, mut step) = machine.login("alice");
+    loop {
+        let seq = match step.requests()[..] {
+            [(seq, _)] => seq,
+            _ => {
+                step = machine.pass_to_deadline();
+                continue;
+            }
+        };
+        if deadline - machine.now.ms < 500 {
+            machine.now.ms = deadline;
+            step = machine.fail(seq, ERR_CONNECT_TIMEOUT);
+            break;
+        }
+        // So that the last attempt comes late, whatever the waits are.
+        machine.now.ms += 300;
+        step = machine.fail(seq, ERR_CONNECT_REFUSED);
+    }
+    assert_eq!(step.completions(), [(call, ERR_CONNECT_REFUSED)]);
+}
+
+#[test]
 fn a_server_that_never_answers_ends_the_login_even_if_the_network_forgets_to() {
     let mut machine = Machine::new();
     let (call, step) = machine.login("alice");
