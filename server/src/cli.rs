@@ -4,8 +4,9 @@ use crate::clock::now_ms;
 use crate::config::Config;
 use crate::http::{self, Limits};
 use crate::identity_file::{self, App};
+use crate::reconcile;
 use crate::service::Service;
-use crate::store::embedded;
+use crate::store::{Opened, embedded, valkey};
 use clap::{Args, Parser, Subcommand};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -51,6 +52,11 @@ struct Serve {
     /// Where accounts and keys are kept [default: ./tim-server-data]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// Where users are kept: `embedded` in the data directory, or a Valkey or Redis that nodes
+    /// share, as redis://HOST:PORT, rediss://HOST:PORT or redis-cluster://HOST:PORT,HOST:PORT; its
+    /// password stands in the settings or in TIM_SERVER_STORE_PASSWORD [default: embedded]
+    #[arg(long, value_name = "WHERE")]
+    store: Option<String>,
     #[command(flatten)]
     app: AppArgs,
     /// The TLS certificate chain, in PEM form
@@ -150,7 +156,7 @@ fn serve(args: Serve) -> Result<(), String> {
     let listen = args.listen.or(config.listen.clone());
     let listen = listen.unwrap_or_else(|| DEFAULT_LISTEN.to_owned());
     let heartbeat = Duration::from_millis(config.heartbeat_ms.unwrap_or(DEFAULT_HEARTBEAT_MS));
-    let opened = embedded::open(&data_dir.join("store.redb")).map_err(|error| error.to_string())?;
+    let opened = open_store(args.store.as_deref(), &config, &data_dir, app.sdk_app_id)?;
     let service = Arc::new(Service::new(app, config.rules(), heartbeat, opened)?);
     let limits = Limits {
         connections: config.limits.connections,
@@ -191,6 +197,9 @@ async fn run_server(
             sweeper.sweep();
         }
     });
+    if service.is_one_of_many() {
+        tokio::spawn(reconcile::run(service.clone()));
+    }
     let stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -200,6 +209,38 @@ async fn run_server(
     http::serve(listeners, tls, service, limits, stop)
         .await
         .map_err(|error| error.to_string())
+}
+
+/// Opens the store that the command line or the settings name.
+fn open_store(
+    argument: Option<&str>,
+    config: &Config,
+    data_dir: &Path,
+    app: u32,
+) -> Result<Opened, String> {
+    if argument.is_some_and(|place| place.contains('@')) {
+        return Err(
+            "--store: everybody on this machine can read a password there; give it in \
+             store_password_file of the settings, or in TIM_SERVER_STORE_PASSWORD"
+                .to_owned(),
+        );
+    }
+    let place = argument.or(config.store.as_deref());
+    let Some(place) = place.filter(|place| *place != "embedded") else {
+        let file = data_dir.join("store.redb");
+        return embedded::open(&file).map_err(|error| error.to_string());
+    };
+    let password = match &config.store_password_file {
+        Some(file) => {
+            let text = std::fs::read_to_string(file)
+                .map_err(|error| format!("{}: {error}", file.display()))?;
+            Some(text.trim_end_matches(['\r', '\n']).to_owned())
+        }
+        None => std::env::var("TIM_SERVER_STORE_PASSWORD").ok(),
+    };
+    let address = valkey::Address::parse(place, password.as_deref())
+        .map_err(|error| format!("store: {error}"))?;
+    valkey::open(address, app).map_err(|error| error.to_string())
 }
 
 fn app(args: &AppArgs, config: &Config, data_dir: &Path) -> Result<App, String> {

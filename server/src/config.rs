@@ -14,6 +14,9 @@ pub struct Config {
     /// `ADDR:PORT`.
     pub listen: Option<String>,
     pub data_dir: Option<PathBuf>,
+    /// `embedded`, or the address of a Valkey or Redis that nodes share.
+    pub store: Option<String>,
+    pub store_password_file: Option<PathBuf>,
     pub sdk_app_id: Option<u32>,
     pub secret_key_file: Option<PathBuf>,
     pub tls_cert: Option<PathBuf>,

@@ -18,6 +18,7 @@ mod config;
 mod http;
 mod identity_file;
 pub mod policy;
+mod reconcile;
 mod routes;
 mod service;
 mod store;

@@ -2,11 +2,12 @@
 
 use crate::clock::now_ms;
 use crate::identity_file::App;
+use crate::reconcile::Lately;
 use crate::store::{Opened, Store, StoreError, Versioned};
-use crate::stream::{Owner, StreamBody, Streams};
+use crate::stream::{HeldBy, Owner, StreamBody, Streams};
 use crate::timer::Timer;
 use crate::token::{self, Claims, TokenKey};
-use crate::user::{Claim, Login, Outcome, Push, Rules, Session, StreamRef, User};
+use crate::user::{Claim, Held, Login, Outcome, Push, Rules, Session, StreamRef, User};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -47,11 +48,19 @@ impl Refused {
 
 impl From<StoreError> for Refused {
     fn from(error: StoreError) -> Refused {
-        tracing::error!("{error}");
-        Refused::new(
-            code::SERVER_ERROR,
-            "the server could not write to its store",
-        )
+        match error {
+            StoreError::Unavailable(_) => {
+                tracing::debug!("{error}");
+                Refused::new(code::SERVER_OVERLOADED, "the server's store is away")
+            }
+            StoreError::Failed(_) => {
+                tracing::error!("{error}");
+                Refused::new(
+                    code::SERVER_ERROR,
+                    "the server could not write to its store",
+                )
+            }
+        }
     }
 }
 
@@ -66,6 +75,8 @@ pub struct Service {
     node: u64,
     streams: Arc<Streams>,
     last_id: AtomicU64,
+    /// What has ended here lately, where nodes share the store.
+    pub(crate) lately: Lately,
 }
 
 /// The body of an accepted login or resume.
@@ -86,6 +97,11 @@ impl Service {
     ) -> Result<Service, String> {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|error| format!("no random numbers: {error}"))?;
+        let streams: Arc<Streams> = Arc::default();
+        let for_pushes = streams.clone();
+        opened.store.watch(Box::new(move |push| {
+            for_pushes.push(push.to.stream_id, push.what);
+        }));
         Ok(Service {
             app,
             rules,
@@ -94,7 +110,8 @@ impl Service {
             store: opened.store,
             token_keys: opened.token_keys,
             node: opened.node,
-            streams: Arc::default(),
+            streams,
+            lately: Lately::default(),
             // Session ids differ from those of earlier runs and other nodes, which are in tokens.
             last_id: AtomicU64::new(u64::from_le_bytes(random) >> 1),
         })
@@ -106,7 +123,7 @@ impl Service {
 
     /// Takes a decision over a user's record: durable once this returns, and told to the streams
     /// that it concerns.
-    async fn decide<T>(
+    pub(crate) async fn decide<T>(
         &self,
         user_id: &str,
         mut rule: impl FnMut(&mut User, i64, &mut Vec<Push>) -> T,
@@ -117,8 +134,19 @@ impl Service {
                 version,
             } = self.store.load(user_id).await?;
             let (mut user, mut pushes) = (User::clone(&before), Vec::new());
-            let decision = rule(&mut user, now_ms(), &mut pushes);
-            if user == *before || self.store.swap(user_id, version, user).await? {
+            let now = now_ms();
+            user.tidy(now);
+            user.nodes_died(|node| self.store.is_dead(node));
+            let decision = rule(&mut user, now, &mut pushes);
+            if user == *before {
+                return Ok(decision);
+            }
+            let gone = match self.store.is_shared() {
+                true => user.gone_since(&before),
+                false => Vec::new(),
+            };
+            if self.store.swap(user_id, version, user).await? {
+                self.lately.add(user_id, gone);
                 self.push(pushes).await;
                 return Ok(decision);
             }
@@ -347,6 +375,17 @@ impl Service {
         };
         let now = now_ms();
         let (epoch, ends_ms) = (session.epoch, session.ends_ms);
+        let held = self.store.is_shared().then(|| {
+            Arc::new(HeldBy {
+                user_id: user_id.to_owned(),
+                held: Held {
+                    claim: Claim::of(&session),
+                    instance: session.instance.clone(),
+                    login_no: session.login_no,
+                    stream: self.place(&stream),
+                },
+            })
+        });
         let claims = Claims {
             sdk_app_id: self.app.sdk_app_id,
             user_id: user_id.to_owned(),
@@ -370,12 +409,30 @@ impl Service {
         });
         let left = ends_ms.saturating_add(1).saturating_sub(now);
         let expires_in = Duration::from_millis(u64::try_from(left).unwrap_or(0));
-        stream.begin(&first, self.heartbeat, expires_in, &self.timer);
+        stream.begin(&first, self.heartbeat, expires_in, &self.timer, held);
         Ok(stream)
     }
 
     fn spread_ms(&self) -> u64 {
         (self.streams.count() * 1000 / EASY_RECONNECTS_PER_S).min(SPREAD_MAX_MS)
+    }
+
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    pub(crate) fn streams(&self) -> &Streams {
+        &self.streams
+    }
+
+    /// How often a silent stream carries a heartbeat.
+    pub fn heartbeat(&self) -> Duration {
+        self.heartbeat
+    }
+
+    /// Whether other nodes decide over the same records.
+    pub fn is_one_of_many(&self) -> bool {
+        self.store.is_shared()
     }
 
     /// How many streams are open.

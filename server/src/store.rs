@@ -2,6 +2,7 @@
 //! whether one node keeps them itself (`embedded.rs`) or many share an engine (`valkey.rs`).
 
 pub mod embedded;
+pub mod valkey;
 
 use crate::token::TokenKey;
 use crate::user::{Push, User};
@@ -12,6 +13,9 @@ use std::sync::Arc;
 
 /// What the store's methods give: they are called through `dyn Store`.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// What pushes of other nodes are handed to.
+pub type Deliver = Box<dyn Fn(Push) + Send + Sync>;
 
 /// A record as it was loaded.
 #[derive(Clone, Debug)]
@@ -30,8 +34,17 @@ pub trait Store: Send + Sync + 'static {
     /// store promises; `false`: somebody was faster, and nothing has changed.
     fn swap<'a>(&'a self, user_id: &'a str, version: u64, user: User) -> Answer<'a, bool>;
 
-    /// Tells streams of other nodes.
+    /// Tells streams of other nodes. May be lost on the way: see `reconcile.rs`.
     fn push<'a>(&'a self, pushes: &'a [Push]) -> Answer<'a, ()>;
+
+    /// Has `deliver` called with what other nodes push to streams of this one.
+    fn watch(&self, deliver: Deliver);
+
+    /// Whether nodes share this store.
+    fn is_shared(&self) -> bool;
+
+    /// Whether a node is known to be dead, and its streams with it.
+    fn is_dead(&self, node: u64) -> bool;
 
     /// Forgets users of whom nothing is left but what lasts.
     fn sweep(&self, now_ms: i64);
@@ -46,13 +59,21 @@ pub struct Opened {
     pub node: u64,
 }
 
-/// Why the store failed. Never holds a key.
+/// Why the store failed. Never holds a key or a password.
 #[derive(Clone, Debug)]
-pub struct StoreError(pub String);
+pub enum StoreError {
+    /// It could not be reached, or did not answer in time: it may be back soon.
+    Unavailable(String),
+    /// It failed.
+    Failed(String),
+}
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the store failed: {}", self.0)
+        match self {
+            StoreError::Unavailable(why) => write!(f, "the store cannot be reached: {why}"),
+            StoreError::Failed(why) => write!(f, "the store failed: {why}"),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Event streams: the streams that this node holds, and the response body that each is.
 
 use crate::timer::Timer;
-use crate::user::Pushed;
+use crate::user::{Held, Pushed};
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
 use std::collections::HashMap;
@@ -32,9 +32,22 @@ pub enum Letter {
 /// ends it: its mailbox needs no bound.
 pub type Letters = UnboundedSender<Letter>;
 
+/// A stream of this node, from the side that tells it things.
+struct Entry {
+    letters: Letters,
+    /// Whose it is; none before it has begun, and where nodes share nothing.
+    held: Option<Arc<HeldBy>>,
+}
+
+/// The user and the session that hold a stream.
+pub struct HeldBy {
+    pub user_id: String,
+    pub held: Held,
+}
+
 /// The streams that this node holds.
 pub struct Streams {
-    shards: Vec<Mutex<HashMap<u64, Letters>>>,
+    shards: Vec<Mutex<HashMap<u64, Entry>>>,
     last_id: AtomicU64,
     open: AtomicU64,
 }
@@ -58,7 +71,7 @@ impl Default for Streams {
 }
 
 impl Streams {
-    fn shard(&self, stream_id: u64) -> MutexGuard<'_, HashMap<u64, Letters>> {
+    fn shard(&self, stream_id: u64) -> MutexGuard<'_, HashMap<u64, Entry>> {
         self.shards[stream_id as usize % SHARDS]
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -68,7 +81,11 @@ impl Streams {
     pub fn open<O: Owner>(self: &Arc<Self>, owner: O) -> StreamBody<O> {
         let stream_id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
         let (letters, received) = unbounded_channel();
-        self.shard(stream_id).insert(stream_id, letters);
+        let entry = Entry {
+            letters,
+            held: None,
+        };
+        self.shard(stream_id).insert(stream_id, entry);
         StreamBody {
             stream_id,
             streams: self.clone(),
@@ -93,13 +110,31 @@ impl Streams {
     }
 
     fn end(&self, stream_id: u64, event: Option<Bytes>) {
-        let Some(letters) = self.shard(stream_id).remove(&stream_id) else {
+        let Some(entry) = self.shard(stream_id).remove(&stream_id) else {
             return;
         };
         // Whoever read may have gone.
         for letter in event.map(Letter::Event).into_iter().chain([Letter::End]) {
-            let _ = letters.send(letter);
+            let _ = entry.letters.send(letter);
         }
+    }
+
+    /// Whether a stream is held here.
+    pub fn has(&self, stream_id: u64) -> bool {
+        self.shard(stream_id).contains_key(&stream_id)
+    }
+
+    /// One part of all streams that are held, of so many parts.
+    pub fn held(&self, part: u64, parts: u64) -> Vec<Arc<HeldBy>> {
+        let mut held = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let ours = shard
+                .iter()
+                .filter(|(stream_id, _)| **stream_id % parts == part);
+            held.extend(ours.filter_map(|(_, entry)| entry.held.clone()));
+        }
+        held
     }
 
     /// How many streams have begun and not ended.
@@ -113,9 +148,10 @@ impl Streams {
         for shard in &self.shards {
             let streams =
                 std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner));
-            for letters in streams.into_values() {
-                let _ = letters.send(Letter::Event(event(place).to_text().into()));
-                let _ = letters.send(Letter::End);
+            for entry in streams.into_values() {
+                let text = event(place).to_text().into();
+                let _ = entry.letters.send(Letter::Event(text));
+                let _ = entry.letters.send(Letter::End);
                 place += 1;
             }
         }
@@ -152,14 +188,16 @@ impl<O: Owner> StreamBody<O> {
         heartbeat: Duration,
         expires_in: Duration,
         timer: &Timer,
+        held: Option<Arc<HeldBy>>,
     ) {
         self.first = Some(first.to_text().into());
         self.stage = Stage::Open;
         self.streams.open.fetch_add(1, Ordering::Relaxed);
-        let letters = self.streams.shard(self.stream_id);
+        let mut shard = self.streams.shard(self.stream_id);
         // If it is not there, the end is in the mailbox already.
-        if let Some(letters) = letters.get(&self.stream_id) {
-            timer.add(heartbeat, expires_in, letters.clone());
+        if let Some(entry) = shard.get_mut(&self.stream_id) {
+            entry.held = held;
+            timer.add(heartbeat, expires_in, entry.letters.clone());
         }
     }
 

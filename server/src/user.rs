@@ -6,11 +6,13 @@
 
 mod endings;
 mod login;
+mod reassert;
 mod request_numbers;
 mod resume;
 mod takeovers;
 
 pub use login::Login;
+pub use reassert::{Gone, Held};
 pub use resume::Claim;
 
 use crate::policy::Policy;
@@ -20,6 +22,10 @@ use serde::{Deserialize, Serialize};
 use takeovers::Takeovers;
 use tim_proto::Platform;
 use tim_proto::wire::{Kick, KickCause};
+
+/// A session whose ticket has ended is forgotten this much later, if its stream was not told
+/// before: the node that held it may be dead.
+const TICKET_GRACE_MS: i64 = 60_000;
 
 /// What an app decides about its users' logins.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -138,7 +144,7 @@ impl User {
     /// Forgets what time has made void. Whether anything but [`User::lasting`] is left.
     pub fn tidy(&mut self, now_ms: i64) -> bool {
         self.sessions
-            .retain(|session| session.stream.is_some() || session.ends_ms > now_ms);
+            .retain(|session| session.ends_ms.saturating_add(TICKET_GRACE_MS) > now_ms);
         self.numbers.forget(now_ms);
         self.floors.forget(now_ms);
         !(self.sessions.is_empty() && self.numbers.is_empty())
@@ -147,6 +153,13 @@ impl User {
     /// The session with this id.
     pub fn session(&self, session_id: u64) -> Option<&Session> {
         self.sessions.iter().find(|s| s.session_id == session_id)
+    }
+
+    /// Nobody reads the streams of nodes that are dead.
+    pub fn nodes_died(&mut self, is_dead: impl Fn(u64) -> bool) {
+        for session in &mut self.sessions {
+            session.stream.take_if(|held| is_dead(held.node));
+        }
     }
 
     /// Nobody reads this stream any more.

@@ -5,12 +5,11 @@
 
 mod process;
 
-use process::{Server, instance, login, now_s, resume, ticket};
+use process::{Store, instance, login, now_s, resume, ticket};
 use serde_json::{Value, json};
 
-#[test]
-fn a_login_is_a_stream_that_begins_with_its_session() {
-    let server = Server::start();
+fn a_login_is_a_stream_that_begins_with_its_session(store: Store) {
+    let server = store.start();
     let (answer, session) = server.log_in(&login("alice", 1, 1, 1));
     assert_eq!(answer.header("content-type"), Some("text/event-stream"));
     assert_eq!(answer.header("tim-protocol"), Some("1"));
@@ -29,9 +28,8 @@ fn a_login_is_a_stream_that_begins_with_its_session() {
     assert!(session["session"].as_str().unwrap().len() > 40);
 }
 
-#[test]
-fn a_silent_stream_carries_heartbeats() {
-    let server = Server::with("heartbeat_ms = 100");
+fn a_silent_stream_carries_heartbeats(store: Store) {
+    let server = store.with("heartbeat_ms = 100");
     let (mut stream, session) = server.log_in(&login("alice", 1, 1, 1));
     assert_eq!(session["heartbeat_ms"], 100);
     for _ in 0..3 {
@@ -39,9 +37,8 @@ fn a_silent_stream_carries_heartbeats() {
     }
 }
 
-#[test]
-fn a_second_device_of_the_same_platform_kicks_the_first_and_says_who_it_is() {
-    let server = Server::start();
+fn a_second_device_of_the_same_platform_kicks_the_first_and_says_who_it_is(store: Store) {
+    let server = store.start();
     let (mut first, _) = server.log_in(&login("alice", 1, 1, 1));
     let (_second, _) = server.log_in(&login("alice", 2, 1, 1));
     let (name, kick) = first.event().unwrap();
@@ -53,9 +50,8 @@ fn a_second_device_of_the_same_platform_kicks_the_first_and_says_who_it_is() {
     assert_eq!(first.event(), None, "and the stream ends");
 }
 
-#[test]
-fn other_users_and_other_platforms_are_left_alone() {
-    let server = Server::with("heartbeat_ms = 100");
+fn other_users_and_other_platforms_are_left_alone(store: Store) {
+    let server = store.with("heartbeat_ms = 100");
     let (mut phone, _) = server.log_in(&login("alice", 1, 1, 1));
     let mut page = login("alice", 2, 1, 1);
     page["platform"] = "web".into();
@@ -64,9 +60,8 @@ fn other_users_and_other_platforms_are_left_alone() {
     assert!(phone.block().unwrap().starts_with(':'), "only heartbeats");
 }
 
-#[test]
-fn the_same_device_replaces_itself_and_a_stream_that_is_still_read_is_told() {
-    let server = Server::start();
+fn the_same_device_replaces_itself_and_a_stream_that_is_still_read_is_told(store: Store) {
+    let server = store.start();
     let (mut first, _) = server.log_in(&login("alice", 1, 1, 1));
     let mut clone = login("alice", 1, 1, 1);
     clone["instance"] = instance(9).into();
@@ -78,17 +73,15 @@ fn the_same_device_replaces_itself_and_a_stream_that_is_still_read_is_told() {
     );
 }
 
-#[test]
-fn a_client_that_logs_in_anew_is_not_told_that_it_kicked_itself() {
-    let server = Server::start();
+fn a_client_that_logs_in_anew_is_not_told_that_it_kicked_itself(store: Store) {
+    let server = store.start();
     let (mut first, _) = server.log_in(&login("alice", 1, 1, 1));
     let (_second, _) = server.log_in(&login("alice", 1, 2, 2));
     assert_eq!(first.event(), None);
 }
 
-#[test]
-fn a_resume_continues_the_session_at_its_epoch_and_closes_the_old_stream() {
-    let server = Server::start();
+fn a_resume_continues_the_session_at_its_epoch_and_closes_the_old_stream(store: Store) {
+    let server = store.start();
     let (mut old, session) = server.log_in(&login("alice", 1, 1, 1));
     let mut answer = server.post("/v1/resume", &resume(&session, 1, 1, 2));
     assert_eq!(answer.status, 200);
@@ -98,9 +91,8 @@ fn a_resume_continues_the_session_at_its_epoch_and_closes_the_old_stream() {
     assert_eq!(old.event(), None);
 }
 
-#[test]
-fn a_kicked_session_is_told_so_on_resume_with_who_it_was() {
-    let server = Server::start();
+fn a_kicked_session_is_told_so_on_resume_with_who_it_was(store: Store) {
+    let server = store.start();
     let (_first, session) = server.log_in(&login("alice", 1, 1, 1));
     let (_second, _) = server.log_in(&login("alice", 2, 1, 1));
     let mut answer = server.post("/v1/resume", &resume(&session, 1, 1, 2));
@@ -113,9 +105,8 @@ fn a_kicked_session_is_told_so_on_resume_with_who_it_was() {
     );
 }
 
-#[test]
-fn another_holder_of_the_token_takes_the_stream_over_and_the_first_is_told() {
-    let server = Server::start();
+fn another_holder_of_the_token_takes_the_stream_over_and_the_first_is_told(store: Store) {
+    let server = store.start();
     let (mut first, session) = server.log_in(&login("alice", 1, 1, 1));
     let mut clone = server.post("/v1/resume", &resume(&session, 9, 1, 1));
     assert_eq!(clone.status, 200);
@@ -127,9 +118,8 @@ fn another_holder_of_the_token_takes_the_stream_over_and_the_first_is_told() {
     );
 }
 
-#[test]
-fn a_request_that_comes_twice_or_late_has_no_effect() {
-    let server = Server::with("heartbeat_ms = 100");
+fn a_request_that_comes_twice_or_late_has_no_effect(store: Store) {
+    let server = store.with("heartbeat_ms = 100");
     let first = login("alice", 1, 1, 5);
     let (mut stream, _) = server.log_in(&first);
     assert_eq!(
@@ -154,9 +144,8 @@ fn a_request_that_comes_twice_or_late_has_no_effect() {
     );
 }
 
-#[test]
-fn a_retry_of_an_accepted_login_gets_that_session_and_kicks_nobody() {
-    let server = Server::start();
+fn a_retry_of_an_accepted_login_gets_that_session_and_kicks_nobody(store: Store) {
+    let server = store.start();
     let (_lost, session) = server.log_in(&login("alice", 1, 1, 1));
     let (_stream, again) = server.log_in(&login("alice", 1, 1, 2));
     assert_eq!(again["epoch"], session["epoch"]);
@@ -170,9 +159,8 @@ fn a_retry_of_an_accepted_login_gets_that_session_and_kicks_nobody() {
     assert_eq!(second.event().unwrap().0, "kicked");
 }
 
-#[test]
-fn a_login_with_intent_reconnect_displaces_nobody() {
-    let server = Server::start();
+fn a_login_with_intent_reconnect_displaces_nobody(store: Store) {
+    let server = store.start();
     let (_first, _) = server.log_in(&login("alice", 1, 1, 1));
     let mut reconnect = login("alice", 2, 1, 1);
     reconnect["intent"] = "reconnect".into();
@@ -182,9 +170,8 @@ fn a_login_with_intent_reconnect_displaces_nobody() {
     server.log_in(&reconnect);
 }
 
-#[test]
-fn a_logout_ends_the_session_and_the_token_is_dead() {
-    let server = Server::start();
+fn a_logout_ends_the_session_and_the_token_is_dead(store: Store) {
+    let server = store.start();
     let (mut stream, session) = server.log_in(&login("alice", 1, 1, 1));
     let mut answer = server.post(
         "/v1/logout",
@@ -209,9 +196,8 @@ fn logout_by_number(which: u8, login_no: u64) -> Value {
     })
 }
 
-#[test]
-fn a_logout_by_number_ends_that_login_also_if_it_arrives_later() {
-    let server = Server::start();
+fn a_logout_by_number_ends_that_login_also_if_it_arrives_later(store: Store) {
+    let server = store.start();
     let (mut stream, _) = server.log_in(&login("alice", 1, 1, 1));
     assert_eq!(
         server.post("/v1/logout", &logout_by_number(1, 1)).status,
@@ -229,9 +215,8 @@ fn a_logout_by_number_ends_that_login_also_if_it_arrives_later() {
     server.log_in(&login("alice", 2, 2, 2));
 }
 
-#[test]
-fn a_login_ends_earlier_ones_whatever_becomes_of_itself() {
-    let server = Server::start();
+fn a_login_ends_earlier_ones_whatever_becomes_of_itself(store: Store) {
+    let server = store.start();
     let (mut alice, session) = server.log_in(&login("alice", 1, 1, 1));
     let mut bob = login("bob", 1, 2, 2);
     bob["user_sig"] = "not a ticket".into();
@@ -240,9 +225,8 @@ fn a_login_ends_earlier_ones_whatever_becomes_of_itself() {
     assert_eq!(alice.event(), None);
 }
 
-#[test]
-fn a_ticket_that_ends_on_an_open_stream_is_told_and_ends_the_session() {
-    let server = Server::start();
+fn a_ticket_that_ends_on_an_open_stream_is_told_and_ends_the_session(store: Store) {
+    let server = store.start();
     let mut short = login("alice", 1, 1, 1);
     short["user_sig"] = ticket("alice", 1).into();
     let (mut stream, session) = server.log_in(&short);
@@ -258,9 +242,8 @@ fn a_ticket_that_ends_on_an_open_stream_is_told_and_ends_the_session() {
     );
 }
 
-#[test]
-fn a_resume_with_a_new_ticket_renews_and_with_a_bad_one_changes_nothing() {
-    let server = Server::with("heartbeat_ms = 100");
+fn a_resume_with_a_new_ticket_renews_and_with_a_bad_one_changes_nothing(store: Store) {
+    let server = store.with("heartbeat_ms = 100");
     let mut short = login("alice", 1, 1, 1);
     short["user_sig"] = ticket("alice", 600).into();
     let (mut stream, session) = server.log_in(&short);
@@ -280,9 +263,8 @@ fn a_resume_with_a_new_ticket_renews_and_with_a_bad_one_changes_nothing() {
     assert!(longer(&renewed) > longer(&session) + 6_000_000);
 }
 
-#[test]
-fn a_session_survives_a_power_cut_by_its_token() {
-    let server = Server::start();
+fn a_session_survives_a_power_cut_by_its_token(store: Store) {
+    let server = store.start();
     let (_stream, session) = server.log_in(&login("alice", 1, 1, 1));
     let server = server.after_a_power_cut();
     let mut answer = server.post("/v1/resume", &resume(&session, 1, 1, 2));
@@ -293,9 +275,8 @@ fn a_session_survives_a_power_cut_by_its_token() {
     assert_eq!(answer.event().unwrap().0, "kicked");
 }
 
-#[test]
-fn what_has_ended_does_not_come_back_after_a_power_cut() {
-    let server = Server::start();
+fn what_has_ended_does_not_come_back_after_a_power_cut(store: Store) {
+    let server = store.start();
     let (_stream, out) = server.log_in(&login("alice", 1, 1, 1));
     let answer = server.post("/v1/logout", &json!({"session": out["session"], "seq": 2}));
     assert_eq!(answer.status, 200);
@@ -312,9 +293,8 @@ fn what_has_ended_does_not_come_back_after_a_power_cut() {
     );
 }
 
-#[test]
-fn epochs_grow_over_a_power_cut_too() {
-    let server = Server::start();
+fn epochs_grow_over_a_power_cut_too(store: Store) {
+    let server = store.start();
     let (_stream, before) = server.log_in(&login("alice", 1, 1, 1));
     let server = server.after_a_power_cut();
     let (_stream, after) = server.log_in(&login("alice", 2, 1, 1));
@@ -326,9 +306,8 @@ fn epochs_grow_over_a_power_cut_too() {
     );
 }
 
-#[test]
-fn a_token_that_was_changed_anywhere_is_void() {
-    let server = Server::start();
+fn a_token_that_was_changed_anywhere_is_void(store: Store) {
+    let server = store.start();
     let (_stream, session) = server.log_in(&login("alice", 1, 1, 1));
     let token = session["session"].as_str().unwrap();
     for at in (0..token.len()).step_by(7) {
@@ -337,4 +316,28 @@ fn a_token_that_was_changed_anywhere_is_void() {
         let (status, code) = server.refusal("/v1/resume", &resume(&changed, 1, 1, 2));
         assert_eq!((status, code), (401, 7726), "character {at}");
     }
+}
+
+over_each_store! {
+    a_login_is_a_stream_that_begins_with_its_session
+    a_silent_stream_carries_heartbeats
+    a_second_device_of_the_same_platform_kicks_the_first_and_says_who_it_is
+    other_users_and_other_platforms_are_left_alone
+    the_same_device_replaces_itself_and_a_stream_that_is_still_read_is_told
+    a_client_that_logs_in_anew_is_not_told_that_it_kicked_itself
+    a_resume_continues_the_session_at_its_epoch_and_closes_the_old_stream
+    a_kicked_session_is_told_so_on_resume_with_who_it_was
+    another_holder_of_the_token_takes_the_stream_over_and_the_first_is_told
+    a_request_that_comes_twice_or_late_has_no_effect
+    a_retry_of_an_accepted_login_gets_that_session_and_kicks_nobody
+    a_login_with_intent_reconnect_displaces_nobody
+    a_logout_ends_the_session_and_the_token_is_dead
+    a_logout_by_number_ends_that_login_also_if_it_arrives_later
+    a_login_ends_earlier_ones_whatever_becomes_of_itself
+    a_ticket_that_ends_on_an_open_stream_is_told_and_ends_the_session
+    a_resume_with_a_new_ticket_renews_and_with_a_bad_one_changes_nothing
+    a_session_survives_a_power_cut_by_its_token
+    what_has_ended_does_not_come_back_after_a_power_cut
+    epochs_grow_over_a_power_cut_too
+    a_token_that_was_changed_anywhere_is_void
 }

@@ -5,7 +5,7 @@
 
 mod process;
 
-use process::{Server, instance, login};
+use process::{Store, instance, login};
 use serde_json::Value;
 
 /// The phone's login by an app that was started anew.
@@ -15,9 +15,8 @@ fn started_anew(which: u8) -> Value {
     anew
 }
 
-#[test]
-fn a_kick_while_away_is_told_once_at_the_next_login_where_the_app_wants_it() {
-    let server = Server::with("kicked_while_away_notice = true\ntakeovers.max = 0");
+fn a_kick_while_away_is_told_once_at_the_next_login_where_the_app_wants_it(store: Store) {
+    let server = store.with("kicked_while_away_notice = true\ntakeovers.max = 0");
     for which in (10..200).step_by(3) {
         let (stream, _) = server.log_in(&started_anew(which));
         drop(stream);
@@ -45,17 +44,15 @@ fn a_kick_while_away_is_told_once_at_the_next_login_where_the_app_wants_it() {
     panic!("a phone that was gone was never noticed");
 }
 
-#[test]
-fn without_the_setting_the_next_login_of_a_kicked_device_just_takes_over() {
-    let server = Server::start();
+fn without_the_setting_the_next_login_of_a_kicked_device_just_takes_over(store: Store) {
+    let server = store.start();
     drop(server.log_in(&started_anew(10)));
     server.log_in(&login("alice", 2, 1, 1));
     server.log_in(&started_anew(11));
 }
 
-#[test]
-fn two_devices_that_fight_are_told_to_wait_and_a_third_one_is_not() {
-    let server = Server::with("takeovers.max = 3");
+fn two_devices_that_fight_are_told_to_wait_and_a_third_one_is_not(store: Store) {
+    let server = store.with("takeovers.max = 3");
     // The first displaces nobody; three takeovers follow.
     for turn in 1..=4 {
         server.log_in(&login("alice", 1 + (turn % 2) as u8, turn, turn));
@@ -70,14 +67,20 @@ fn two_devices_that_fight_are_told_to_wait_and_a_third_one_is_not() {
     server.log_in(&login("alice", 2, 6, 6));
 }
 
-#[test]
-fn only_takeovers_count_and_zero_switches_the_waiting_off() {
-    let server = Server::with("takeovers.max = 3");
+fn only_takeovers_count_and_zero_switches_the_waiting_off(store: Store) {
+    let server = store.with("takeovers.max = 3");
     for turn in 1..=10 {
         server.log_in(&login("alice", 1, turn, turn));
     }
-    let server = Server::with("takeovers.max = 0");
+    let server = store.with("takeovers.max = 0");
     for turn in 1..=10 {
         server.log_in(&login("alice", 1 + (turn % 2) as u8, turn, turn));
     }
+}
+
+over_each_store! {
+    a_kick_while_away_is_told_once_at_the_next_login_where_the_app_wants_it
+    without_the_setting_the_next_login_of_a_kicked_device_just_takes_over
+    two_devices_that_fight_are_told_to_wait_and_a_third_one_is_not
+    only_takeovers_count_and_zero_switches_the_waiting_off
 }

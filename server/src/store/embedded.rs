@@ -1,7 +1,7 @@
 //! The store of a single node: records in memory, and what must survive in redb. One thread writes,
 //! and what has come together while it was busy shares the next commit.
 
-use super::{Answer, Opened, Store, StoreError, Versioned};
+use super::{Answer, Deliver, Opened, Store, StoreError, Versioned};
 use crate::token::TokenKey;
 use crate::user::{Push, User};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
@@ -22,7 +22,7 @@ const TOKEN_KEYS: TableDefinition<u32, &[u8]> = TableDefinition::new("token_keys
 const SHARDS: usize = 64;
 
 fn failed(error: impl Display) -> StoreError {
-    StoreError(error.to_string())
+    StoreError::Failed(error.to_string())
 }
 
 /// A record in memory.
@@ -56,8 +56,8 @@ pub struct Embedded {
 
 /// Opens or creates the store of a data directory.
 pub fn open(path: &Path) -> Result<Opened, StoreError> {
-    let database =
-        Database::create(path).map_err(|e| StoreError(format!("{}: {e}", path.display())))?;
+    let database = Database::create(path)
+        .map_err(|e| StoreError::Failed(format!("{}: {e}", path.display())))?;
     let database = Arc::new(database);
     let token_keys = prepare(&database)?;
     let (jobs, waiting) = channel();
@@ -175,7 +175,7 @@ enum Swapped {
 }
 
 fn thread_has_ended() -> StoreError {
-    StoreError("its thread has ended".to_owned())
+    StoreError::Failed("its thread has ended".to_owned())
 }
 
 impl Store for Embedded {
@@ -199,6 +199,17 @@ impl Store for Embedded {
     fn push<'a>(&'a self, _: &'a [Push]) -> Answer<'a, ()> {
         // There is no other node.
         Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn watch(&self, _: Deliver) {}
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    fn is_dead(&self, _: u64) -> bool {
+        // Sessions of earlier runs come back by their tokens, without a stream.
+        false
     }
 
     fn sweep(&self, now_ms: i64) {

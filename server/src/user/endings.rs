@@ -94,7 +94,12 @@ impl Floors {
         true
     }
 
-    fn raise(&mut self, device_id: &str, ended: Ended, living: impl Iterator<Item = u64>) {
+    pub(super) fn raise(
+        &mut self,
+        device_id: &str,
+        ended: Ended,
+        living: impl Iterator<Item = u64>,
+    ) {
         let floor = self.of_device.entry(device_id.to_owned()).or_default();
         if ended.epoch < floor.epoch {
             return;
@@ -139,11 +144,12 @@ impl Floors {
 }
 
 /// A session, or a device's past ones, as far as they can come back.
-struct Ended {
-    epoch: u64,
-    until_ms: i64,
-    kick: Option<Kick>,
-    told_at_login: bool,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ended {
+    pub(super) epoch: u64,
+    pub(super) until_ms: i64,
+    pub(super) kick: Option<Kick>,
+    pub(super) told_at_login: bool,
 }
 
 impl User {

@@ -16,6 +16,20 @@ pub struct Claim {
     pub ends_ms: i64,
 }
 
+impl Claim {
+    /// What a session's token says.
+    pub fn of(session: &Session) -> Claim {
+        Claim {
+            session_id: session.session_id,
+            device_id: session.device_id.clone(),
+            platform: session.platform,
+            device_name: session.device_name.clone(),
+            epoch: session.epoch,
+            ends_ms: session.ends_ms,
+        }
+    }
+}
+
 impl User {
     /// A token's holder comes back. A session that is not known, after a restart perhaps, is
     /// created again at its old epoch, unless it has ended or something newer has its place.
@@ -78,7 +92,7 @@ impl User {
 
     /// Takes a session in that is not known, at its old epoch. It displaces what is older, as its
     /// login did, and an error says which newer one has its place.
-    fn restore(
+    pub(super) fn restore(
         &mut self,
         session: Session,
         rules: &Rules,

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub mod engine;
+
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -33,6 +35,15 @@ impl Server {
 
     /// A server with these further settings, in TOML.
     pub fn with(settings: &str) -> Server {
+        Store::Embedded.with(settings)
+    }
+
+    /// A node whose users are in the shared store at this address.
+    pub fn node(store_url: &str, settings: &str) -> Server {
+        Server::on(&format!("store = \"{store_url}\"\n{settings}"))
+    }
+
+    fn on(settings: &str) -> Server {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("key"), KEY).unwrap();
         std::fs::write(directory.path().join("settings.toml"), settings).unwrap();
@@ -145,6 +156,40 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Where a server keeps its users: tests of the rules run over each.
+#[derive(Clone, Copy)]
+pub enum Store {
+    Embedded,
+    Valkey,
+}
+
+impl Store {
+    pub fn start(self) -> Server {
+        self.with("")
+    }
+
+    /// A server with these further settings, and users of its own.
+    pub fn with(self, settings: &str) -> Server {
+        match self {
+            Store::Embedded => Server::on(settings),
+            Store::Valkey => Server::node(&engine::database(), settings),
+        }
+    }
+}
+
+/// Makes two tests of each function: one over each store.
+#[macro_export]
+macro_rules! over_each_store {
+    ($($rule:ident)*) => {
+        mod embedded {
+            $(#[test] fn $rule() { super::$rule($crate::process::Store::Embedded); })*
+        }
+        mod valkey {
+            $(#[test] fn $rule() { super::$rule($crate::process::Store::Valkey); })*
+        }
+    };
 }
 
 /// The address of the one line that a server prints when it is ready.

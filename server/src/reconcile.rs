@@ -1,0 +1,119 @@
+//! Where nodes share a store: each says again, once a heartbeat, which streams it holds and what has
+//! ended at it lately. A push that was lost, and writes that the engine lost in a fail-over, are
+//! made good by that.
+
+use crate::service::Service;
+use crate::stream::HeldBy;
+use crate::user::Gone;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+
+/// The streams of a node are gone through in so many parts, spread over a heartbeat.
+const PARTS: u64 = 8;
+/// So many records are looked at at once.
+const AT_ONCE: usize = 64;
+/// How long an ending is said again. An engine loses seconds, not minutes.
+const LATELY: Duration = Duration::from_secs(120);
+/// How many endings are remembered; the oldest go first.
+const ENDINGS_MAX: usize = 10_000;
+
+/// What has ended at this node lately, the oldest first.
+#[derive(Default)]
+pub struct Lately(Mutex<VecDeque<Arc<Ending>>>);
+
+struct Ending {
+    at: Instant,
+    user_id: String,
+    gone: Gone,
+}
+
+impl Lately {
+    /// Remembers endings.
+    pub fn add(&self, user_id: &str, gone: Vec<Gone>) {
+        if gone.is_empty() {
+            return;
+        }
+        let at = Instant::now();
+        let mut endings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for gone in gone {
+            if endings.len() == ENDINGS_MAX {
+                endings.pop_front();
+            }
+            let user_id = user_id.to_owned();
+            endings.push_back(Arc::new(Ending { at, user_id, gone }));
+        }
+    }
+
+    /// What is to be said again.
+    fn all(&self) -> Vec<Arc<Ending>> {
+        let mut endings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while endings.front().is_some_and(|e| e.at.elapsed() > LATELY) {
+            endings.pop_front();
+        }
+        endings.iter().cloned().collect()
+    }
+}
+
+/// Says all of it again, once a heartbeat, for as long as the process lives.
+pub async fn run(service: Arc<Service>) {
+    let every = service.heartbeat() / u32::try_from(PARTS).unwrap_or(1);
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    for part in (0..PARTS).cycle() {
+        ticks.tick().await;
+        if part == 0 {
+            let endings = service.lately.all();
+            each(&service, endings, |service, ending| async move {
+                let said = service.decide(&ending.user_id, |user, _, pushes| {
+                    user.stays_gone(&ending.gone, pushes);
+                });
+                said.await.is_ok()
+            })
+            .await;
+        }
+        let held = service.streams().held(part, PARTS);
+        each(&service, held, |service, stream| async move {
+            said_to_be_held(&service, &stream).await
+        })
+        .await;
+    }
+}
+
+/// Says that this node holds a stream, and ends it if it should not be there. `false`: the store
+/// is away, and later will do.
+async fn said_to_be_held(service: &Service, stream: &HeldBy) -> bool {
+    let held = &stream.held;
+    let said = service
+        .decide(&stream.user_id, |user, now, pushes| {
+            // It may have been closed in the meantime, and its record may say so already.
+            if !service.streams().has(held.stream.stream_id) {
+                return None;
+            }
+            user.holds(held, service.rules(), now, pushes)
+        })
+        .await;
+    match said {
+        Ok(Some(end)) => service.streams().push(held.stream.stream_id, end),
+        Ok(None) => {}
+        Err(_) => return false,
+    }
+    true
+}
+
+/// Does something for each, several at once, until the store is found to be away.
+async fn each<T, F>(service: &Arc<Service>, items: Vec<T>, act: impl Fn(Arc<Service>, T) -> F)
+where
+    T: Send + 'static,
+    F: Future<Output = bool> + Send + 'static,
+{
+    let mut running = JoinSet::new();
+    for item in items {
+        if running.len() >= AT_ONCE && !matches!(running.join_next().await, Some(Ok(true))) {
+            break;
+        }
+        running.spawn(act(service.clone(), item));
+    }
+    while running.join_next().await.is_some() {}
+}

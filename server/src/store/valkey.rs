@@ -1,0 +1,435 @@
+//! The store of many nodes: Valkey or Redis, single or as a cluster. A record is one hash, swapped
+//! by one short script; pushes go by channel, one for each node; a node's lease says that it lives.
+//!
+//! Keys, for app 1400000001: `tim:1400000001:{alice}` (a user; the braces keep a user's keys on one
+//! node of a cluster), `tim:1400000001:nodes`, `tim:1400000001:token_keys`; channels:
+//! `tim:1400000001:node:NODE`.
+
+use super::{Answer, Deliver, Opened, Store, StoreError, Versioned};
+use crate::token::TokenKey;
+use crate::user::{Push, User};
+use futures_util::StreamExt;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::cluster::ClusterClient;
+use redis::cluster_async::ClusterConnection;
+use redis::{Client, Cmd, FromRedisValue, Script, cmd};
+use std::collections::{BTreeMap, HashSet};
+use std::future::Future;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+
+/// The engine has this long for an answer, waiting for a new connection included.
+const ANSWER: Duration = Duration::from_secs(2);
+/// How long a node is taken for alive after its last word, and how often it says one.
+const LEASE: Duration = Duration::from_secs(15);
+const LEASE_EVERY: Duration = Duration::from_secs(4);
+/// How long a dead node is remembered: as long as sessions can name its streams.
+const DEAD_FOR: Duration = Duration::from_secs(30 * 86_400);
+/// How long the record of somebody without an account is kept.
+const NO_ACCOUNT: Duration = Duration::from_secs(600);
+/// How long to wait before listening for pushes again after the engine was gone.
+const LISTEN_AGAIN: Duration = Duration::from_millis(200);
+
+/// Swaps a record if its version is still the expected one.
+const SWAP: &str = "
+if (redis.call('HGET', KEYS[1], 'version') or '0') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'version', ARGV[2], 'user', ARGV[3])
+if ARGV[4] == '0' then redis.call('PERSIST', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
+return 1";
+
+/// Renews a node's lease, by the engine's clock, and lists the dead.
+const LEASES: &str = "
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[3])
+return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)";
+
+/// The way to the engine.
+#[derive(Clone)]
+enum Link {
+    Single(ConnectionManager),
+    Cluster(ClusterConnection),
+}
+
+impl Link {
+    async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
+        in_time(async {
+            match self.clone() {
+                Link::Single(mut link) => command.query_async(&mut link).await,
+                Link::Cluster(mut link) => command.query_async(&mut link).await,
+            }
+        })
+        .await
+    }
+
+    async fn run<T: FromRedisValue>(
+        &self,
+        script: &redis::ScriptInvocation<'_>,
+    ) -> Result<T, StoreError> {
+        in_time(async {
+            match self.clone() {
+                Link::Single(mut link) => script.invoke_async(&mut link).await,
+                Link::Cluster(mut link) => script.invoke_async(&mut link).await,
+            }
+        })
+        .await
+    }
+}
+
+async fn in_time<T>(answer: impl Future<Output = redis::RedisResult<T>>) -> Result<T, StoreError> {
+    match timeout(ANSWER, answer).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(unavailable(&error)),
+        Err(_) => Err(StoreError::Unavailable("no answer in time".to_owned())),
+    }
+}
+
+/// The error's kind and the engine's own words: both hold no secret.
+fn unavailable(error: &redis::RedisError) -> StoreError {
+    StoreError::Unavailable(error.to_string())
+}
+
+/// Users' records in an engine that nodes share.
+pub struct Valkey {
+    link: Link,
+    app: u32,
+    node: u64,
+    swap: Script,
+    shared: Arc<Shared>,
+}
+
+/// What the store's own thread shares with it.
+#[derive(Default)]
+struct Shared {
+    deliver: OnceLock<Deliver>,
+    dead: Mutex<HashSet<u64>>,
+}
+
+/// Where the engine is.
+pub struct Address {
+    /// `redis://`, `rediss://`, or, for a cluster, several of them.
+    urls: Vec<String>,
+    is_cluster: bool,
+}
+
+impl Address {
+    /// Reads `redis://HOST:PORT[/DB]`, `rediss://…`, or, for a cluster,
+    /// `redis-cluster://HOST:PORT,HOST:PORT` and `rediss-cluster://…`. A password may stand before
+    /// the host, or come by itself.
+    pub fn parse(text: &str, password: Option<&str>) -> Result<Address, String> {
+        const EXPECTED: &str = "expected redis://HOST:PORT, rediss://HOST:PORT, \
+             redis-cluster://HOST:PORT,HOST:PORT or rediss-cluster://HOST:PORT,HOST:PORT";
+        let (scheme, rest) = text.split_once("://").ok_or(EXPECTED)?;
+        let (scheme, is_cluster) = match scheme {
+            "redis" | "rediss" => (scheme, false),
+            "redis-cluster" => ("redis", true),
+            "rediss-cluster" => ("rediss", true),
+            _ => return Err(EXPECTED.to_owned()),
+        };
+        let (credentials, hosts) = match rest.rsplit_once('@') {
+            Some((credentials, hosts)) => (format!("{credentials}@"), hosts),
+            None => (String::new(), rest),
+        };
+        let credentials = match password {
+            Some(_) if !credentials.is_empty() => {
+                return Err("the password is given twice: in the address and by itself".to_owned());
+            }
+            Some(password) => format!(":{}@", percent_encoded(password)),
+            None => credentials,
+        };
+        let hosts: Vec<&str> = hosts.split(',').collect();
+        if hosts.len() > 1 && !is_cluster || hosts.iter().any(|host| host.is_empty()) {
+            return Err(EXPECTED.to_owned());
+        }
+        Ok(Address {
+            urls: hosts
+                .into_iter()
+                .map(|host| format!("{scheme}://{credentials}{host}"))
+                .collect(),
+            is_cluster,
+        })
+    }
+}
+
+fn percent_encoded(text: &str) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric();
+    text.bytes()
+        .map(|byte| match byte {
+            byte if plain(&byte) => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+/// Connects to the engine. A thread of its own serves the connection, renews the node's lease and
+/// listens for pushes.
+pub fn open(address: Address, app: u32) -> Result<Opened, StoreError> {
+    let failed = |error: &dyn std::fmt::Display| StoreError::Failed(error.to_string());
+    let mut node = [0; 8];
+    getrandom::fill(&mut node).map_err(|error| failed(&error))?;
+    let node = u64::from_le_bytes(node);
+    let shared = Arc::new(Shared::default());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| failed(&error))?;
+    let (opened, opens) = std::sync::mpsc::channel();
+    let for_thread = shared.clone();
+    std::thread::Builder::new()
+        .name("store".into())
+        .spawn(move || {
+            runtime.block_on(async move {
+                let keeper = match Keeper::connect(&address, app, node, for_thread).await {
+                    Ok(keeper) => keeper,
+                    Err(error) => return drop(opened.send(Err(error))),
+                };
+                let _ = opened.send(Ok((keeper.link.clone(), keeper.token_keys.clone())));
+                tokio::join!(keeper.renew_leases(), keeper.listen());
+            });
+        })
+        .map_err(|error| failed(&error))?;
+    let gone = || StoreError::Failed("its thread has ended".to_owned());
+    let (link, token_keys) = opens.recv().map_err(|_| gone())??;
+    let mut newest_first = token_keys;
+    newest_first.sort_unstable_by_key(|key| std::cmp::Reverse(key.id));
+    Ok(Opened {
+        store: Arc::new(Valkey {
+            link,
+            app,
+            node,
+            swap: Script::new(SWAP),
+            shared,
+        }),
+        token_keys: newest_first,
+        node,
+    })
+}
+
+/// What the store's thread does.
+struct Keeper {
+    link: Link,
+    listens: Client,
+    app: u32,
+    node: u64,
+    token_keys: Vec<TokenKey>,
+    shared: Arc<Shared>,
+}
+
+impl Keeper {
+    async fn connect(
+        address: &Address,
+        app: u32,
+        node: u64,
+        shared: Arc<Shared>,
+    ) -> Result<Keeper, StoreError> {
+        let listens = Client::open(address.urls[0].as_str()).map_err(|e| unavailable(&e))?;
+        let link = if address.is_cluster {
+            let client = ClusterClient::builder(address.urls.iter().map(String::as_str))
+                .response_timeout(ANSWER)
+                .connection_timeout(ANSWER)
+                .build()
+                .map_err(|error| unavailable(&error))?;
+            Link::Cluster(in_time(client.get_async_connection()).await?)
+        } else {
+            let config = ConnectionManagerConfig::new()
+                .set_number_of_retries(1)
+                .set_min_delay(Duration::from_millis(20))
+                .set_connection_timeout(Some(ANSWER))
+                .set_response_timeout(Some(ANSWER));
+            Link::Single(
+                in_time(ConnectionManager::new_with_config(listens.clone(), config)).await?,
+            )
+        };
+        let mut keeper = Keeper {
+            link,
+            listens,
+            app,
+            node,
+            token_keys: Vec::new(),
+            shared,
+        };
+        keeper.token_keys = keeper.make_token_keys().await?;
+        keeper.renew_lease().await?;
+        Ok(keeper)
+    }
+
+    fn key(&self, name: &str) -> String {
+        format!("tim:{}:{name}", self.app)
+    }
+
+    /// The token keys of all nodes; the first node makes one.
+    async fn make_token_keys(&self) -> Result<Vec<TokenKey>, StoreError> {
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).map_err(|e| StoreError::Failed(e.to_string()))?;
+        let place = self.key("token_keys");
+        self.link
+            .query::<()>(cmd("HSETNX").arg(&place).arg(1).arg(secret.as_slice()))
+            .await?;
+        let keys: BTreeMap<u32, Vec<u8>> = self.link.query(cmd("HGETALL").arg(&place)).await?;
+        keys.into_iter()
+            .map(|(id, secret)| {
+                let secret = secret.try_into().map_err(|_| {
+                    StoreError::Failed(format!("token key {id} is not 32 bytes long"))
+                })?;
+                Ok(TokenKey { id, secret })
+            })
+            .collect()
+    }
+
+    async fn renew_leases(&self) {
+        let mut answers = true;
+        loop {
+            sleep(LEASE_EVERY).await;
+            let renewed = self.renew_lease().await;
+            if let Err(error) = &renewed
+                && answers
+            {
+                tracing::warn!("{error}; streams stay, logins have to wait");
+            } else if renewed.is_ok() && !answers {
+                tracing::info!("the store is back");
+            }
+            answers = renewed.is_ok();
+        }
+    }
+
+    async fn renew_lease(&self) -> Result<(), StoreError> {
+        let script = Script::new(LEASES);
+        let mut leases = script.key(self.key("nodes"));
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        leases.arg(self.node).arg(ms(LEASE)).arg(ms(DEAD_FOR));
+        let dead: HashSet<u64> = self.link.run(&leases).await?;
+        *self
+            .shared
+            .dead
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = dead;
+        // An engine that came back empty is given the keys that tokens were made with.
+        for key in &self.token_keys {
+            let place = self.key("token_keys");
+            let mut put = cmd("HSETNX");
+            put.arg(place).arg(key.id).arg(key.secret.as_slice());
+            self.link.query::<()>(&put).await?;
+        }
+        Ok(())
+    }
+
+    async fn listen(&self) {
+        loop {
+            if let Err(error) = self.listen_while_connected().await {
+                tracing::debug!("listening for pushes: {error}");
+            }
+            sleep(LISTEN_AGAIN).await;
+        }
+    }
+
+    async fn listen_while_connected(&self) -> redis::RedisResult<()> {
+        let (mut sink, mut messages) = self.listens.get_async_pubsub().await?.split();
+        sink.subscribe(channel(self.app, self.node)).await?;
+        loop {
+            let message = tokio::select! {
+                message = messages.next() => message,
+                () = sleep(LEASE_EVERY) => {
+                    // An engine that vanished without a word would never be missed otherwise.
+                    if in_time(sink.ping::<()>()).await.is_err() {
+                        return Ok(());
+                    }
+                    continue;
+                }
+            };
+            let Some(message) = message else {
+                return Ok(());
+            };
+            match serde_json::from_slice::<Push>(message.get_payload_bytes()) {
+                Ok(push) => {
+                    if let Some(deliver) = self.shared.deliver.get() {
+                        deliver(push);
+                    }
+                }
+                Err(error) => tracing::warn!("a push of another node: {error}"),
+            }
+        }
+    }
+}
+
+fn channel(app: u32, node: u64) -> String {
+    format!("tim:{app}:node:{node}")
+}
+
+impl Valkey {
+    fn user_key(&self, user_id: &str) -> String {
+        // A brace in a user id would end the hash tag early; the key stays the user's own.
+        format!("tim:{}:{{{user_id}}}", self.app)
+    }
+}
+
+impl Store for Valkey {
+    fn load<'a>(&'a self, user_id: &'a str) -> Answer<'a, Versioned> {
+        Box::pin(async move {
+            let mut get = cmd("HMGET");
+            get.arg(self.user_key(user_id)).arg("version").arg("user");
+            let (version, user): (Option<u64>, Option<Vec<u8>>) = self.link.query(&get).await?;
+            let user = match user {
+                None => User::default(),
+                Some(text) => serde_json::from_slice(&text)
+                    .map_err(|error| StoreError::Failed(format!("a record: {error}")))?,
+            };
+            Ok(Versioned {
+                user: Arc::new(user),
+                version: version.unwrap_or(0),
+            })
+        })
+    }
+
+    fn swap<'a>(&'a self, user_id: &'a str, version: u64, user: User) -> Answer<'a, bool> {
+        Box::pin(async move {
+            let failed = |error: &dyn std::fmt::Display| StoreError::Failed(error.to_string());
+            let text = serde_json::to_vec(&user).map_err(|error| failed(&error))?;
+            // Random, so that a version that was lost in a fail-over is never taken for another.
+            let mut next = [0; 8];
+            getrandom::fill(&mut next).map_err(|error| failed(&error))?;
+            let lives_ms = match user.account {
+                Some(_) => 0,
+                None => NO_ACCOUNT.as_millis(),
+            };
+            let mut swap = self.swap.key(self.user_key(user_id));
+            swap.arg(version)
+                .arg(u64::from_le_bytes(next).max(1))
+                .arg(text)
+                .arg(u64::try_from(lives_ms).unwrap_or(0));
+            self.link.run::<bool>(&swap).await
+        })
+    }
+
+    fn push<'a>(&'a self, pushes: &'a [Push]) -> Answer<'a, ()> {
+        Box::pin(async move {
+            for push in pushes {
+                let text = serde_json::to_vec(push)
+                    .map_err(|error| StoreError::Failed(error.to_string()))?;
+                let mut publish = cmd("PUBLISH");
+                publish.arg(channel(self.app, push.to.node)).arg(text);
+                self.link.query::<()>(&publish).await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn watch(&self, deliver: Deliver) {
+        // Set once, by the service of this node.
+        let _ = self.shared.deliver.set(deliver);
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn is_dead(&self, node: u64) -> bool {
+        let dead = self.shared.dead.lock();
+        node != self.node && dead.unwrap_or_else(PoisonError::into_inner).contains(&node)
+    }
+
+    fn sweep(&self, _: i64) {
+        // Records are tidied when they are decided over.
+    }
+}

@@ -1,0 +1,192 @@
+//! Several nodes over one Valkey or Redis: the rules hold across them, and a node, a push or the
+//! engine itself may be lost.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod process;
+
+use process::engine::{Engine, database};
+use process::{Answer, Server, instance, login, now_s, resume};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// Streams are looked at again this often.
+const HEARTBEAT: &str = "heartbeat_ms = 400\ntakeovers.max = 0";
+
+/// A login that is repeated while the store is away.
+fn log_in_when_it_is_back(server: &Server, mut login: Value) -> (Answer, Value) {
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        let mut answer = server.post("/v1/login", &login);
+        if answer.status == 200 {
+            let (_, session) = answer.event().unwrap();
+            return (answer, session);
+        }
+        assert_eq!(answer.status, 503);
+        assert!(Instant::now() < until, "the store did not come back");
+        login["seq"] = (login["seq"].as_u64().unwrap() + 1).into();
+    }
+}
+
+#[test]
+fn a_login_on_one_node_is_kicked_by_a_login_on_another() {
+    let store = database();
+    let nodes = [(); 3].map(|()| Server::node(&store, ""));
+    let (mut first, session) = nodes[0].log_in(&login("alice", 1, 1, 1));
+    let (mut second, _) = nodes[1].log_in(&login("alice", 2, 1, 1));
+    let (name, kick) = first.event().unwrap();
+    assert_eq!(
+        (name.as_str(), &kick["device_name"]),
+        ("kicked", &json!("phone 2"))
+    );
+    assert_eq!(first.event(), None);
+    // The third knows all of it, too.
+    assert_eq!(
+        nodes[2].refusal("/v1/resume", &resume(&session, 1, 1, 2)),
+        (403, 6208)
+    );
+    nodes[2].log_in(&login("alice", 1, 2, 3));
+    assert_eq!(second.event().unwrap().0, "kicked");
+}
+
+#[test]
+fn a_retry_on_another_node_is_the_same_login_and_a_late_request_has_no_effect() {
+    let store = database();
+    let nodes = [(); 2].map(|()| Server::node(&store, ""));
+    let (mut lost, session) = nodes[0].log_in(&login("alice", 1, 1, 1));
+    let (_stream, again) = nodes[1].log_in(&login("alice", 1, 1, 2));
+    assert_eq!(again["epoch"], session["epoch"]);
+    assert_eq!(lost.event(), None, "closed without a word");
+    assert_eq!(
+        nodes[0].refusal("/v1/login", &login("alice", 1, 1, 2)).1,
+        70402
+    );
+}
+
+#[test]
+fn clients_of_a_killed_node_resume_on_another_and_nobody_is_signed_out() {
+    let store = database();
+    let (first, second) = (Server::node(&store, ""), Server::node(&store, ""));
+    let sessions: Vec<(String, Value)> = (0..20)
+        .map(|at| {
+            let user = format!("user {at}");
+            let (_, session) = first.log_in(&login(&user, 1, 1, 1));
+            (user, session)
+        })
+        .collect();
+    drop(first);
+    for (user, session) in &sessions {
+        let mut answer = second.post("/v1/resume", &resume(session, 1, 1, 2));
+        assert_eq!(answer.status, 200, "{user}");
+        assert_eq!(answer.event().unwrap().1["epoch"], session["epoch"]);
+    }
+}
+
+#[test]
+fn a_push_that_is_lost_is_made_good_within_a_heartbeat() {
+    let engine = Engine::start();
+    let nodes = [(); 2].map(|()| Server::node(&engine.url(), HEARTBEAT));
+    for round in 1..=5 {
+        let (mut first, _) = nodes[0].log_in(&login("alice", 1, round, round));
+        // Nobody listens for a moment.
+        engine.command("CLIENT KILL TYPE pubsub");
+        nodes[1].log_in(&login("alice", 2, round, round));
+        let began = Instant::now();
+        assert_eq!(first.event().unwrap().0, "kicked");
+        // Generous: what is asserted is that it comes at all; the next line says how soon.
+        println!("told after {} ms", began.elapsed().as_millis());
+        assert!(began.elapsed() < Duration::from_secs(10));
+    }
+}
+
+#[test]
+fn while_the_engine_is_gone_streams_stay_and_logins_wait_and_then_everything_returns() {
+    let engine = Engine::start();
+    let nodes = [(); 2].map(|()| Server::node(&engine.url(), HEARTBEAT));
+    let (mut phone, session) = nodes[0].log_in(&login("alice", 1, 1, 1));
+    let port = engine.kill();
+    let mut answer = nodes[1].post("/v1/login", &login("bob", 2, 1, 1));
+    assert_eq!(answer.status, 503);
+    assert!(answer.header("retry-after").is_some());
+    assert_eq!(answer.json()["code"], 7724);
+    for _ in 0..5 {
+        assert!(phone.block().unwrap().starts_with(':'), "the stream stays");
+    }
+    // It comes back empty: the last writes, and all others, are lost.
+    let engine = Engine::on(port, "");
+    log_in_when_it_is_back(&nodes[1], login("bob", 2, 1, 2));
+    // The phone's session is known again once its node has said that it holds it.
+    let until = Instant::now() + Duration::from_secs(60);
+    let key = format!("tim:{}:{{alice}}", process::APP);
+    while engine.command(&format!("EXISTS {key}")) != ":1" {
+        assert!(Instant::now() < until, "the session did not return");
+        assert!(phone.block().unwrap().starts_with(':'));
+    }
+    let (_tablet, _) = nodes[1].log_in(&login("alice", 3, 1, 1));
+    assert_eq!(phone.event().unwrap().0, "kicked");
+    assert_eq!(
+        nodes[0].refusal("/v1/resume", &resume(&session, 1, 1, 2)),
+        (403, 6208)
+    );
+}
+
+#[test]
+fn what_the_engine_has_forgotten_to_be_ended_stays_ended() {
+    let engine = Engine::start();
+    let node = Server::node(&engine.url(), HEARTBEAT);
+    let (_phone, session) = node.log_in(&login("alice", 1, 1, 1));
+    let out = node.post(
+        "/v1/logout",
+        &json!({"session": session["session"], "seq": 2}),
+    );
+    assert_eq!(out.status, 200);
+    // A fail-over that loses the last writes.
+    let key = format!("tim:{}:{{alice}}", process::APP);
+    engine.command(&format!("DEL {key}"));
+    let until = Instant::now() + Duration::from_secs(60);
+    while engine.command(&format!("EXISTS {key}")) != ":1" {
+        assert!(Instant::now() < until, "the ending was not said again");
+        std::thread::yield_now();
+    }
+    assert_eq!(
+        node.refusal("/v1/resume", &resume(&session, 1, 1, 3)),
+        (403, 6208)
+    );
+}
+
+#[test]
+fn a_clone_on_another_node_takes_the_stream_over_and_the_first_is_told() {
+    let store = database();
+    let nodes = [(); 2].map(|()| Server::node(&store, ""));
+    let (mut first, session) = nodes[0].log_in(&login("alice", 1, 1, 1));
+    let mut clone = resume(&session, 1, 1, 1);
+    clone["instance"] = instance(9).into();
+    assert_eq!(nodes[1].post("/v1/resume", &clone).status, 200);
+    let (name, kick) = first.event().unwrap();
+    assert_eq!(
+        (name.as_str(), &kick["cause"]),
+        ("kicked", &json!("same_device"))
+    );
+    assert!((kick["time_ms"].as_i64().unwrap() / 1000 - now_s()).abs() <= 5);
+}
+
+#[test]
+fn a_store_that_is_not_there_or_a_password_on_the_command_line_stops_the_start() {
+    let refused = |arguments: &[&str]| {
+        let directory = tempfile::tempdir().unwrap();
+        let output = process::program()
+            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(directory.path())
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let told = refused(&["--store", "redis://127.0.0.1:1"]);
+    assert!(told.contains("the store cannot be reached"), "{told}");
+    let told = refused(&["--store", "redis://:hunter2@127.0.0.1:1"]);
+    assert!(told.contains("TIM_SERVER_STORE_PASSWORD") && !told.contains("hunter2"));
+    let told = refused(&["--store", "postgres://127.0.0.1"]);
+    assert!(told.contains("redis://HOST:PORT"), "{told}");
+}

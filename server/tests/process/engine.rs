@@ -1,0 +1,116 @@
+//! A Valkey or Redis for tests: the one at `TIM_TEST_REDIS_URL`, or one that is started here and
+//! ends with the test.
+
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How many databases a test program may use.
+const DATABASES: usize = 1000;
+
+/// An engine of one's own; dropping it kills it, as does the end of the process.
+pub struct Engine {
+    /// A shell that kills the engine when its input ends.
+    keeper: Child,
+    pub port: u16,
+    directory: Option<tempfile::TempDir>,
+}
+
+impl Engine {
+    pub fn start() -> Engine {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        Engine::on(port, "")
+    }
+
+    /// An empty engine on this port, with further arguments.
+    pub fn on(port: u16, arguments: &str) -> Engine {
+        let directory = tempfile::tempdir().unwrap();
+        let program = ["valkey-server", "redis-server"]
+            .into_iter()
+            .find(|name| {
+                let found = Command::new(name)
+                    .arg("--version")
+                    .stdout(Stdio::null())
+                    .status();
+                found.is_ok()
+            })
+            .unwrap_or_else(|| {
+                panic!("expected valkey-server or redis-server on the PATH, or TIM_TEST_REDIS_URL")
+            });
+        let keeper = Command::new("sh")
+            .args(["-c", "$0 $1 >/dev/null 2>&1 & cat; kill -9 $!", program])
+            .arg(format!(
+                "--port {port} --bind 127.0.0.1 --databases {DATABASES} --save --appendonly no \
+                 {arguments}"
+            ))
+            .current_dir(directory.path())
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let engine = Engine {
+            keeper,
+            port,
+            directory: Some(directory),
+        };
+        engine.wait_until_it_answers();
+        engine
+    }
+
+    fn wait_until_it_answers(&self) {
+        let until = Instant::now() + Duration::from_secs(30);
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            assert!(Instant::now() < until, "the engine did not start");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Ends the engine; what it held is gone. Gives what is needed to start it again.
+    pub fn kill(mut self) -> u16 {
+        self.end();
+        self.port
+    }
+
+    fn end(&mut self) {
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
+        self.directory = None;
+    }
+
+    /// Sends a command and gives the reply's first line.
+    pub fn command(&self, line: &str) -> String {
+        use std::io::{BufRead, BufReader, Write};
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.write_all(format!("{line}\r\n").as_bytes()).unwrap();
+        let mut reply = String::new();
+        BufReader::new(stream).read_line(&mut reply).unwrap();
+        reply.trim_end().to_owned()
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// The address of a database that nobody else in this test program uses.
+pub fn database() -> String {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let database = NEXT.fetch_add(1, Ordering::Relaxed);
+    assert!(database < DATABASES);
+    let url = match std::env::var("TIM_TEST_REDIS_URL") {
+        Ok(url) => url,
+        Err(_) => ENGINE.get_or_init(Engine::start).url(),
+    };
+    format!("{url}/{database}")
+}
