@@ -30,6 +30,8 @@ pub struct Config {
     /// Whether a device that was kicked while it was away is told so at its next login.
     #[serde(default)]
     pub kicked_while_away_notice: bool,
+    /// After how many days a session ends that nobody comes back to.
+    pub away_days: Option<u32>,
     #[serde(default)]
     pub takeovers: Takeovers,
     #[serde(default)]
@@ -98,6 +100,9 @@ impl Config {
                 ));
             }
         }
+        if self.away_days == Some(0) {
+            return Err("away_days: expected at least 1".to_owned());
+        }
         if self.takeovers.max > 1000 {
             return Err("takeovers.max: expected 0 (never wait) to 1000".to_owned());
         }
@@ -131,6 +136,7 @@ impl Config {
             takeovers_max: self.takeovers.max,
             takeovers_window_ms: i64::from(self.takeovers.window_s) * 1000,
             takeovers_wait_ms: i64::from(self.takeovers.wait_s) * 1000,
+            away_max_ms: i64::from(self.away_days.unwrap_or(7)) * 86_400_000,
         }
     }
 }

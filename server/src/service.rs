@@ -136,7 +136,8 @@ impl Service {
             let (mut user, mut pushes) = (User::clone(&before), Vec::new());
             let now = now_ms();
             user.tidy(now);
-            user.nodes_died(|node| self.store.is_dead(node));
+            user.nodes_died(|node| self.store.is_dead(node), now);
+            user.end_absent(&self.rules, now);
             let decision = rule(&mut user, now, &mut pushes);
             if user == *before {
                 return Ok(decision);
@@ -525,7 +526,7 @@ impl Owner for StreamOwner {
         runtime.spawn(async move {
             // If it fails, the next login or resume finds a stream that is not there any more.
             let _ = service
-                .decide(&user_id, |user, _, _| user.stream_closed(place))
+                .decide(&user_id, |user, now, _| user.stream_closed(place, now))
                 .await;
         });
     }

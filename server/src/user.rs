@@ -41,6 +41,8 @@ pub struct Rules {
     pub takeovers_window_ms: i64,
     /// How long the next takeover has to wait.
     pub takeovers_wait_ms: i64,
+    /// A session that nobody has come back to for so long has ended.
+    pub away_max_ms: i64,
 }
 
 impl Default for Rules {
@@ -51,6 +53,7 @@ impl Default for Rules {
             takeovers_max: 6,
             takeovers_window_ms: 60_000,
             takeovers_wait_ms: 10_000,
+            away_max_ms: 7 * 86_400_000,
         }
     }
 }
@@ -82,6 +85,9 @@ pub struct Session {
     pub ends_ms: i64,
     /// Where its events go; none while nobody reads.
     pub stream: Option<StreamRef>,
+    /// Since when nobody reads.
+    #[serde(default)]
+    pub away_since_ms: Option<i64>,
 }
 
 /// A user's record.
@@ -156,16 +162,33 @@ impl User {
     }
 
     /// Nobody reads the streams of nodes that are dead.
-    pub fn nodes_died(&mut self, is_dead: impl Fn(u64) -> bool) {
-        for session in &mut self.sessions {
-            session.stream.take_if(|held| is_dead(held.node));
-        }
+    pub fn nodes_died(&mut self, is_dead: impl Fn(u64) -> bool, now_ms: i64) {
+        self.go_away(|stream| is_dead(stream.node), now_ms);
     }
 
     /// Nobody reads this stream any more.
-    pub fn stream_closed(&mut self, stream: StreamRef) {
+    pub fn stream_closed(&mut self, stream: StreamRef, now_ms: i64) {
+        self.go_away(|held| *held == stream, now_ms);
+    }
+
+    fn go_away(&mut self, is_closed: impl Fn(&StreamRef) -> bool, now_ms: i64) {
         for session in &mut self.sessions {
-            session.stream.take_if(|held| *held == stream);
+            if session.stream.take_if(|held| is_closed(held)).is_some() {
+                session.away_since_ms = Some(now_ms);
+            }
+        }
+    }
+
+    /// Ends sessions that nobody has come back to for too long.
+    pub fn end_absent(&mut self, rules: &Rules, now_ms: i64) {
+        let is_absent = |session: &&Session| {
+            let since = session.away_since_ms.filter(|_| session.stream.is_none());
+            since.is_some_and(|since| now_ms.saturating_sub(since) > rules.away_max_ms)
+        };
+        let absent = self.sessions.iter().filter(is_absent);
+        let absent: Vec<u64> = absent.map(|session| session.session_id).collect();
+        for session_id in absent {
+            self.end(session_id, None, false, &mut Vec::new());
         }
     }
 

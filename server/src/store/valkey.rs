@@ -433,3 +433,47 @@ impl Store for Valkey {
         // Records are tidied when they are decided over.
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn urls(text: &str, password: Option<&str>) -> Result<Vec<String>, String> {
+        Address::parse(text, password).map(|address| address.urls)
+    }
+
+    #[test]
+    fn an_address_is_one_engine_or_a_cluster_with_or_without_tls() {
+        assert_eq!(urls("redis://a:1/2", None).unwrap(), ["redis://a:1/2"]);
+        assert_eq!(urls("rediss://u:p@a", None).unwrap(), ["rediss://u:p@a"]);
+        assert_eq!(
+            urls("rediss-cluster://a:1,b:2", None).unwrap(),
+            ["rediss://a:1", "rediss://b:2"]
+        );
+        for bad in [
+            "a:1",
+            "http://a",
+            "redis://a,b",
+            "redis://",
+            "redis-cluster://a,",
+        ] {
+            assert!(
+                urls(bad, None).unwrap_err().contains("redis://HOST:PORT"),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_password_by_itself_may_have_any_characters_and_is_given_once() {
+        assert_eq!(
+            urls("redis://a", Some("p@/:é")).unwrap(),
+            ["redis://:p%40%2F%3A%C3%A9@a"]
+        );
+        assert!(
+            urls("redis://:p@a", Some("q"))
+                .unwrap_err()
+                .contains("twice")
+        );
+    }
+}

@@ -76,6 +76,7 @@ impl User {
             epoch: self.highest_epoch,
             ends_ms: login.ends_ms,
             stream: Some(login.stream),
+            away_since_ms: None,
         });
         Outcome::Accepted(login.session_id)
     }
@@ -88,6 +89,7 @@ impl User {
             .iter_mut()
             .find(|s| s.instance == number.instance && s.login_no == number.login_no)?;
         session.ends_ms = login.ends_ms;
+        session.away_since_ms = None;
         if let Some(to) = session.stream.replace(login.stream) {
             let what = Pushed::Closed;
             pushes.push(Push { to, what });

@@ -39,6 +39,7 @@ impl User {
                 Some(stream) if stream == held.stream => None,
                 None if known.instance == held.instance => {
                     known.stream = Some(held.stream);
+                    known.away_since_ms = None;
                     None
                 }
                 // Its client has gone on without this stream.
@@ -67,6 +68,7 @@ impl User {
             epoch: claim.epoch,
             ends_ms: claim.ends_ms,
             stream: Some(held.stream),
+            away_since_ms: None,
         };
         self.restore(session, rules, now_ms, pushes)
             .err()

@@ -68,6 +68,7 @@ impl User {
                 };
                 pushes.push(Push { to, what });
             }
+            known.away_since_ms = None;
             known.instance.clone_from(&number.instance);
             known.login_no = number.login_no;
             known.ends_ms = claim.ends_ms;
@@ -83,6 +84,7 @@ impl User {
             epoch: claim.epoch,
             ends_ms: claim.ends_ms,
             stream: Some(stream),
+            away_since_ms: None,
         };
         match self.restore(session, rules, now_ms, pushes) {
             Ok(session_id) => Outcome::Accepted(session_id),

@@ -86,7 +86,7 @@ impl World {
     fn goes_away(&mut self, session: &Session) {
         let session_id = session.session_id;
         let stream = self.user.session(session_id).unwrap().stream.unwrap();
-        self.user.stream_closed(stream);
+        self.user.stream_closed(stream, self.now_ms);
     }
 
     /// The devices that were told that they were kicked, by whom.
@@ -417,6 +417,23 @@ fn more_devices_than_have_floors_of_their_own_stay_dead_and_the_living_live() {
         world.resume(&stays, &number("stays", 1, 2)),
         Outcome::Accepted(_)
     ));
+}
+
+#[test]
+fn a_session_ends_when_nobody_has_come_back_to_it_for_a_week() {
+    let mut world = world();
+    let mut phone = world.is_in("phone", 1, 1);
+    let week_ms = world.rules.away_max_ms;
+    phone.ends_ms += 2 * week_ms;
+    world.resume(&phone, &number("phone", 1, 2));
+    let now = world.now_ms;
+    world.user.end_absent(&world.rules, now + 10 * week_ms);
+    assert_eq!(world.user.sessions.len(), 1, "its stream is read");
+    world.goes_away(&phone);
+    world.user.end_absent(&world.rules, now + week_ms);
+    assert_eq!(world.user.sessions.len(), 1);
+    world.user.end_absent(&world.rules, now + week_ms + 1);
+    assert!(is_displaced(&world.resume(&phone, &number("phone", 1, 3))));
 }
 
 #[test]

@@ -21,10 +21,12 @@ pub struct Engine {
 
 impl Engine {
     pub fn start() -> Engine {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
-        Engine::on(port, "")
+        Engine::with("")
+    }
+
+    /// An empty engine with further arguments.
+    pub fn with(arguments: &str) -> Engine {
+        Engine::on(free_port(), arguments)
     }
 
     /// An empty engine on this port, with further arguments.
@@ -100,6 +102,12 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// A port that nobody has at the moment.
+pub fn free_port() -> u16 {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    free.local_addr().unwrap().port()
 }
 
 /// The address of a database that nobody else in this test program uses.

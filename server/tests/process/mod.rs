@@ -7,7 +7,7 @@ pub mod engine;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tim_proto::user_sig;
@@ -44,13 +44,18 @@ impl Server {
     }
 
     fn on(settings: &str) -> Server {
+        Server::trusting(settings, None)
+    }
+
+    /// A server that trusts the authorities of this file, for the store it talks to.
+    pub fn trusting(settings: &str, authorities: Option<&Path>) -> Server {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("key"), KEY).unwrap();
         std::fs::write(directory.path().join("settings.toml"), settings).unwrap();
-        Server::within(directory, "127.0.0.1:0")
+        Server::within(directory, "127.0.0.1:0", authorities)
     }
 
-    fn within(directory: tempfile::TempDir, listen: &str) -> Server {
+    fn within(directory: tempfile::TempDir, listen: &str, authorities: Option<&Path>) -> Server {
         let path = |name: &str| directory.path().join(name);
         let mut process = program()
             .args([
@@ -66,6 +71,7 @@ impl Server {
             .arg(path("data"))
             .arg("--config")
             .arg(path("settings.toml"))
+            .envs(authorities.map(|file| ("SSL_CERT_FILE", file)))
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -83,7 +89,7 @@ impl Server {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
         let directory = std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap());
-        Server::within(directory, &self.address)
+        Server::within(directory, &self.address, None)
     }
 
     /// Sends a signal.
