@@ -3,7 +3,8 @@
 #   make lib          build/include/tim.h, build/lib/libtim.so and libtim.a, build/bin/tim-server
 #   make demo         a login as a person would watch it
 #   make test         everything that can fail
-#   make bench        figures beside their floors
+#   make bench        figures of the library beside their floors
+#   make bench-server figures of the server beside nginx's
 #   make header       include/tim.h and docs/errors.md from their sources
 #   make install      into PREFIX (default /usr/local), with a pkg-config file; DESTDIR is kept
 #   make abi-baseline freezes today's header as the one that later libraries must serve
@@ -26,7 +27,7 @@ REMAP = printf -- '--remap-path-prefix=%s\037--remap-path-prefix=%s\037--remap-p
 RELEASE = CARGO_ENCODED_RUSTFLAGS="$$($(REMAP))" \
 	CFLAGS="$(CFLAGS) -ffile-prefix-map=$(CARGO_HOME_DIR)=/cargo -ffile-prefix-map=$(CURDIR)=/tim" $(CARGO)
 
-.PHONY: lib server demo test bench header install clean abi-baseline
+.PHONY: lib server demo test bench bench-server header install clean abi-baseline
 .DEFAULT_GOAL := lib
 
 # An rlib in the list of crate types would switch LTO off without a word, so the list is given.
@@ -57,6 +58,10 @@ test: lib
 
 bench: lib
 	TIM_BUILD_DIR="$(CURDIR)/build" CC="$(CC)" benches/run
+
+bench-server: server
+	$(CARGO) build --profile server -p tim-load
+	TIM_BUILD_DIR="$(CURDIR)/build" TIM_LOAD="$(CURDIR)/$(TARGET)/server/tim-load" benches/server
 
 # The build script writes both wherever they differ from what they are made of.
 header:

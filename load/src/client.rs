@@ -1,0 +1,168 @@
+//! As little of an HTTP client as a login needs: what it costs is not the server's cost.
+
+use serde_json::{Value, json};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tim_proto::{user_sig, wire};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// The app whose tickets are made here.
+pub struct App {
+    id: u32,
+    key: String,
+}
+
+impl App {
+    /// Reads `TIM_APP_ID` and the file `TIM_KEY_FILE`.
+    pub fn from_environment() -> Result<App, String> {
+        let get = |name: &str| std::env::var(name).map_err(|_| format!("{name} is not set"));
+        let file = get("TIM_KEY_FILE")?;
+        let key = std::fs::read_to_string(&file).map_err(|error| format!("{file}: {error}"))?;
+        Ok(App {
+            id: get("TIM_APP_ID")?
+                .parse()
+                .map_err(|_| "TIM_APP_ID: expected a number".to_owned())?,
+            key: key.trim_end().to_owned(),
+        })
+    }
+
+    /// A ticket for an hour.
+    pub fn ticket(&self, user_id: &str) -> Result<String, String> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now_s = now.map_or(0, |now| now.as_secs() as i64);
+        user_sig::make(&self.key, self.id, user_id, now_s, 3600, None)
+            .map_err(|error| error.to_string())
+    }
+
+    /// A login by a client of its own.
+    pub fn login(&self, user_id: &str, device_id: &str) -> Result<Value, String> {
+        Ok(json!({
+            "sdk_app_id": self.id, "user_id": user_id, "user_sig": self.ticket(user_id)?,
+            "device_id": device_id, "platform": "android", "device_name": "load",
+            "intent": "interactive", "instance": instance()?, "login_no": 1, "seq": 1,
+        }))
+    }
+
+    /// Logins of so many users, as requests.
+    pub fn login_bodies(&self, prefix: &str, users: usize) -> Result<Vec<String>, String> {
+        (0..users)
+            .map(|at| Ok(self.login(&format!("{prefix}{at}"), "phone")?.to_string()))
+            .collect()
+    }
+}
+
+/// A random number of a client.
+pub fn instance() -> Result<String, String> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| error.to_string())?;
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// A connection that answers are read from.
+pub struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    pub async fn open(address: &str) -> Result<Connection, String> {
+        let stream = TcpStream::connect(address).await;
+        let stream = stream.map_err(|error| format!("{address}: {error}"))?;
+        let _ = stream.set_nodelay(true);
+        // A reset leaves no port behind that could not be used again for a minute.
+        let _ = stream.set_zero_linger();
+        Ok(Connection {
+            stream,
+            buffer: Vec::new(),
+        })
+    }
+
+    pub async fn post(&mut self, path: &str, body: &str) -> Result<(), String> {
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: tim\r\nTim-Protocol: 1\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let sent = self.stream.write_all(request.as_bytes()).await;
+        sent.map_err(|error| error.to_string())
+    }
+
+    /// Reads on.
+    async fn more(&mut self) -> Result<(), String> {
+        let read = self.stream.read_buf(&mut self.buffer).await;
+        match read.map_err(|error| error.to_string())? {
+            0 => Err("the server closed the connection".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The status of an answer and the length of its body where it says so.
+    pub async fn head(&mut self) -> Result<(u16, Option<usize>), String> {
+        loop {
+            if let Some(end) = find(&self.buffer, b"\r\n\r\n") {
+                let head = String::from_utf8_lossy(&self.buffer[..end]).to_lowercase();
+                self.buffer.drain(..end + 4);
+                let status = head.get(9..12).and_then(|status| status.parse().ok());
+                let length = head
+                    .lines()
+                    .find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+                return Ok((status.ok_or("not an answer")?, length));
+            }
+            self.more().await?;
+        }
+    }
+
+    /// Takes a body of this length.
+    pub async fn body(&mut self, length: usize) -> Result<(), String> {
+        while self.buffer.len() < length {
+            self.more().await?;
+        }
+        self.buffer.drain(..length);
+        Ok(())
+    }
+
+    /// The next event of a stream: its name and data. Heartbeats are passed over.
+    pub async fn event(&mut self) -> Result<(String, Value), String> {
+        loop {
+            if let Some(end) = find(&self.buffer, b"\n\n") {
+                let block = String::from_utf8_lossy(&self.buffer[..end]).into_owned();
+                self.buffer.drain(..end + 2);
+                let field = |name: &str| {
+                    block
+                        .lines()
+                        .find_map(|line| line.strip_prefix(name))
+                        .map(str::trim)
+                };
+                if let (Some(name), Some(data)) = (field("event:"), field("data:")) {
+                    let data = serde_json::from_str(data).map_err(|error| error.to_string())?;
+                    return Ok((name.to_owned(), data));
+                }
+                continue;
+            }
+            self.more().await?;
+        }
+    }
+
+    /// Logs in or resumes; gives the session event.
+    pub async fn session(&mut self, path: &str, body: &str) -> Result<Value, String> {
+        self.post(path, body).await?;
+        let (status, _) = self.head().await?;
+        if status != 200 {
+            return Err(format!("HTTP {status}"));
+        }
+        Ok(self.event().await?.1)
+    }
+}
+
+/// Logs in over a new connection.
+pub async fn log_in(address: &str, login: &Value) -> Result<(Connection, Value), String> {
+    let mut connection = Connection::open(address).await?;
+    let session = connection
+        .session(wire::LOGIN_PATH, &login.to_string())
+        .await?;
+    Ok((connection, session))
+}
+
+fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
+    bytes.windows(what.len()).position(|window| window == what)
+}
