@@ -14,6 +14,7 @@ stop() {
 }
 # Nothing is left, however this ends.
 finish() {
+    trap '' INT TERM
     [ -z "$program" ] || stop "$program"
     [ -z "$server" ] || stop "$server"
     rm -rf "$work"
