@@ -278,6 +278,19 @@ fn no_fault_of_a_renewal_ends_the_session_and_each_completes_it() {
 }
 
 #[test]
+fn renewals_leave_no_gap() {
+    let server = TimServer::start();
+    let (_proxy, client, told) = alice(&server);
+    let seen = told.len();
+    // The end of the old stream and the answer on the new one race: many times, so that each wins.
+    for _ in 0..50 {
+        assert_eq!(renew(&client, &user_sig("alice")).recv().unwrap(), OK);
+    }
+    assert_eq!(told.len(), seen, "nothing was told");
+    is_alice(&client);
+}
+
+#[test]
 fn a_renewal_that_hangs_does_not_hold_a_kick_up() {
     let server = TimServer::start();
     for place in [
