@@ -554,6 +554,10 @@ impl Session {
         let Some(session) = self.close_session(error::ERR_NOT_LOGGED_IN) else {
             return;
         };
+        if code == error::ERR_USER_SIG_EXPIRED {
+            // Its word counts, however far our picture of its clock is behind.
+            self.known_end = Some((session.ticket.clone(), i64::MIN));
+        }
         drop(session);
         if let Some(kick) = kick {
             self.kick = Some((self.login_no, kick));
