@@ -29,6 +29,15 @@ fn telling_is_retried_and_ends_at_the_deadline_with_the_network_code() {
 }
 
 #[test]
+fn a_logout_that_ran_out_has_the_code_of_the_attempt_that_came_furthest() {
+    let (mut machine, call, seq) = logging_out();
+    let step = machine.fail(seq, ERR_CONNECTION_RESET);
+    let step = renewals::fail_until_completion(&mut machine, step, &[ERR_CONNECT_REFUSED]);
+    assert_eq!(step.completions(), [(call, ERR_CONNECTION_RESET)]);
+    assert_eq!(machine.last_code(), ERR_CONNECTION_RESET);
+}
+
+#[test]
 fn a_session_that_the_server_does_not_know_is_ended_all_the_same() {
     for code in [
         code::USER_SIG_EXPIRED,
