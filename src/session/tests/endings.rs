@@ -55,6 +55,28 @@ fn a_session_that_the_server_does_not_know_is_ended_all_the_same() {
 }
 
 #[test]
+fn an_answer_to_a_logout_by_token_echoes_its_seq_alone() {
+    for (seq_off, outcome) in [(0, OK), (1, ERR_NOT_TIM_SERVER)] {
+        let (mut machine, call, seq) = logging_out();
+        let answer = Answer::Refused(Refused {
+            http_status: 401,
+            tim_protocol: true,
+            refusal: Some(wire::Refusal {
+                code: code::SESSION_TOKEN_INVALID,
+                message: String::new(),
+                instance: String::new(),
+                seq: seq + seq_off,
+                kick: None,
+            }),
+            retry_after_ms: None,
+            address: String::new(),
+        });
+        let step = machine.step(Input::Answer { seq, answer });
+        assert_eq!(step.completions(), [(call, outcome)]);
+    }
+}
+
+#[test]
 fn a_second_logout_completes_7502() {
     let (mut machine, first, seq) = logging_out();
     let (second, step) = machine.logout();
