@@ -2,6 +2,7 @@
 //! call or the server's word alone.
 
 use super::input::{CallId, Failure, Now, Phase};
+use super::logging_in::more_telling;
 use super::verdict::Judged;
 use super::{Action, ConnectionStatus, Event, Limits, Request, Session, State};
 use crate::error;
@@ -51,6 +52,8 @@ pub(super) struct Renewal {
     deadline_ms: u64,
     /// The request that carries it.
     seq: Option<u64>,
+    /// The failure that tells most of those so far.
+    most_telling: Option<Failure>,
 }
 
 impl LoggedIn {
@@ -215,6 +218,7 @@ impl Session {
             ticket: ticket.clone(),
             deadline_ms,
             seq: None,
+            most_telling: None,
         });
         match session.link {
             // Make before break: the stream stays until the server has accepted the ticket.
@@ -365,18 +369,7 @@ impl Session {
         let renewing = session.renewal.as_ref().is_some_and(|r| r.seq == Some(seq));
         let streaming = matches!(session.link, Link::Streaming { .. });
         if renewing {
-            let over = session
-                .renewal
-                .take_if(|renewal| streaming || now.ms >= renewal.deadline_ms);
-            if let Some(renewal) = over {
-                self.complete(renewal.call, failure.code);
-            }
-            let State::LoggedIn(session) = &mut self.state else {
-                return;
-            };
-            if let Some(renewal) = &mut session.renewal {
-                renewal.seq = None;
-            }
+            self.renewal_failed(&failure, retry_after_ms, streaming, now);
         }
         if streaming {
             return;
@@ -389,6 +382,38 @@ impl Session {
             until_ms: now.ms.saturating_add(wait),
         };
         self.connection(ConnectionStatus::ConnectFailed, failure.code);
+    }
+
+    /// An attempt to renew came to nothing. Beside a stream it was the only one; without, the next
+    /// resume is another, until the deadline.
+    fn renewal_failed(
+        &mut self,
+        failure: &Failure,
+        retry_after_ms: Option<u64>,
+        streaming: bool,
+        now: Now,
+    ) {
+        let Some(renewal) = self.session_mut().and_then(|s| s.renewal.as_mut()) else {
+            return;
+        };
+        let telling = more_telling(renewal.most_telling.take(), failure);
+        renewal.most_telling = Some(telling);
+        renewal.seq = None;
+        if streaming || now.ms >= renewal.deadline_ms {
+            self.renewal_ran_out(retry_after_ms);
+        }
+    }
+
+    /// The renewal completes with what went wrong most tellingly.
+    fn renewal_ran_out(&mut self, retry_after_ms: Option<u64>) {
+        let failure = self
+            .session_mut()
+            .and_then(|session| session.renewal.as_mut())
+            .and_then(|renewal| renewal.most_telling.take());
+        if let Some(failure) = &failure {
+            self.note(failure, retry_after_ms);
+        }
+        self.end_renewal(failure.map_or(error::ERR_RESPONSE_TIMEOUT, |failure| failure.code));
     }
 
     // The stream.
@@ -512,7 +537,7 @@ impl Session {
         if let Some(renewal) = &session.renewal {
             let grace = if renewal.seq.is_some() { GRACE_MS } else { 0 };
             if now.ms >= renewal.deadline_ms.saturating_add(grace) {
-                self.end_renewal(error::ERR_RESPONSE_TIMEOUT);
+                self.renewal_ran_out(None);
             }
         }
         let Some(session) = self.session_mut() else {
@@ -571,6 +596,10 @@ impl Session {
         let Some(session) = self.close_session(error::ERR_NOT_LOGGED_IN) else {
             return;
         };
+        if code == error::ERR_USER_SIG_EXPIRED {
+            // Its word counts, however far our picture of its clock is behind.
+            self.known_end = Some((session.ticket.clone(), i64::MIN));
+        }
         drop(session);
         if let Some(kick) = kick {
             self.kick = Some((self.login_no, kick));
