@@ -6,6 +6,7 @@ use crate::http::{self, Limits};
 use crate::identity_file::{self, App};
 use crate::reconcile;
 use crate::service::Service;
+use crate::settings::Settings;
 use crate::store::{Opened, embedded, valkey};
 use clap::{Args, Parser, Subcommand};
 use std::io::Write;
@@ -157,7 +158,13 @@ fn serve(args: Serve) -> Result<(), String> {
     let listen = listen.unwrap_or_else(|| DEFAULT_LISTEN.to_owned());
     let heartbeat = Duration::from_millis(config.heartbeat_ms.unwrap_or(DEFAULT_HEARTBEAT_MS));
     let opened = open_store(args.store.as_deref(), &config, &data_dir, app.sdk_app_id)?;
-    let service = Arc::new(Service::new(app, config.rules(), heartbeat, opened)?);
+    let settings = Settings {
+        app,
+        rules: config.rules(),
+        heartbeat,
+        throttle: (&config.throttle).into(),
+    };
+    let service = Arc::new(Service::new(settings, opened)?);
     let limits = Limits {
         connections: config.limits.connections,
         header_timeout: Duration::from_millis(config.limits.header_timeout_ms),

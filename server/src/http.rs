@@ -8,6 +8,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, Socket, Type};
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -102,8 +103,13 @@ async fn accept(listener: std::net::TcpListener, shared: Shared) {
             _ = stays.changed() => break,
         };
         match accepted {
-            Ok((stream, _)) => match shared.room.clone().try_acquire_owned() {
-                Ok(place) => drop(tokio::spawn(welcome(stream, shared.clone(), place))),
+            Ok((stream, from)) => match shared.room.clone().try_acquire_owned() {
+                Ok(place) => drop(tokio::spawn(welcome(
+                    stream,
+                    from.ip(),
+                    shared.clone(),
+                    place,
+                ))),
                 Err(_) => drop(tokio::spawn(turn_away(stream))),
             },
             Err(error) => {
@@ -117,12 +123,12 @@ async fn accept(listener: std::net::TcpListener, shared: Shared) {
     std::future::pending().await
 }
 
-async fn welcome(stream: TcpStream, shared: Shared, place: OwnedSemaphorePermit) {
+async fn welcome(stream: TcpStream, from: IpAddr, shared: Shared, place: OwnedSemaphorePermit) {
     let _ = stream.set_nodelay(true);
     let result = match shared.tls.clone() {
-        None => connection(stream, shared, place).await,
+        None => connection(stream, from, shared, place).await,
         Some(tls) => match timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
-            Ok(Ok(stream)) => connection(stream, shared, place).await,
+            Ok(Ok(stream)) => connection(stream, from, shared, place).await,
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err("the TLS handshake took too long".to_owned()),
         },
@@ -134,6 +140,7 @@ async fn welcome(stream: TcpStream, shared: Shared, place: OwnedSemaphorePermit)
 
 async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
+    from: IpAddr,
     shared: Shared,
     place: OwnedSemaphorePermit,
 ) -> Result<(), String> {
@@ -143,7 +150,7 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         mut stays,
         ..
     } = shared;
-    let answer = service_fn(move |request| routes::answer(service.clone(), request));
+    let answer = service_fn(move |request| routes::answer(service.clone(), from, request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)

@@ -9,6 +9,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tim_proto::code::{self, Class};
@@ -30,9 +31,10 @@ struct Echo {
     seq: u64,
 }
 
-/// Answers a request.
+/// Answers a request of a client at that address.
 pub async fn answer(
     service: Arc<Service>,
+    from: IpAddr,
     request: Request<Incoming>,
 ) -> Result<Answer, Infallible> {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
@@ -53,15 +55,15 @@ pub async fn answer(
     let echo: Echo = serde_json::from_slice(&body).unwrap_or_default();
     let result = match path.as_str() {
         wire::LOGIN_PATH => match parse(&body) {
-            Ok(login) => service.login(login).await.map(stream),
+            Ok(login) => service.login(from, login).await.map(stream),
             Err(refused) => Err(refused),
         },
         wire::RESUME_PATH => match parse(&body) {
-            Ok(resume) => service.resume(resume).await.map(stream),
+            Ok(resume) => service.resume(from, resume).await.map(stream),
             Err(refused) => Err(refused),
         },
         _ => match parse(&body) {
-            Ok(logout) => service.logout(&logout).await.map(|()| {
+            Ok(logout) => service.logout(from, &logout).await.map(|()| {
                 json(
                     StatusCode::OK,
                     &LogoutAnswer {
@@ -170,7 +172,11 @@ fn refusal(refused: Refused, echo: Echo) -> Answer {
 }
 
 fn refusal_with(status: StatusCode, refused: Refused, echo: Echo) -> Answer {
-    tracing::info!(code = refused.code, "refused");
+    match refused.code {
+        // Whoever floods the server does not flood its log.
+        code::TOO_MANY_FAILURES => tracing::debug!(code = refused.code, "refused"),
+        code => tracing::info!(code, "refused"),
+    }
     let waits = code::class(refused.code) == Some(Class::Retry);
     // In whole seconds, none too few.
     let told_s = refused

@@ -1,19 +1,21 @@
 //! What the requests do: logins, resumes, logouts, over the users' records in the store.
 
 use crate::clock::now_ms;
-use crate::identity_file::App;
 use crate::reconcile::Lately;
+use crate::settings::{Current, Settings};
 use crate::store::{Opened, Store, StoreError, Versioned};
 use crate::stream::{HeldBy, Owner, StreamBody, Streams};
+use crate::tickets::Tickets;
 use crate::timer::Timer;
 use crate::token::{self, Claims, TokenKey};
-use crate::user::{Claim, Held, Login, Outcome, Push, Rules, Session, StreamRef, User};
+use crate::user::{Claim, Held, Login, Outcome, Push, Session, StreamRef, User};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tim_proto::code;
 use tim_proto::identity;
-use tim_proto::user_sig::{self, UserSig};
+use tim_proto::user_sig::UserSig;
 use tim_proto::wire::{
     ENDS_MAX, EndEvent, Ending, GoingAwayEvent, Intent, Kick, LoginRequest, LogoutRequest,
     RequestNumber, ResumeRequest, SessionEvent, StreamEvent,
@@ -66,9 +68,8 @@ impl From<StoreError> for Refused {
 
 /// The service behind the routes.
 pub struct Service {
-    app: App,
-    rules: Rules,
-    heartbeat: Duration,
+    settings: Current,
+    tickets: Tickets,
     timer: Arc<Timer>,
     store: Arc<dyn Store>,
     token_keys: Vec<TokenKey>,
@@ -89,12 +90,7 @@ pub struct StreamOwner {
 }
 
 impl Service {
-    pub fn new(
-        app: App,
-        rules: Rules,
-        heartbeat: Duration,
-        opened: Opened,
-    ) -> Result<Service, String> {
+    pub fn new(settings: Settings, opened: Opened) -> Result<Service, String> {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|error| format!("no random numbers: {error}"))?;
         let streams: Arc<Streams> = Arc::default();
@@ -103,9 +99,8 @@ impl Service {
             for_pushes.push(push.to.stream_id, push.what);
         }));
         Ok(Service {
-            app,
-            rules,
-            heartbeat,
+            settings: Current::new(settings),
+            tickets: Tickets::default(),
             timer: Timer::start().map_err(|error| format!("no thread: {error}"))?,
             store: opened.store,
             token_keys: opened.token_keys,
@@ -137,7 +132,7 @@ impl Service {
             let now = now_ms();
             user.tidy(now);
             user.nodes_died(|node| self.store.is_dead(node), now);
-            user.end_absent(&self.rules, now);
+            user.end_absent(&self.settings.get().rules, now);
             let decision = rule(&mut user, now, &mut pushes);
             if user == *before {
                 return Ok(decision);
@@ -174,68 +169,21 @@ impl Service {
         }
     }
 
-    /// Checks a ticket, in the documented order.
-    fn check_ticket(
-        &self,
-        app: u32,
-        user_id: &str,
-        token: &str,
-        now_ms: i64,
-    ) -> Result<UserSig, Refused> {
-        if !identity::is_user_id(user_id) {
-            return Err(Refused::new(
-                code::INVALID_USER_ID,
-                "user_id: expected 1 to 32 bytes of UTF-8 without control characters",
-            ));
-        }
-        if token.is_empty() {
-            return Err(Refused::new(code::USER_SIG_EMPTY, "user_sig is empty"));
-        }
-        let sig = user_sig::parse(token)
-            .map_err(|why| Refused::new(code::USER_SIG_UNREADABLE, why.to_string()))?;
-        if app != self.app.sdk_app_id {
-            return Err(Refused::new(
-                code::APP_NOT_FOUND,
-                format!("this server does not serve app {app}"),
-            ));
-        }
-        if sig.sdk_app_id != app {
-            return Err(Refused::new(
-                code::USER_SIG_OTHER_APP,
-                format!("the ticket was made for app {}", sig.sdk_app_id),
-            ));
-        }
-        if sig.user_id != user_id {
-            return Err(Refused::new(
-                code::USER_SIG_OTHER_USER,
-                "the ticket was made for another user",
-            ));
-        }
-        if !sig.verify_mac(&self.app.key) {
-            return Err(Refused::new(
-                code::USER_SIG_WRONG_KEY,
-                "the ticket was not made with this app's key, or was changed",
-            ));
-        }
-        if sig.is_expired(now_ms.div_euclid(1000)) {
-            return Err(Refused::new(
-                code::USER_SIG_EXPIRED,
-                "the ticket has expired",
-            ));
-        }
-        Ok(sig)
-    }
-
     /// Logs in.
-    pub async fn login(self: &Arc<Self>, request: LoginRequest) -> Result<Stream, Refused> {
+    pub async fn login(
+        self: &Arc<Self>,
+        from: IpAddr,
+        request: LoginRequest,
+    ) -> Result<Stream, Refused> {
+        let settings = self.settings.get();
         for ending in request.ends.iter().take(ENDS_MAX) {
             // The login stands on its own: what cannot be ended ends nothing.
-            if let Err(refused) = self.end(ending).await {
+            if let Err(refused) = self.end(from, ending).await {
                 tracing::debug!(code = refused.code, "an ending of a login was refused");
             }
         }
         let (app, user_id) = (request.sdk_app_id, &request.user_id);
-        let sig = self.check_ticket(app, user_id, &request.user_sig, now_ms())?;
+        let sig = (self.tickets).check(&settings, from, app, user_id, &request.user_sig)?;
         check_device(&request.device_id, &request.device_name)?;
         check_number(&request.number)?;
         let stream = self.open_stream(user_id);
@@ -251,7 +199,7 @@ impl Service {
         };
         let decided = self
             .decide(user_id, |user, now, pushes| {
-                let outcome = user.login(&login, &self.rules, now, pushes);
+                let outcome = user.login(&login, &settings.rules, now, pushes);
                 accepted(user, outcome)
             })
             .await;
@@ -259,15 +207,20 @@ impl Service {
     }
 
     /// Resumes a session by its token, and renews its ticket where the request carries one.
-    pub async fn resume(self: &Arc<Self>, request: ResumeRequest) -> Result<Stream, Refused> {
-        let now = now_ms();
+    pub async fn resume(
+        self: &Arc<Self>,
+        from: IpAddr,
+        request: ResumeRequest,
+    ) -> Result<Stream, Refused> {
+        let settings = self.settings.get();
         let claims = self.claims(&request.session)?;
         check_number(&request.number)?;
         let mut ends_ms = claims.ends_ms;
         if let Some(user_sig) = &request.user_sig {
-            let sig = self.check_ticket(claims.sdk_app_id, &claims.user_id, user_sig, now)?;
+            let (app, user_id) = (claims.sdk_app_id, &claims.user_id);
+            let sig = (self.tickets).check(&settings, from, app, user_id, user_sig)?;
             ends_ms = end_of(&sig);
-        } else if now > ends_ms {
+        } else if now_ms() > ends_ms {
             return Err(Refused::new(
                 code::USER_SIG_EXPIRED,
                 "the ticket has expired",
@@ -286,7 +239,8 @@ impl Service {
         let (place, number) = (self.place(&stream), &request.number);
         let decided = self
             .decide(&user_id, |user, now, pushes| {
-                let outcome = user.resume(claim.clone(), number, place, &self.rules, now, pushes);
+                let outcome =
+                    user.resume(claim.clone(), number, place, &settings.rules, now, pushes);
                 accepted(user, outcome)
             })
             .await;
@@ -294,11 +248,11 @@ impl Service {
     }
 
     /// Logs out.
-    pub async fn logout(&self, request: &LogoutRequest) -> Result<(), Refused> {
-        self.end(&request.ends).await
+    pub async fn logout(&self, from: IpAddr, request: &LogoutRequest) -> Result<(), Refused> {
+        self.end(from, &request.ends).await
     }
 
-    async fn end(&self, ending: &Ending) -> Result<(), Refused> {
+    async fn end(&self, from: IpAddr, ending: &Ending) -> Result<(), Refused> {
         match ending {
             Ending::Session { session } => {
                 let claims = self.claims(session)?;
@@ -322,7 +276,8 @@ impl Service {
                 instance,
                 login_no,
             } => {
-                self.check_ticket(*sdk_app_id, user_id, user_sig, now_ms())?;
+                let settings = self.settings.get();
+                (self.tickets).check(&settings, from, *sdk_app_id, user_id, user_sig)?;
                 check_device(device_id, "")?;
                 self.decide(user_id, |user, now, pushes| {
                     user.end_login(device_id, instance, *login_no, now, pushes);
@@ -334,7 +289,7 @@ impl Service {
 
     fn claims(&self, session: &str) -> Result<Claims, Refused> {
         token::verify(&self.token_keys, session)
-            .filter(|claims| claims.sdk_app_id == self.app.sdk_app_id)
+            .filter(|claims| claims.sdk_app_id == self.settings.get().app.sdk_app_id)
             .ok_or_else(|| {
                 Refused::new(
                     code::SESSION_TOKEN_INVALID,
@@ -375,6 +330,7 @@ impl Service {
             Err(refused) => return Err(refused),
         };
         let now = now_ms();
+        let settings = self.settings.get();
         let (epoch, ends_ms) = (session.epoch, session.ends_ms);
         let held = self.store.is_shared().then(|| {
             Arc::new(HeldBy {
@@ -388,7 +344,7 @@ impl Service {
             })
         });
         let claims = Claims {
-            sdk_app_id: self.app.sdk_app_id,
+            sdk_app_id: settings.app.sdk_app_id,
             user_id: user_id.to_owned(),
             device_id: session.device_id,
             platform: session.platform,
@@ -402,7 +358,7 @@ impl Service {
             session: token::issue(&self.token_keys[0], &claims),
             epoch,
             server_time_ms: now,
-            heartbeat_ms: u64::try_from(self.heartbeat.as_millis()).unwrap_or(u64::MAX),
+            heartbeat_ms: u64::try_from(settings.heartbeat.as_millis()).unwrap_or(u64::MAX),
             spread_ms: self.spread_ms(),
             user_sig_expires_ms: ends_ms,
             instance: number.instance.clone(),
@@ -410,7 +366,7 @@ impl Service {
         });
         let left = ends_ms.saturating_add(1).saturating_sub(now);
         let expires_in = Duration::from_millis(u64::try_from(left).unwrap_or(0));
-        stream.begin(&first, self.heartbeat, expires_in, &self.timer, held);
+        stream.begin(&first, settings.heartbeat, expires_in, &self.timer, held);
         Ok(stream)
     }
 
@@ -418,8 +374,9 @@ impl Service {
         (self.streams.count() * 1000 / EASY_RECONNECTS_PER_S).min(SPREAD_MAX_MS)
     }
 
-    pub(crate) fn rules(&self) -> &Rules {
-        &self.rules
+    /// The settings of now.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.get()
     }
 
     pub(crate) fn streams(&self) -> &Streams {
@@ -428,7 +385,7 @@ impl Service {
 
     /// How often a silent stream carries a heartbeat.
     pub fn heartbeat(&self) -> Duration {
-        self.heartbeat
+        self.settings.get().heartbeat
     }
 
     /// Whether other nodes decide over the same records.

@@ -5,8 +5,9 @@
 pub mod engine;
 
 use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -122,10 +123,21 @@ impl Server {
     }
 
     pub fn post_text(&self, path: &str, body: &str) -> Answer {
-        let length = body.len();
-        self.send(&format!(
-            "POST {path} HTTP/1.1\r\nHost: tim\r\nTim-Protocol: 1\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-        ))
+        self.send(&posted(path, body))
+    }
+
+    /// Posts a body from another address of this machine.
+    pub fn post_from(&self, address: &str, path: &str, body: &Value) -> Answer {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let from: SocketAddr = format!("{address}:0").parse().unwrap();
+        socket.bind(&from.into()).unwrap();
+        let to: SocketAddr = self.address.parse().unwrap();
+        socket.connect(&to.into()).unwrap();
+        let mut stream = TcpStream::from(socket);
+        stream
+            .write_all(posted(path, &body.to_string()).as_bytes())
+            .unwrap();
+        Answer::read(stream)
     }
 
     /// Sends any text and reads the head of what comes back.
@@ -208,6 +220,13 @@ pub fn ready_address(process: &mut Child, scheme: &str) -> String {
         Some(address) => address.to_owned(),
         None => panic!("no ready line: {line:?}"),
     }
+}
+
+fn posted(path: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: tim\r\nTim-Protocol: 1\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
 }
 
 /// An answer whose body is read bit by bit.
