@@ -163,11 +163,13 @@ fn serve(args: Serve) -> Result<(), String> {
         rules: config.rules(),
         heartbeat,
         throttle: (&config.throttle).into(),
+        room: (&config.limits).into(),
     };
     let service = Arc::new(Service::new(settings, opened)?);
     let limits = Limits {
         connections: config.limits.connections,
         header_timeout: Duration::from_millis(config.limits.header_timeout_ms),
+        body_timeout: Duration::from_millis(config.limits.body_timeout_ms),
     };
     // Connections are served by threads of their own: this one waits for signals.
     tokio::runtime::Builder::new_current_thread()

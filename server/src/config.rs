@@ -3,6 +3,7 @@
 mod bounded;
 
 use crate::policy::{Mode, Policy};
+use crate::room;
 use crate::throttle;
 use crate::user::Rules;
 use bounded::{instances, some_within, within};
@@ -116,6 +117,18 @@ pub struct Limits {
     pub connections: usize,
     #[serde(deserialize_with = "within::<_, _, 100, 600_000>")]
     pub header_timeout_ms: u64,
+    #[serde(deserialize_with = "within::<_, _, 100, 600_000>")]
+    pub body_timeout_ms: u64,
+    #[serde(deserialize_with = "within::<_, _, 1, 1_000_000>")]
+    pub logins_at_once: usize,
+    #[serde(deserialize_with = "within::<_, _, 0, 60_000>")]
+    pub login_wait_ms: u64,
+    /// 0: any number.
+    #[serde(deserialize_with = "within::<_, _, 0, 1_000_000>")]
+    pub streams_per_user: usize,
+    /// 0: any number.
+    #[serde(deserialize_with = "within::<_, _, 0, 1_000_000>")]
+    pub streams_per_address: usize,
 }
 
 impl Default for Limits {
@@ -123,6 +136,22 @@ impl Default for Limits {
         Limits {
             connections: 100_000,
             header_timeout_ms: 10_000,
+            body_timeout_ms: 10_000,
+            logins_at_once: 1000,
+            login_wait_ms: 2000,
+            streams_per_user: 64,
+            streams_per_address: 0,
+        }
+    }
+}
+
+impl From<&Limits> for room::Bounds {
+    fn from(limits: &Limits) -> room::Bounds {
+        room::Bounds {
+            logins_at_once: limits.logins_at_once,
+            login_wait: Duration::from_millis(limits.login_wait_ms),
+            streams_per_user: limits.streams_per_user,
+            streams_per_address: limits.streams_per_address,
         }
     }
 }

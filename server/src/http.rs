@@ -25,6 +25,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How many connections may wait to be accepted, a listener.
 const BACKLOG: i32 = 1024;
+/// How long what was sent may stay unread, before a connection counts as dead.
+const UNREAD_TIMEOUT: Duration = Duration::from_secs(120);
 /// What a connection gets for which there is no room.
 const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n\
     Content-Length: 0\r\nConnection: close\r\n\r\n";
@@ -36,6 +38,8 @@ pub struct Limits {
     pub connections: usize,
     /// How long the head of a request may take, and how long a connection may idle.
     pub header_timeout: Duration,
+    /// How long the body of a request may take.
+    pub body_timeout: Duration,
 }
 
 /// What every connection of a server shares.
@@ -150,7 +154,9 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         mut stays,
         ..
     } = shared;
-    let answer = service_fn(move |request| routes::answer(service.clone(), from, request));
+    let answer = service_fn(move |request| {
+        routes::answer(service.clone(), from, limits.body_timeout, request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
@@ -183,6 +189,9 @@ pub fn listen(address: &str) -> io::Result<Vec<std::net::TcpListener>> {
             let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
             socket.set_reuse_address(true)?;
             socket.set_reuse_port(true)?;
+            // Accepted connections inherit it.
+            #[cfg(target_os = "linux")]
+            socket.set_tcp_user_timeout(Some(UNREAD_TIMEOUT))?;
             socket.bind(&address.into())?;
             socket.listen(BACKLOG)?;
             socket.set_nonblocking(true)?;

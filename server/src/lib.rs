@@ -19,6 +19,7 @@ mod http;
 mod identity_file;
 pub mod policy;
 mod reconcile;
+mod room;
 mod routes;
 mod service;
 mod settings;

@@ -15,8 +15,6 @@ use std::time::Duration;
 use tim_proto::code::{self, Class};
 use tim_proto::wire::{self, LogoutAnswer, Refusal};
 
-/// How long a body may take to come.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client waits where the server cannot say anything better.
 const RETRY_AFTER_S: u64 = 5;
 
@@ -35,6 +33,7 @@ struct Echo {
 pub async fn answer(
     service: Arc<Service>,
     from: IpAddr,
+    body_timeout: Duration,
     request: Request<Incoming>,
 ) -> Result<Answer, Infallible> {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
@@ -48,7 +47,7 @@ pub async fn answer(
     if method != Method::POST {
         return Ok(plain(StatusCode::METHOD_NOT_ALLOWED, "expected POST\n"));
     }
-    let body = match read(request).await {
+    let body = match read(request, body_timeout).await {
         Ok(body) => body,
         Err(refused) => return Ok(*refused),
     };
@@ -85,9 +84,9 @@ pub async fn answer(
 }
 
 /// Reads a body that is small and comes in time.
-async fn read(request: Request<Incoming>) -> Result<Bytes, Box<Answer>> {
+async fn read(request: Request<Incoming>, in_time: Duration) -> Result<Bytes, Box<Answer>> {
     let body = Limited::new(request.into_body(), wire::BODY_MAX).collect();
-    match tokio::time::timeout(BODY_TIMEOUT, body).await {
+    match tokio::time::timeout(in_time, body).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Box::new(refusal_with(
             StatusCode::PAYLOAD_TOO_LARGE,

@@ -2,6 +2,7 @@
 
 use crate::clock::now_ms;
 use crate::reconcile::Lately;
+use crate::room::{Deciding, Seat, Seats};
 use crate::settings::{Current, Settings};
 use crate::store::{Opened, Store, StoreError, Versioned};
 use crate::stream::{HeldBy, Owner, StreamBody, Streams};
@@ -70,6 +71,8 @@ impl From<StoreError> for Refused {
 pub struct Service {
     settings: Current,
     tickets: Tickets,
+    deciding: Deciding,
+    seats: Arc<Seats>,
     timer: Arc<Timer>,
     store: Arc<dyn Store>,
     token_keys: Vec<TokenKey>,
@@ -87,6 +90,7 @@ pub type Stream = StreamBody<StreamOwner>;
 pub struct StreamOwner {
     service: Arc<Service>,
     user_id: String,
+    _seat: Seat,
 }
 
 impl Service {
@@ -101,6 +105,8 @@ impl Service {
         Ok(Service {
             settings: Current::new(settings),
             tickets: Tickets::default(),
+            deciding: Deciding::default(),
+            seats: Arc::default(),
             timer: Timer::start().map_err(|error| format!("no thread: {error}"))?,
             store: opened.store,
             token_keys: opened.token_keys,
@@ -186,7 +192,8 @@ impl Service {
         let sig = (self.tickets).check(&settings, from, app, user_id, &request.user_sig)?;
         check_device(&request.device_id, &request.device_name)?;
         check_number(&request.number)?;
-        let stream = self.open_stream(user_id);
+        let _turn = self.deciding.enter(&settings.room).await?;
+        let stream = self.open_stream(from, user_id, &settings)?;
         let login = Login {
             device_id: &request.device_id,
             platform: request.platform,
@@ -235,7 +242,8 @@ impl Service {
             epoch: claims.epoch,
             ends_ms,
         };
-        let stream = self.open_stream(&user_id);
+        let _turn = self.deciding.enter(&settings.room).await?;
+        let stream = self.open_stream(from, &user_id, &settings)?;
         let (place, number) = (self.place(&stream), &request.number);
         let decided = self
             .decide(&user_id, |user, now, pushes| {
@@ -298,11 +306,18 @@ impl Service {
             })
     }
 
-    fn open_stream(self: &Arc<Self>, user_id: &str) -> Stream {
-        self.streams.open(StreamOwner {
+    fn open_stream(
+        self: &Arc<Self>,
+        from: IpAddr,
+        user_id: &str,
+        settings: &Settings,
+    ) -> Result<Stream, Refused> {
+        let seat = self.seats.take(from, user_id, &settings.room)?;
+        Ok(self.streams.open(StreamOwner {
             service: self.clone(),
             user_id: user_id.to_owned(),
-        })
+            _seat: seat,
+        }))
     }
 
     fn place(&self, stream: &Stream) -> StreamRef {

@@ -1,6 +1,7 @@
 //! What may change while the server runs: replaced whole, and read anew by every request.
 
 use crate::identity_file::App;
+use crate::room;
 use crate::throttle;
 use crate::user::Rules;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -12,6 +13,7 @@ pub struct Settings {
     pub rules: Rules,
     pub heartbeat: Duration,
     pub throttle: throttle::Bounds,
+    pub room: room::Bounds,
 }
 
 /// Where the settings are read.
