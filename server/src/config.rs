@@ -2,9 +2,12 @@
 
 mod bounded;
 
+use crate::http;
+use crate::logs;
 use crate::policy::{Mode, Policy};
 use crate::room;
 use crate::throttle;
+use crate::token::KeyAges;
 use crate::user::Rules;
 use bounded::{instances, some_within, within};
 use serde::Deserialize;
@@ -25,10 +28,17 @@ pub struct Config {
     pub store_password_file: Option<PathBuf>,
     pub sdk_app_id: Option<u32>,
     pub secret_key_file: Option<PathBuf>,
+    /// Further keys whose tickets are good.
+    #[serde(default)]
+    pub old_secret_key_files: Vec<PathBuf>,
     pub tls_cert: Option<PathBuf>,
     pub tls_key: Option<PathBuf>,
     #[serde(default, deserialize_with = "some_within::<_, _, 100, 600_000>")]
     pub heartbeat_ms: Option<u64>,
+    pub log_format: Option<logs::Format>,
+    /// How long a server that was told to end waits for its clients to go.
+    #[serde(default, deserialize_with = "some_within::<_, _, 0, 3600>")]
+    pub drain_timeout_s: Option<u64>,
     #[serde(default)]
     pub policy: Mode,
     /// Platform -> how many instances.
@@ -42,6 +52,8 @@ pub struct Config {
     pub away_days: Option<u32>,
     #[serde(default)]
     pub takeovers: Takeovers,
+    #[serde(default)]
+    pub token_keys: TokenKeys,
     #[serde(default)]
     pub throttle: Throttle,
     #[serde(default)]
@@ -67,6 +79,37 @@ impl Default for Takeovers {
             max: 6,
             window_s: 60,
             wait_s: 10,
+        }
+    }
+}
+
+/// How old the keys get that make session tokens.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TokenKeys {
+    /// 0: there is one key for ever.
+    #[serde(deserialize_with = "within::<_, _, 0, 3650>")]
+    pub renew_days: u32,
+    /// How long tokens of an old key are good.
+    #[serde(deserialize_with = "within::<_, _, 1, 3650>")]
+    pub keep_days: u32,
+}
+
+impl Default for TokenKeys {
+    fn default() -> TokenKeys {
+        TokenKeys {
+            renew_days: 90,
+            keep_days: 180,
+        }
+    }
+}
+
+impl From<&TokenKeys> for KeyAges {
+    fn from(days: &TokenKeys) -> KeyAges {
+        let ms = |days| i64::from(days) * 86_400_000;
+        KeyAges {
+            renew_ms: (days.renew_days > 0).then(|| ms(days.renew_days)),
+            keep_ms: ms(days.keep_days),
         }
     }
 }
@@ -145,6 +188,16 @@ impl Default for Limits {
     }
 }
 
+impl From<&Limits> for http::Limits {
+    fn from(limits: &Limits) -> http::Limits {
+        http::Limits {
+            connections: limits.connections,
+            header_timeout: Duration::from_millis(limits.header_timeout_ms),
+            body_timeout: Duration::from_millis(limits.body_timeout_ms),
+        }
+    }
+}
+
 impl From<&Limits> for room::Bounds {
     fn from(limits: &Limits) -> room::Bounds {
         room::Bounds {
@@ -192,6 +245,56 @@ mod tests {
     fn every_key_may_be_left_out() {
         let config: Config = toml::from_str("").unwrap();
         assert_eq!(config.rules(), Rules::default());
+    }
+
+    /// The keys that a section knows: the parser lists them when it meets another.
+    fn keys_of(section: &str) -> Vec<String> {
+        let text = refused(&format!("{section}\nno_such_key = 1\n"));
+        let (_, list) = text.split_once("expected").unwrap();
+        let quoted = list.split('`').skip(1).step_by(2);
+        quoted.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_example_has_every_key_and_its_defaults() {
+        let example = include_str!("../tim-server.example.toml");
+        let config: Config = toml::from_str(example).unwrap();
+        let defaults = Config::default();
+        assert_eq!(config.rules(), defaults.rules());
+        assert_eq!(
+            format!("{:?}", config.throttle),
+            format!("{:?}", defaults.throttle)
+        );
+        assert_eq!(
+            format!("{:?}", config.limits),
+            format!("{:?}", defaults.limits)
+        );
+        assert_eq!(
+            format!("{:?}", config.token_keys),
+            format!("{:?}", defaults.token_keys)
+        );
+
+        let is_key = |line: &str| line.starts_with(|c: char| c.is_ascii_lowercase());
+        let all: String = example
+            .lines()
+            .map(|line| {
+                line.strip_prefix('#')
+                    .filter(|key| is_key(key))
+                    .unwrap_or(line)
+            })
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        let all: toml::Table = toml::from_str::<Config>(&all)
+            .map(|_| toml::from_str(&all).unwrap())
+            .unwrap();
+        for key in keys_of("") {
+            assert!(all.contains_key(&key), "{key}");
+            if let Some(section) = all[&key].as_table().filter(|_| key != "instances") {
+                for inner in keys_of(&format!("[{key}]")) {
+                    assert!(section.contains_key(&inner), "{key}.{inner}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -41,6 +41,12 @@ pub async fn answer(
     if path == "/healthz" && (method == Method::GET || method == Method::HEAD) {
         return Ok(plain(StatusCode::OK, "ok\n"));
     }
+    if path == "/readyz" && (method == Method::GET || method == Method::HEAD) {
+        return Ok(match service.ready().await {
+            Ok(()) => plain(StatusCode::OK, "ready\n"),
+            Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, why),
+        });
+    }
     if !posts.contains(&path.as_str()) {
         return Ok(plain(StatusCode::NOT_FOUND, "no such path\n"));
     }

@@ -2,7 +2,7 @@
 
 use crate::clock::now_ms;
 use crate::reconcile::Lately;
-use crate::room::{Deciding, Seat, Seats};
+use crate::room::{Deciding, Seat, Seats, Turn};
 use crate::settings::{Current, Settings};
 use crate::store::{Opened, Store, StoreError, Versioned};
 use crate::stream::{HeldBy, Owner, StreamBody, Streams};
@@ -11,8 +11,8 @@ use crate::timer::Timer;
 use crate::token::{self, Claims, TokenKey};
 use crate::user::{Claim, Held, Login, Outcome, Push, Session, StreamRef, User};
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tim_proto::code;
 use tim_proto::identity;
@@ -75,10 +75,13 @@ pub struct Service {
     seats: Arc<Seats>,
     timer: Arc<Timer>,
     store: Arc<dyn Store>,
-    token_keys: Vec<TokenKey>,
+    /// The newest first.
+    token_keys: Mutex<Arc<[TokenKey]>>,
     node: u64,
     streams: Arc<Streams>,
     last_id: AtomicU64,
+    /// The process is about to end.
+    going: AtomicBool,
     /// What has ended here lately, where nodes share the store.
     pub(crate) lately: Lately,
 }
@@ -109,10 +112,11 @@ impl Service {
             seats: Arc::default(),
             timer: Timer::start().map_err(|error| format!("no thread: {error}"))?,
             store: opened.store,
-            token_keys: opened.token_keys,
+            token_keys: Mutex::new(opened.token_keys.into()),
             node: opened.node,
             streams,
             lately: Lately::default(),
+            going: AtomicBool::new(false),
             // Session ids differ from those of earlier runs and other nodes, which are in tokens.
             last_id: AtomicU64::new(u64::from_le_bytes(random) >> 1),
         })
@@ -192,7 +196,7 @@ impl Service {
         let sig = (self.tickets).check(&settings, from, app, user_id, &request.user_sig)?;
         check_device(&request.device_id, &request.device_name)?;
         check_number(&request.number)?;
-        let _turn = self.deciding.enter(&settings.room).await?;
+        let _turn = self.turn(&settings).await?;
         let stream = self.open_stream(from, user_id, &settings)?;
         let login = Login {
             device_id: &request.device_id,
@@ -242,7 +246,7 @@ impl Service {
             epoch: claims.epoch,
             ends_ms,
         };
-        let _turn = self.deciding.enter(&settings.room).await?;
+        let _turn = self.turn(&settings).await?;
         let stream = self.open_stream(from, &user_id, &settings)?;
         let (place, number) = (self.place(&stream), &request.number);
         let decided = self
@@ -296,7 +300,7 @@ impl Service {
     }
 
     fn claims(&self, session: &str) -> Result<Claims, Refused> {
-        token::verify(&self.token_keys, session)
+        token::verify(&self.token_keys(), session)
             .filter(|claims| claims.sdk_app_id == self.settings.get().app.sdk_app_id)
             .ok_or_else(|| {
                 Refused::new(
@@ -304,6 +308,17 @@ impl Service {
                     "the session token does not verify: log in again",
                 )
             })
+    }
+
+    /// The turn of a login or resume to be decided.
+    async fn turn(&self, settings: &Settings) -> Result<Turn<'_>, Refused> {
+        if self.is_going() {
+            return Err(Refused::new(
+                code::SERVER_OVERLOADED,
+                "this server is going",
+            ));
+        }
+        self.deciding.enter(&settings.room).await
     }
 
     fn open_stream(
@@ -369,8 +384,12 @@ impl Service {
             login_no: session.login_no,
             ends_ms,
         };
+        let token_keys = self.token_keys();
+        let Some(key) = token::signing(&token_keys, now) else {
+            return Err(Refused::new(code::SERVER_ERROR, "there is no token key"));
+        };
         let first = StreamEvent::Session(SessionEvent {
-            session: token::issue(&self.token_keys[0], &claims),
+            session: token::issue(key, &claims),
             epoch,
             server_time_ms: now,
             heartbeat_ms: u64::try_from(settings.heartbeat.as_millis()).unwrap_or(u64::MAX),
@@ -382,6 +401,12 @@ impl Service {
         let left = ends_ms.saturating_add(1).saturating_sub(now);
         let expires_in = Duration::from_millis(u64::try_from(left).unwrap_or(0));
         stream.begin(&first, settings.heartbeat, expires_in, &self.timer, held);
+        if self.is_going() {
+            // It may have come just after all others were told.
+            let place = self.streams.count();
+            self.streams
+                .last(stream.stream_id, &going_away(place, self.spread_ms()));
+        }
         Ok(stream)
     }
 
@@ -415,18 +440,59 @@ impl Service {
 
     /// The server is going: every stream is told when to come back, and ends.
     pub fn say_goodbye(&self) {
-        let spread = self.spread_ms().max(1);
-        // One slot each, spread evenly.
-        self.streams.end_all(|place| {
-            let return_in_ms = place % spread;
-            StreamEvent::GoingAway(GoingAwayEvent { return_in_ms })
-        });
+        self.going.store(true, Ordering::SeqCst);
+        let spread = self.spread_ms();
+        self.streams.end_all(|place| going_away(place, spread));
+    }
+
+    fn is_going(&self) -> bool {
+        self.going.load(Ordering::SeqCst)
+    }
+
+    /// Whether logins are served, or else why not.
+    pub async fn ready(&self) -> Result<(), &'static str> {
+        if self.is_going() {
+            return Err("draining\n");
+        }
+        let store = self.store.ready().await;
+        store.map_err(|error| {
+            tracing::debug!("{error}");
+            "the store does not work\n"
+        })
+    }
+
+    /// Has what follows done by other settings.
+    pub fn replace_settings(&self, settings: Settings) {
+        self.settings.replace(settings);
+    }
+
+    fn token_keys(&self) -> Arc<[TokenKey]> {
+        let keys = self.token_keys.lock();
+        keys.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Gives old token keys their successors, and learns of those that other nodes have made.
+    pub async fn turn_token_keys(&self) {
+        let ages = self.settings.get().token_keys;
+        match self.store.turn_token_keys(&ages, now_ms()).await {
+            Ok(keys) => {
+                let held = self.token_keys.lock();
+                *held.unwrap_or_else(PoisonError::into_inner) = keys.into();
+            }
+            Err(error) => tracing::warn!("token keys: {error}"),
+        }
     }
 
     /// Forgets users of whom nothing is left.
     pub fn sweep(&self) {
         self.store.sweep(now_ms());
     }
+}
+
+/// One slot each, spread evenly.
+fn going_away(place: u64, spread_ms: u64) -> StreamEvent {
+    let return_in_ms = place % spread_ms.max(1);
+    StreamEvent::GoingAway(GoingAwayEvent { return_in_ms })
 }
 
 /// The session of an accepted outcome.

@@ -89,7 +89,7 @@ fn check(
             "the ticket was made for another user",
         ));
     }
-    if !sig.verify_mac(&ours.key) {
+    if !ours.made(&sig) {
         return Err(Refused::new(
             code::USER_SIG_WRONG_KEY,
             "the ticket was not made with this app's key, or was changed",
