@@ -4,7 +4,7 @@
 pub mod embedded;
 pub mod valkey;
 
-use crate::token::TokenKey;
+use crate::token::{KeyAges, TokenKey};
 use crate::user::{Push, User};
 use std::fmt;
 use std::future::Future;
@@ -45,6 +45,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// Whether a node is known to be dead, and its streams with it.
     fn is_dead(&self, node: u64) -> bool;
+
+    /// Gives old token keys their successors. The keys as they are then, the newest first.
+    fn turn_token_keys<'a>(&'a self, ages: &'a KeyAges, now_ms: i64) -> Answer<'a, Vec<TokenKey>>;
+
+    /// Whether the store answers.
+    fn ready(&self) -> Answer<'_, ()>;
 
     /// Forgets users of whom nothing is left but what lasts.
     fn sweep(&self, now_ms: i64);

@@ -5,10 +5,13 @@
 pub mod engine;
 
 use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tim_proto::user_sig;
 
@@ -26,6 +29,8 @@ pub struct Server {
     pub directory: tempfile::TempDir,
     /// `127.0.0.1:PORT`.
     pub address: String,
+    /// The lines of its log that nobody has asked for yet.
+    log: Mutex<Receiver<String>>,
 }
 
 impl Server {
@@ -45,6 +50,26 @@ impl Server {
 
     fn on(settings: &str) -> Server {
         Server::trusting(settings, None)
+    }
+
+    /// A server that speaks TLS with this certificate and key, in the files `cert` and `cert key`.
+    pub fn with_tls(cert: &str, key: &str) -> Server {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let settings = format!(
+            "tls_cert = {:?}\ntls_key = {:?}",
+            path("cert"),
+            path("cert key")
+        );
+        for (name, text) in [
+            ("cert", cert),
+            ("cert key", key),
+            ("key", KEY),
+            ("settings.toml", &settings),
+        ] {
+            std::fs::write(path(name), text).unwrap();
+        }
+        Server::within(directory, "127.0.0.1:0", None)
     }
 
     /// A server that trusts the authorities of this file, for the store it talks to.
@@ -73,14 +98,28 @@ impl Server {
             .arg(path("settings.toml"))
             .envs(authorities.map(|file| ("SSL_CERT_FILE", file)))
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let address = ready_address(&mut process, "http");
+        let stderr = process.stderr.take().unwrap();
+        let (lines, log) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                // It is read on where the test does not care.
+                let _ = lines.send(line);
+            }
+        });
+        let settings = std::fs::read_to_string(path("settings.toml")).unwrap();
+        let scheme = match settings.contains("tls_cert") {
+            true => "https",
+            false => "http",
+        };
+        let address = ready_address(&mut process, scheme);
         Server {
             process,
             directory,
             address,
+            log: Mutex::new(log),
         }
     }
 
@@ -90,6 +129,30 @@ impl Server {
         self.process.wait().unwrap();
         let directory = std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap());
         Server::within(directory, &self.address, None)
+    }
+
+    /// Waits for a line of the log with this in it.
+    pub fn logged(&self, text: &str) -> String {
+        let log = self.log.lock().unwrap();
+        loop {
+            let line = log.recv_timeout(Duration::from_secs(30));
+            let line = line.unwrap_or_else(|_| panic!("{text:?} was not logged"));
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// Replaces a file beside the settings, or those themselves.
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.directory.path().join(name), text).unwrap();
+    }
+
+    /// Replaces the settings and has them read again; waits until the log says what came of it.
+    pub fn reload(&self, settings: &str, logged: &str) -> String {
+        self.write("settings.toml", settings);
+        self.signal("HUP");
+        self.logged(logged)
     }
 
     /// Sends a signal.
@@ -122,10 +185,21 @@ impl Server {
     }
 
     pub fn post_text(&self, path: &str, body: &str) -> Answer {
-        let length = body.len();
-        self.send(&format!(
-            "POST {path} HTTP/1.1\r\nHost: tim\r\nTim-Protocol: 1\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-        ))
+        self.send(&posted(path, body))
+    }
+
+    /// Posts a body from another address of this machine.
+    pub fn post_from(&self, address: &str, path: &str, body: &Value) -> Answer {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let from: SocketAddr = format!("{address}:0").parse().unwrap();
+        socket.bind(&from.into()).unwrap();
+        let to: SocketAddr = self.address.parse().unwrap();
+        socket.connect(&to.into()).unwrap();
+        let mut stream = TcpStream::from(socket);
+        stream
+            .write_all(posted(path, &body.to_string()).as_bytes())
+            .unwrap();
+        Answer::read(stream)
     }
 
     /// Sends any text and reads the head of what comes back.
@@ -144,6 +218,14 @@ impl Server {
         }
         let (name, event) = answer.event().unwrap();
         assert_eq!(name, "session");
+        (answer, event)
+    }
+
+    /// Resumes, which must be accepted.
+    pub fn log_in_by(&self, resume: &Value) -> (Answer, Value) {
+        let mut answer = self.post("/v1/resume", resume);
+        assert_eq!(answer.status, 200);
+        let (_, event) = answer.event().unwrap();
         (answer, event)
     }
 
@@ -208,6 +290,13 @@ pub fn ready_address(process: &mut Child, scheme: &str) -> String {
         Some(address) => address.to_owned(),
         None => panic!("no ready line: {line:?}"),
     }
+}
+
+fn posted(path: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: tim\r\nTim-Protocol: 1\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
 }
 
 /// An answer whose body is read bit by bit.

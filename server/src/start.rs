@@ -1,0 +1,130 @@
+//! A server from its start to its end: files, store and listeners, the ready line, signals.
+
+use crate::cli::Serve;
+use crate::config::Config;
+use crate::http;
+use crate::identity_file::{self, App};
+use crate::logs;
+use crate::reconcile;
+use crate::reload;
+use crate::service::Service;
+use crate::store::{Opened, embedded, valkey};
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+const DEFAULT_LISTEN: &str = "127.0.0.1:7700";
+const DEFAULT_DRAIN_TIMEOUT_S: u64 = 30;
+/// How often records of which nothing is left are forgotten, and token keys looked after.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// Serves until a signal ends it.
+pub fn serve(args: Serve) -> Result<(), String> {
+    let config = reload::config(&args)?;
+    logs::start(config.log_format.unwrap_or_default());
+    let data_dir = reload::data_dir(&config);
+    std::fs::create_dir_all(data_dir).map_err(|e| format!("{}: {e}", data_dir.display()))?;
+    let settings = reload::settings(&config, app(&config, data_dir)?)?;
+    let opened = open_store(&args, &config, data_dir, settings.app.sdk_app_id)?;
+    let service = Arc::new(Service::new(settings, opened)?);
+    // Connections are served by threads of their own: this one waits for signals.
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?
+        .block_on(run(&args, &config, service))
+}
+
+async fn run(args: &Serve, config: &Config, service: Arc<Service>) -> Result<(), String> {
+    let listen = config.listen.as_deref().unwrap_or(DEFAULT_LISTEN);
+    let failed = |error| format!("--listen {listen}: {error}");
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
+    let listeners = http::listen(listen).map_err(failed)?;
+    let address = listeners[0].local_addr().map_err(failed)?;
+    let server = http::start(listeners, service.clone()).map_err(failed)?;
+    let scheme = match service.settings().tls {
+        Some(_) => "https",
+        None => "http",
+    };
+    {
+        let mut stdout = std::io::stdout().lock();
+        // Whoever started this may not read it; that is no reason not to serve.
+        let _ = writeln!(stdout, "tim-server ready {scheme}={address}");
+        let _ = stdout.flush();
+    }
+    tracing::info!(%address, "serving");
+    tokio::spawn(look_after(service.clone()));
+    if service.is_one_of_many() {
+        tokio::spawn(reconcile::run(service.clone()));
+    }
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hang_up.recv() => reload::reload(args, config, &service),
+        }
+    }
+    let in_time = config.drain_timeout_s.unwrap_or(DEFAULT_DRAIN_TIMEOUT_S);
+    tokio::select! {
+        () = server.drain(&service, Duration::from_secs(in_time)) => {}
+        _ = terminate.recv() => tracing::warn!("told to end at once"),
+        _ = interrupt.recv() => tracing::warn!("told to end at once"),
+    }
+    Ok(())
+}
+
+async fn look_after(service: Arc<Service>) {
+    let mut every = tokio::time::interval(SWEEP);
+    loop {
+        every.tick().await;
+        service.sweep();
+        service.turn_token_keys().await;
+    }
+}
+
+/// The app that the operator names, or the data directory's, which the first start makes.
+fn app(config: &Config, data_dir: &Path) -> Result<App, String> {
+    if let Some(app) = reload::given_app(config)? {
+        return Ok(app);
+    }
+    let (app, is_new) = identity_file::of_data_dir_or_new(data_dir)?;
+    if is_new {
+        eprintln!(
+            "tim-server: made app {} and its key in {dir}\n\
+             tim-server: a ticket for alice: tim-server usersig --user-id alice --data-dir {dir}",
+            app.sdk_app_id,
+            dir = data_dir.display(),
+        );
+    }
+    Ok(app)
+}
+
+/// Opens the store that the command line or the settings name.
+fn open_store(args: &Serve, config: &Config, data_dir: &Path, app: u32) -> Result<Opened, String> {
+    if args.store.as_ref().is_some_and(|place| place.contains('@')) {
+        return Err(
+            "--store: everybody on this machine can read a password there; give it in \
+             store_password_file of the settings, or in TIM_SERVER_STORE_PASSWORD"
+                .to_owned(),
+        );
+    }
+    let Some(place) = config.store.as_deref().filter(|place| *place != "embedded") else {
+        let file = data_dir.join("store.redb");
+        return embedded::open(&file).map_err(|error| error.to_string());
+    };
+    let password = match &config.store_password_file {
+        Some(file) => {
+            let text = std::fs::read_to_string(file)
+                .map_err(|error| format!("{}: {error}", file.display()))?;
+            Some(text.trim_end_matches(['\r', '\n']).to_owned())
+        }
+        None => std::env::var("TIM_SERVER_STORE_PASSWORD").ok(),
+    };
+    let address = valkey::Address::parse(place, password.as_deref())
+        .map_err(|error| format!("store: {error}"))?;
+    valkey::open(address, app).map_err(|error| error.to_string())
+}
