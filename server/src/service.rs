@@ -19,10 +19,6 @@ use tim_proto::wire::{
     RequestNumber, ResumeRequest, SessionEvent, StreamEvent,
 };
 
-/// At this rate of reconnects the server is at ease: it spreads its clients' return over as long
-/// as that takes.
-const EASY_RECONNECTS_PER_S: u64 = 2_000;
-const SPREAD_MAX_MS: u64 = 60_000;
 /// How often a decision is taken anew because somebody was faster.
 const TRIES: usize = 100;
 
@@ -403,7 +399,7 @@ impl Service {
             epoch,
             server_time_ms: now,
             heartbeat_ms: u64::try_from(self.heartbeat.as_millis()).unwrap_or(u64::MAX),
-            spread_ms: self.spread_ms(),
+            spread_ms: self.streams.spread_ms(),
             user_sig_expires_ms: ends_ms,
             instance: number.instance.clone(),
             seq: number.seq,
@@ -412,10 +408,6 @@ impl Service {
         let expires_in = Duration::from_millis(u64::try_from(left).unwrap_or(0));
         stream.begin(&first, self.heartbeat, expires_in, &self.timer, held);
         Ok(stream)
-    }
-
-    fn spread_ms(&self) -> u64 {
-        (self.streams.count() * 1000 / EASY_RECONNECTS_PER_S).min(SPREAD_MAX_MS)
     }
 
     pub(crate) fn rules(&self) -> &Rules {
@@ -443,7 +435,7 @@ impl Service {
 
     /// The server is going: every stream is told when to come back, and ends.
     pub fn say_goodbye(&self) {
-        let spread = self.spread_ms().max(1);
+        let spread = self.streams.spread_ms().max(1);
         // One slot each, spread evenly.
         self.streams.end_all(|place| {
             let return_in_ms = place % spread;

@@ -7,6 +7,7 @@ mod living;
 mod logging_in;
 mod pairs;
 mod renewals;
+mod waits;
 
 use super::*;
 use tim_proto::code;
