@@ -1,6 +1,7 @@
 //! The state machine in virtual time: what each row of the plan says, every state with every input,
 //! and random histories.
 
+mod documented;
 mod endings;
 mod histories;
 mod living;
