@@ -105,6 +105,10 @@ impl Desk {
         let lost = |failure: Failure| {
             log::info!("stream {seq}: {} ({})", failure.cause, failure.code);
             self.core.feed(Input::StreamLost { seq, failure });
+            if let Some(deadline) = self.core.next_deadline() {
+                let wait = deadline.saturating_sub(self.core.host.clock.now().ms);
+                log::info!("stream {seq}: next attempt in {wait} ms");
+            }
             false
         };
         if heard.anything {

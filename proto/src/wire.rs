@@ -211,6 +211,13 @@ pub struct GoingAwayEvent {
     pub return_in_ms: u64,
 }
 
+/// The server's load has changed: the time over which reconnects are to be spread is another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SpreadEvent {
+    /// Over how long a time the first reconnects are to be spread, in ms.
+    pub spread_ms: u64,
+}
+
 /// One event of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StreamEvent {
@@ -224,6 +231,8 @@ pub enum StreamEvent {
     SessionEnded(EndEvent),
     /// The server is about to close the stream.
     GoingAway(GoingAwayEvent),
+    /// Reconnects are to be spread over another time.
+    Spread(SpreadEvent),
 }
 
 impl StreamEvent {
@@ -235,6 +244,7 @@ impl StreamEvent {
             StreamEvent::UserSigExpired(_) => "user_sig_expired",
             StreamEvent::SessionEnded(_) => "session_ended",
             StreamEvent::GoingAway(_) => "going_away",
+            StreamEvent::Spread(_) => "spread",
         }
     }
 
@@ -247,6 +257,7 @@ impl StreamEvent {
                 serde_json::to_string(e)
             }
             StreamEvent::GoingAway(e) => serde_json::to_string(e),
+            StreamEvent::Spread(e) => serde_json::to_string(e),
         };
         // Strings and numbers only: writing them as JSON into memory cannot fail.
         format!(
@@ -264,6 +275,7 @@ impl StreamEvent {
             "user_sig_expired" => StreamEvent::UserSigExpired(serde_json::from_str(data)?),
             "session_ended" => StreamEvent::SessionEnded(serde_json::from_str(data)?),
             "going_away" => StreamEvent::GoingAway(serde_json::from_str(data)?),
+            "spread" => StreamEvent::Spread(serde_json::from_str(data)?),
             _ => return Ok(None),
         }))
     }

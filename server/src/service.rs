@@ -22,10 +22,6 @@ use tim_proto::wire::{
     RequestNumber, ResumeRequest, SessionEvent, StreamEvent,
 };
 
-/// At this rate of reconnects the server is at ease: it spreads its clients' return over as long
-/// as that takes.
-const EASY_RECONNECTS_PER_S: u64 = 2_000;
-const SPREAD_MAX_MS: u64 = 60_000;
 /// How often a decision is taken anew because somebody was faster.
 const TRIES: usize = 100;
 
@@ -393,7 +389,7 @@ impl Service {
             epoch,
             server_time_ms: now,
             heartbeat_ms: u64::try_from(settings.heartbeat.as_millis()).unwrap_or(u64::MAX),
-            spread_ms: self.spread_ms(),
+            spread_ms: self.streams.spread_ms(),
             user_sig_expires_ms: ends_ms,
             instance: number.instance.clone(),
             seq: number.seq,
@@ -404,14 +400,12 @@ impl Service {
         if self.is_going() {
             // It may have come just after all others were told.
             let place = self.streams.count();
-            self.streams
-                .last(stream.stream_id, &going_away(place, self.spread_ms()));
+            self.streams.last(
+                stream.stream_id,
+                &going_away(place, self.streams.spread_ms()),
+            );
         }
         Ok(stream)
-    }
-
-    fn spread_ms(&self) -> u64 {
-        (self.streams.count() * 1000 / EASY_RECONNECTS_PER_S).min(SPREAD_MAX_MS)
     }
 
     /// The settings of now.
@@ -441,7 +435,7 @@ impl Service {
     /// The server is going: every stream is told when to come back, and ends.
     pub fn say_goodbye(&self) {
         self.going.store(true, Ordering::SeqCst);
-        let spread = self.spread_ms();
+        let spread = self.streams.spread_ms();
         self.streams.end_all(|place| going_away(place, spread));
     }
 

@@ -11,11 +11,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tim_proto::wire::StreamEvent;
+use tim_proto::wire::{SpreadEvent, StreamEvent};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// A comment: it says that the stream is alive, and nothing else.
 const HEARTBEAT: &[u8] = b": hb\n\n";
+/// At this rate of reconnects the server is at ease: it spreads its clients' return over as long
+/// as that takes.
+const EASY_RECONNECTS_PER_S: u64 = 2_000;
+const SPREAD_MAX_MS: u64 = 60_000;
+/// A stream is told a new time when it is off by this and by a quarter.
+const SPREAD_STEP_MS: u64 = 50;
 /// Streams are spread over so many locks.
 const SHARDS: usize = 64;
 
@@ -90,6 +96,7 @@ impl Streams {
             stream_id,
             streams: self.clone(),
             first: None,
+            told_spread_ms: 0,
             letters: received,
             stage: Stage::Opening,
             owner,
@@ -142,6 +149,11 @@ impl Streams {
         self.open.load(Ordering::Relaxed)
     }
 
+    /// Over how long a time the clients of these streams are to come back.
+    pub fn spread_ms(&self) -> u64 {
+        (self.count() * 1000 / EASY_RECONNECTS_PER_S).min(SPREAD_MAX_MS)
+    }
+
     /// Ends every stream with an event of its own, given the stream's place in a row.
     pub fn end_all(&self, event: impl Fn(u64) -> StreamEvent) {
         let mut place = 0;
@@ -174,6 +186,8 @@ pub struct StreamBody<O: Owner> {
     pub stream_id: u64,
     streams: Arc<Streams>,
     first: Option<Bytes>,
+    /// The time to come back in that its client knows.
+    told_spread_ms: u64,
     letters: UnboundedReceiver<Letter>,
     stage: Stage,
     owner: O,
@@ -191,6 +205,9 @@ impl<O: Owner> StreamBody<O> {
         held: Option<Arc<HeldBy>>,
     ) {
         self.first = Some(first.to_text().into());
+        if let StreamEvent::Session(session) = first {
+            self.told_spread_ms = session.spread_ms;
+        }
         self.stage = Stage::Open;
         self.streams.open.fetch_add(1, Ordering::Relaxed);
         let mut shard = self.streams.shard(self.stream_id);
@@ -199,6 +216,19 @@ impl<O: Owner> StreamBody<O> {
             entry.held = held;
             timer.add(heartbeat, expires_in, entry.letters.clone());
         }
+    }
+
+    /// What is said when it is time for a heartbeat: that the time to come back in is another one
+    /// than when the client came, or nothing. Those who come first would else come back first.
+    fn heartbeat(&mut self) -> Bytes {
+        let spread_ms = self.streams.spread_ms();
+        let off = spread_ms.abs_diff(self.told_spread_ms);
+        if off < SPREAD_STEP_MS || off * 4 <= spread_ms.max(self.told_spread_ms) {
+            return Bytes::from_static(HEARTBEAT);
+        }
+        self.told_spread_ms = spread_ms;
+        let event = StreamEvent::Spread(SpreadEvent { spread_ms });
+        event.to_text().into()
     }
 
     /// The login or resume was refused: no session has this stream.
@@ -222,7 +252,7 @@ impl<O: Owner + Unpin> Body for StreamBody<O> {
             let text = match self.letters.poll_recv(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(Letter::Event(text))) => text,
-                Poll::Ready(Some(Letter::Heartbeat)) => Bytes::from_static(HEARTBEAT),
+                Poll::Ready(Some(Letter::Heartbeat)) => self.heartbeat(),
                 Poll::Ready(Some(Letter::Expiry)) => {
                     self.owner.expired(self.stream_id);
                     continue;

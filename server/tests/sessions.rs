@@ -318,6 +318,25 @@ fn a_token_that_was_changed_anywhere_is_void(store: Store) {
     }
 }
 
+#[test]
+fn a_stream_is_told_when_clients_are_to_come_back_over_another_time() {
+    let server = Store::Embedded.with("heartbeat_ms = 100");
+    let (mut first, session) = server.log_in(&login("alice", 1, 1, 1));
+    assert_eq!(session["spread_ms"], 0);
+    let log_in = |user: u32| server.log_in(&login(&format!("user {user}"), 1, 1, 1));
+    let others: Vec<_> = (0..200).map(log_in).collect();
+    let mut told = || {
+        let (name, data) = first.event().unwrap();
+        assert_eq!(name, "spread");
+        data["spread_ms"].as_u64().unwrap()
+    };
+    let many = told();
+    assert!((50..=100).contains(&many), "{many}");
+    drop(others);
+    // Perhaps it was told in two steps; now it is told less.
+    while told() >= many {}
+}
+
 over_each_store! {
     a_login_is_a_stream_that_begins_with_its_session
     a_silent_stream_carries_heartbeats

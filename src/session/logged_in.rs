@@ -460,6 +460,11 @@ impl Session {
                 .next_ms(&mut self.jitter, Some(away.return_in_ms));
                 self.wait_for_resume(wait, now);
             }
+            StreamEvent::Spread(spread) => {
+                if let Some(session) = self.session_mut() {
+                    session.spread_ms = spread.spread_ms;
+                }
+            }
             StreamEvent::Session(_) => {}
         }
     }

@@ -1,12 +1,14 @@
 //! The state machine in virtual time: what each row of the plan says, every state with every input,
 //! and random histories.
 
+mod documented;
 mod endings;
 mod histories;
 mod living;
 mod logging_in;
 mod pairs;
 mod renewals;
+mod waits;
 
 use super::*;
 use tim_proto::code;

@@ -144,3 +144,14 @@ fn a_logout_or_a_switch_completes_the_renewal_first() {
     assert_eq!(switch.recv().unwrap(), OK);
     alice.told.nobody_was_signed_out();
 }
+
+#[test]
+fn a_stream_lost_during_a_renewal_is_resumed_with_the_new_ticket() {
+    let (alice, stream) = alice(QUICK);
+    let renewal = renews(&alice);
+    let _unanswered = alice.server.next_on("/v1/resume");
+    stream.close();
+    let stream = goes_with_a_resume(&alice.server).accept();
+    assert_eq!(renewal.recv().unwrap(), OK);
+    alice.is_reached_on(stream);
+}

@@ -32,21 +32,6 @@ fn a_lost_stream_is_told_and_resumed_and_the_user_stays_logged_in() {
 }
 
 #[test]
-fn the_first_attempts_after_a_loss_are_spread_over_the_time_that_the_server_gave() {
-    let mut tenths = [0; 10];
-    for seed in 0..1_000 {
-        let mut machine = Machine::with_seed(seed);
-        let (_, step) = machine.login("alice");
-        let seq = step.request();
-        machine.accept(seq);
-        machine.lose(seq);
-        let wait = machine.session.next_deadline().unwrap() - machine.now.ms;
-        tenths[usize::try_from(wait * 10 / 2_001).unwrap()] += 1;
-    }
-    assert!(tenths.iter().all(|count| *count <= 200), "{tenths:?}");
-}
-
-#[test]
 fn a_stream_without_a_byte_for_two_and_a_half_heartbeats_is_lost() {
     let (mut machine, stream) = Machine::logged_in();
     machine.pass(HEARTBEAT_MS * 2).is_nothing();
@@ -58,36 +43,6 @@ fn a_stream_without_a_byte_for_two_and_a_half_heartbeats_is_lost() {
         step.connection_events(),
         [(ConnectionStatus::Disconnected, ERR_RESPONSE_TIMEOUT)]
     );
-    still_alice(&machine);
-}
-
-#[test]
-fn resumes_are_tried_for_as_long_as_it_takes_with_growing_waits_up_to_the_cap() {
-    let (mut machine, stream) = Machine::logged_in();
-    let mut seq = machine.resuming(stream);
-    let mut longest = 0;
-    for code in [
-        ERR_CONNECT_REFUSED,
-        ERR_TLS,
-        ERR_CERTIFICATE,
-        ERR_NAME_NOT_FOUND,
-    ]
-    .iter()
-    .cycle()
-    .take(400)
-    {
-        let step = machine.fail(seq, *code);
-        assert_eq!(
-            step.connection_events(),
-            [(ConnectionStatus::ConnectFailed, *code)]
-        );
-        assert_eq!((step.completions(), step.events()), (vec![], vec![]));
-        longest = longest.max(machine.session.next_deadline().unwrap() - machine.now.ms);
-        seq = machine.pass_to_deadline().request();
-        still_alice(&machine);
-    }
-    assert!((50_000..=60_000).contains(&longest), "{longest}");
-    machine.accept(seq);
     still_alice(&machine);
 }
 
@@ -138,50 +93,6 @@ fn codes_that_are_no_verdict_sign_nobody_out() {
         );
         still_alice(&machine);
     }
-}
-
-#[test]
-fn the_servers_wait_is_obeyed_up_to_an_hour() {
-    for (asked_ms, least, most) in [(7_000, 7_000, 8_000), (100_000_000, 3_600_000, 3_601_000)] {
-        let (mut machine, stream) = Machine::logged_in();
-        let seq = machine.resuming(stream);
-        machine.refuse_with(seq, code::SERVER_OVERLOADED, None, Some(asked_ms));
-        let wait = machine.session.next_deadline().unwrap() - machine.now.ms;
-        assert!((least..=most).contains(&wait), "{wait}");
-    }
-}
-
-#[test]
-fn a_server_that_goes_away_gives_the_time_of_return() {
-    let (mut machine, stream) = Machine::logged_in();
-    let step = machine.stream(stream, going_away(30_000));
-    assert_eq!(step.abandoned(), [stream]);
-    assert_eq!(
-        step.connection_events(),
-        [(ConnectionStatus::Disconnected, OK)]
-    );
-    let wait = machine.session.next_deadline().unwrap() - machine.now.ms;
-    assert!((30_000..=31_000).contains(&wait), "{wait}");
-    still_alice(&machine);
-}
-
-#[test]
-fn a_hint_or_a_sleep_probes_at_once() {
-    let (mut machine, stream) = Machine::logged_in();
-    let seq = machine.resuming(stream);
-    machine.refuse_with(seq, code::SERVER_OVERLOADED, None, Some(600_000));
-    let step = machine.step(Input::NetworkChanged);
-    assert_eq!(step.requests().len(), 1);
-
-    let (mut machine, stream) = Machine::logged_in();
-    machine.now.boot_ms += 3_000;
-    let step = machine.step(Input::Tick);
-    assert_eq!(step.abandoned(), [stream]);
-    assert_eq!(step.resume().session, format!("token {stream}"));
-
-    let (mut machine, _) = Machine::logged_in();
-    machine.now.boot_ms += 1_500;
-    machine.step(Input::Tick).is_nothing();
 }
 
 #[test]
