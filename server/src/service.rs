@@ -1,6 +1,7 @@
 //! What the requests do: logins, resumes, logouts, over the users' records in the store.
 
 use crate::clock::now_ms;
+use crate::metrics::{Counted, Metrics};
 use crate::reconcile::Lately;
 use crate::room::{Deciding, Seat, Seats, Turn};
 use crate::settings::{Current, Settings};
@@ -9,7 +10,7 @@ use crate::stream::{HeldBy, Owner, StreamBody, Streams};
 use crate::tickets::Tickets;
 use crate::timer::Timer;
 use crate::token::{self, Claims, TokenKey};
-use crate::user::{Claim, Held, Login, Outcome, Push, Session, StreamRef, User};
+use crate::user::{Claim, Held, Login, Outcome, Push, Pushed, Session, StreamRef, User};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -80,6 +81,7 @@ pub struct Service {
     node: u64,
     streams: Arc<Streams>,
     last_id: AtomicU64,
+    metrics: Metrics,
     /// The process is about to end.
     going: AtomicBool,
     /// What has ended here lately, where nodes share the store.
@@ -94,6 +96,8 @@ pub struct StreamOwner {
     service: Arc<Service>,
     user_id: String,
     _seat: Seat,
+    /// Once the login was accepted.
+    online: Option<Counted>,
 }
 
 impl Service {
@@ -116,6 +120,7 @@ impl Service {
             node: opened.node,
             streams,
             lately: Lately::default(),
+            metrics: Metrics::default(),
             going: AtomicBool::new(false),
             // Session ids differ from those of earlier runs and other nodes, which are in tokens.
             last_id: AtomicU64::new(u64::from_le_bytes(random) >> 1),
@@ -137,7 +142,7 @@ impl Service {
             let Versioned {
                 user: before,
                 version,
-            } = self.store.load(user_id).await?;
+            } = (self.metrics).store_load(self.store.load(user_id)).await?;
             let (mut user, mut pushes) = (User::clone(&before), Vec::new());
             let now = now_ms();
             user.tidy(now);
@@ -151,7 +156,8 @@ impl Service {
                 true => user.gone_since(&before),
                 false => Vec::new(),
             };
-            if self.store.swap(user_id, version, user).await? {
+            let swap = self.store.swap(user_id, version, user);
+            if self.metrics.store_swap(swap).await? {
                 self.lately.add(user_id, gone);
                 self.push(pushes).await;
                 return Ok(decision);
@@ -165,6 +171,9 @@ impl Service {
 
     async fn push(&self, mut pushes: Vec<Push>) {
         pushes.retain(|push| {
+            if let Pushed::Kicked(kick) = &push.what {
+                self.metrics.kicked(kick.cause);
+            }
             let here = push.to.node == self.node;
             if here {
                 self.streams.push(push.to.stream_id, push.what.clone());
@@ -332,6 +341,7 @@ impl Service {
             service: self.clone(),
             user_id: user_id.to_owned(),
             _seat: seat,
+            online: None,
         }))
     }
 
@@ -359,6 +369,7 @@ impl Service {
             // Whether the record has the stream is not known: its end is made known as any other.
             Err(refused) => return Err(refused),
         };
+        stream.owner_mut().online = Some(self.metrics.online(session.platform));
         let now = now_ms();
         let settings = self.settings.get();
         let (epoch, ends_ms) = (session.epoch, session.ends_ms);
@@ -412,6 +423,11 @@ impl Service {
 
     fn spread_ms(&self) -> u64 {
         (self.streams.count() * 1000 / EASY_RECONNECTS_PER_S).min(SPREAD_MAX_MS)
+    }
+
+    /// The figures of this node.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// The settings of now.
