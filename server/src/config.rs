@@ -35,6 +35,8 @@ pub struct Config {
     pub tls_key: Option<PathBuf>,
     #[serde(default, deserialize_with = "some_within::<_, _, 100, 600_000>")]
     pub heartbeat_ms: Option<u64>,
+    /// Where `GET /metrics` is answered; none: nowhere.
+    pub metrics_listen: Option<String>,
     pub log_format: Option<logs::Format>,
     /// How long a server that was told to end waits for its clients to go.
     #[serde(default, deserialize_with = "some_within::<_, _, 0, 3600>")]

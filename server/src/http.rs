@@ -1,5 +1,6 @@
 //! The accept loop: connections in, with bounds on how many and how slow, and an orderly end.
 
+use crate::metrics::Counted;
 use crate::routes;
 use crate::service::Service;
 use hyper::server::conn::http1;
@@ -51,6 +52,7 @@ struct Shared {
 /// What keeps a connection counted, for as long as it lasts.
 struct Place {
     _room: OwnedSemaphorePermit,
+    _counted: Counted,
     /// None for those that came when the server was going: it does not wait for them.
     awaited: Option<mpsc::Sender<Infallible>>,
 }
@@ -118,6 +120,7 @@ async fn accept(listener: std::net::TcpListener, shared: Shared, waits: mpsc::Se
                 Ok(room) => {
                     let place = Place {
                         _room: room,
+                        _counted: shared.service.metrics().connection(),
                         awaited: waits.clone(),
                     };
                     tokio::spawn(welcome(stream, from.ip(), shared.clone(), place));

@@ -18,6 +18,7 @@ mod config;
 mod http;
 mod identity_file;
 mod logs;
+mod metrics;
 pub mod policy;
 mod reconcile;
 mod reload;

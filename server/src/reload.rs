@@ -114,6 +114,10 @@ fn fixed(started: &Config, now: &Config) -> Vec<&'static str> {
             "store_password_file",
             started.store_password_file != now.store_password_file,
         ),
+        (
+            "metrics_listen",
+            started.metrics_listen != now.metrics_listen,
+        ),
         ("log_format", started.log_format != now.log_format),
         (
             "limits.connections",

@@ -1,5 +1,6 @@
 //! The routes: bodies in, answers out.
 
+use crate::metrics::Asked;
 use crate::service::{Refused, Service, Stream};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
@@ -11,7 +12,7 @@ use serde::de::DeserializeOwned;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tim_proto::code::{self, Class};
 use tim_proto::wire::{self, LogoutAnswer, Refusal};
 
@@ -37,7 +38,6 @@ pub async fn answer(
     request: Request<Incoming>,
 ) -> Result<Answer, Infallible> {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let posts = [wire::LOGIN_PATH, wire::RESUME_PATH, wire::LOGOUT_PATH];
     if path == "/healthz" && (method == Method::GET || method == Method::HEAD) {
         return Ok(plain(StatusCode::OK, "ok\n"));
     }
@@ -47,9 +47,12 @@ pub async fn answer(
             Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, why),
         });
     }
-    if !posts.contains(&path.as_str()) {
-        return Ok(plain(StatusCode::NOT_FOUND, "no such path\n"));
-    }
+    let asked = match path.as_str() {
+        wire::LOGIN_PATH => Asked::Login,
+        wire::RESUME_PATH => Asked::Resume,
+        wire::LOGOUT_PATH => Asked::Logout,
+        _ => return Ok(plain(StatusCode::NOT_FOUND, "no such path\n")),
+    };
     if method != Method::POST {
         return Ok(plain(StatusCode::METHOD_NOT_ALLOWED, "expected POST\n"));
     }
@@ -57,29 +60,11 @@ pub async fn answer(
         Ok(body) => body,
         Err(refused) => return Ok(*refused),
     };
+    let start = Instant::now();
     let echo: Echo = serde_json::from_slice(&body).unwrap_or_default();
-    let result = match path.as_str() {
-        wire::LOGIN_PATH => match parse(&body) {
-            Ok(login) => service.login(from, login).await.map(stream),
-            Err(refused) => Err(refused),
-        },
-        wire::RESUME_PATH => match parse(&body) {
-            Ok(resume) => service.resume(from, resume).await.map(stream),
-            Err(refused) => Err(refused),
-        },
-        _ => match parse(&body) {
-            Ok(logout) => service.logout(from, &logout).await.map(|()| {
-                json(
-                    StatusCode::OK,
-                    &LogoutAnswer {
-                        code: 0,
-                        seq: echo.seq,
-                    },
-                )
-            }),
-            Err(refused) => Err(refused),
-        },
-    };
+    let result = answer_to(&service, from, asked, &body, echo.seq).await;
+    let code = result.as_ref().map_or_else(|refused| refused.code, |_| 0);
+    service.metrics().answered(asked, code, start.elapsed());
     Ok(match result {
         Ok(answer) => {
             tracing::info!(path, seq = echo.seq, "accepted");
@@ -87,6 +72,23 @@ pub async fn answer(
         }
         Err(refused) => refusal(refused, echo),
     })
+}
+
+async fn answer_to(
+    service: &Arc<Service>,
+    from: IpAddr,
+    asked: Asked,
+    body: &[u8],
+    seq: u64,
+) -> Result<Answer, Refused> {
+    match asked {
+        Asked::Login => service.login(from, parse(body)?).await.map(stream),
+        Asked::Resume => service.resume(from, parse(body)?).await.map(stream),
+        Asked::Logout => {
+            service.logout(from, &parse(body)?).await?;
+            Ok(json(StatusCode::OK, &LogoutAnswer { code: 0, seq }))
+        }
+    }
 }
 
 /// Reads a body that is small and comes in time.

@@ -1,6 +1,7 @@
 //! What the requests do: logins, resumes, logouts, over the users' records in the store.
 
 use crate::clock::now_ms;
+use crate::metrics::{Counted, Metrics};
 use crate::reconcile::Lately;
 use crate::room::{Deciding, Seat, Seats, Turn};
 use crate::settings::{Current, Settings};
@@ -9,7 +10,7 @@ use crate::stream::{HeldBy, Owner, StreamBody, Streams};
 use crate::tickets::Tickets;
 use crate::timer::Timer;
 use crate::token::{self, Claims, TokenKey};
-use crate::user::{Claim, Held, Login, Outcome, Push, Session, StreamRef, User};
+use crate::user::{Claim, Held, Login, Outcome, Push, Pushed, Session, StreamRef, User};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -76,6 +77,7 @@ pub struct Service {
     node: u64,
     streams: Arc<Streams>,
     last_id: AtomicU64,
+    metrics: Metrics,
     /// The process is about to end.
     going: AtomicBool,
     /// What has ended here lately, where nodes share the store.
@@ -90,6 +92,8 @@ pub struct StreamOwner {
     service: Arc<Service>,
     user_id: String,
     _seat: Seat,
+    /// Once the login was accepted.
+    online: Option<Counted>,
 }
 
 impl Service {
@@ -112,6 +116,7 @@ impl Service {
             node: opened.node,
             streams,
             lately: Lately::default(),
+            metrics: Metrics::default(),
             going: AtomicBool::new(false),
             // Session ids differ from those of earlier runs and other nodes, which are in tokens.
             last_id: AtomicU64::new(u64::from_le_bytes(random) >> 1),
@@ -133,7 +138,7 @@ impl Service {
             let Versioned {
                 user: before,
                 version,
-            } = self.store.load(user_id).await?;
+            } = (self.metrics).store_load(self.store.load(user_id)).await?;
             let (mut user, mut pushes) = (User::clone(&before), Vec::new());
             let now = now_ms();
             user.tidy(now);
@@ -147,7 +152,8 @@ impl Service {
                 true => user.gone_since(&before),
                 false => Vec::new(),
             };
-            if self.store.swap(user_id, version, user).await? {
+            let swap = self.store.swap(user_id, version, user);
+            if self.metrics.store_swap(swap).await? {
                 self.lately.add(user_id, gone);
                 self.push(pushes).await;
                 return Ok(decision);
@@ -161,6 +167,9 @@ impl Service {
 
     async fn push(&self, mut pushes: Vec<Push>) {
         pushes.retain(|push| {
+            if let Pushed::Kicked(kick) = &push.what {
+                self.metrics.kicked(kick.cause);
+            }
             let here = push.to.node == self.node;
             if here {
                 self.streams.push(push.to.stream_id, push.what.clone());
@@ -328,6 +337,7 @@ impl Service {
             service: self.clone(),
             user_id: user_id.to_owned(),
             _seat: seat,
+            online: None,
         }))
     }
 
@@ -355,6 +365,7 @@ impl Service {
             // Whether the record has the stream is not known: its end is made known as any other.
             Err(refused) => return Err(refused),
         };
+        stream.owner_mut().online = Some(self.metrics.online(session.platform));
         let now = now_ms();
         let settings = self.settings.get();
         let (epoch, ends_ms) = (session.epoch, session.ends_ms);
@@ -406,6 +417,11 @@ impl Service {
             );
         }
         Ok(stream)
+    }
+
+    /// The figures of this node.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// The settings of now.

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::http;
 use crate::identity_file::{self, App};
 use crate::logs;
+use crate::metrics;
 use crate::reconcile;
 use crate::reload;
 use crate::service::Service;
@@ -50,10 +51,16 @@ async fn run(args: &Serve, config: &Config, service: Arc<Service>) -> Result<(),
         Some(_) => "https",
         None => "http",
     };
+    let mut ready = format!("tim-server ready {scheme}={address}");
+    if let Some(listen) = &config.metrics_listen {
+        let failed = |error| format!("metrics_listen {listen}: {error}");
+        let address = metrics::listen(listen, service.clone()).await;
+        ready.push_str(&format!(" metrics={}", address.map_err(failed)?));
+    }
     {
         let mut stdout = std::io::stdout().lock();
         // Whoever started this may not read it; that is no reason not to serve.
-        let _ = writeln!(stdout, "tim-server ready {scheme}={address}");
+        let _ = writeln!(stdout, "{ready}");
         let _ = stdout.flush();
     }
     tracing::info!(%address, "serving");

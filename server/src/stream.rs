@@ -231,6 +231,11 @@ impl<O: Owner> StreamBody<O> {
         event.to_text().into()
     }
 
+    /// What the stream makes things known to.
+    pub fn owner_mut(&mut self) -> &mut O {
+        &mut self.owner
+    }
+
     /// The login or resume was refused: no session has this stream.
     pub fn refuse(mut self) {
         self.stage = Stage::Refused;

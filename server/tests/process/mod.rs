@@ -29,6 +29,8 @@ pub struct Server {
     pub directory: tempfile::TempDir,
     /// `127.0.0.1:PORT`.
     pub address: String,
+    /// Where its figures are, if anywhere.
+    pub metrics: Option<String>,
     /// The lines of its log that nobody has asked for yet.
     log: Mutex<Receiver<String>>,
 }
@@ -114,11 +116,12 @@ impl Server {
             true => "https",
             false => "http",
         };
-        let address = ready_address(&mut process, scheme);
+        let ready = ready_line(&mut process);
         Server {
             process,
             directory,
-            address,
+            address: named(&ready, scheme).unwrap_or_else(|| panic!("no ready line: {ready:?}")),
+            metrics: named(&ready, "metrics"),
             log: Mutex::new(log),
         }
     }
@@ -282,14 +285,24 @@ macro_rules! over_each_store {
 
 /// The address of the one line that a server prints when it is ready.
 pub fn ready_address(process: &mut Child, scheme: &str) -> String {
+    let line = ready_line(process);
+    named(&line, scheme).unwrap_or_else(|| panic!("no ready line: {line:?}"))
+}
+
+fn ready_line(process: &mut Child) -> String {
     let mut line = String::new();
     let stdout = process.stdout.as_mut().unwrap();
     BufReader::new(stdout).read_line(&mut line).unwrap();
-    let prefix = format!("tim-server ready {scheme}=");
-    match line.trim_end().strip_prefix(&prefix) {
-        Some(address) => address.to_owned(),
-        None => panic!("no ready line: {line:?}"),
-    }
+    line
+}
+
+/// The address that a ready line gives under this name.
+fn named(line: &str, name: &str) -> Option<String> {
+    let mut places = line
+        .trim_end()
+        .strip_prefix("tim-server ready ")?
+        .split(' ');
+    places.find_map(|place| Some(place.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
 }
 
 fn posted(path: &str, body: &str) -> String {
