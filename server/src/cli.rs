@@ -1,5 +1,6 @@
 //! The command line: `serve`, which is also the default, and `usersig`.
 
+use crate::admin::{self, Admin};
 use crate::clock::now_ms;
 use crate::config::Config;
 use crate::http::{self, Limits};
@@ -9,10 +10,12 @@ use crate::service::Service;
 use crate::store::{Opened, embedded, valkey};
 use clap::{Args, Parser, Subcommand};
 use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tim_proto::user_sig;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -65,6 +68,9 @@ struct Serve {
     /// The key of the TLS certificate, in PEM form
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// Where the operator's requests are answered; a port alone is one of 127.0.0.1 [default: nowhere]
+    #[arg(long, value_name = "ADDR:PORT")]
+    admin_listen: Option<String>,
     /// Settings in TOML; the command line stands above them
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -155,9 +161,17 @@ fn serve(args: Serve) -> Result<(), String> {
     };
     let listen = args.listen.or(config.listen.clone());
     let listen = listen.unwrap_or_else(|| DEFAULT_LISTEN.to_owned());
+    let admin_address = args.admin_listen.or(config.admin_listen.clone());
+    let admin_address = admin_address
+        .map(|address| admin_address_of(&address, &config))
+        .transpose()?;
     let heartbeat = Duration::from_millis(config.heartbeat_ms.unwrap_or(DEFAULT_HEARTBEAT_MS));
     let opened = open_store(args.store.as_deref(), &config, &data_dir, app.sdk_app_id)?;
     let service = Arc::new(Service::new(app, config.rules(), heartbeat, opened)?);
+    let admin = Admin {
+        service: service.clone(),
+        admins: config.admins,
+    };
     let limits = Limits {
         connections: config.limits.connections,
         header_timeout: Duration::from_millis(config.limits.header_timeout_ms),
@@ -167,12 +181,43 @@ fn serve(args: Serve) -> Result<(), String> {
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?
-        .block_on(run_server(&listen, tls, service, limits))
+        .block_on(run_server(
+            &listen,
+            tls,
+            admin_address,
+            Arc::new(admin),
+            service,
+            limits,
+        ))
+}
+
+/// Where the operator's listener is to be.
+fn admin_address_of(text: &str, config: &Config) -> Result<SocketAddr, String> {
+    let failed = |what: &str| format!("admin_listen {text}: {what}");
+    let address = match text.parse::<u16>() {
+        Ok(port) => SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        Err(_) => text
+            .parse()
+            .map_err(|_| failed("expected ADDR:PORT or a port"))?,
+    };
+    if !address.ip().is_loopback() && !config.admin_allow_remote {
+        return Err(failed(
+            "other machines reach this address: set admin_allow_remote = true if they may",
+        ));
+    }
+    if config.admins.is_empty() {
+        return Err(failed(
+            "nobody could use it: name the administrators, as in admins = [\"administrator\"]",
+        ));
+    }
+    Ok(address)
 }
 
 async fn run_server(
     listen: &str,
     tls: Option<TlsAcceptor>,
+    admin_address: Option<SocketAddr>,
+    admin: Arc<Admin>,
     service: Arc<Service>,
     limits: Limits,
 ) -> Result<(), String> {
@@ -182,10 +227,15 @@ async fn run_server(
     let listeners = http::listen(listen).map_err(failed)?;
     let address = listeners[0].local_addr().map_err(failed)?;
     let scheme = if tls.is_some() { "https" } else { "http" };
+    let admin_url = match admin_address {
+        Some(address) => Some(start_admin(address, tls.clone(), admin, limits).await?),
+        None => None,
+    };
+    let admin_url = admin_url.map_or_else(String::new, |url| format!(" admin={url}"));
     {
         let mut stdout = std::io::stdout().lock();
         // Whoever started this may not read it; that is no reason not to serve.
-        let _ = writeln!(stdout, "tim-server ready {scheme}={address}");
+        let _ = writeln!(stdout, "tim-server ready {scheme}={address}{admin_url}");
         let _ = stdout.flush();
     }
     tracing::info!(%address, "serving");
@@ -206,9 +256,31 @@ async fn run_server(
             _ = interrupt.recv() => {}
         }
     };
-    http::serve(listeners, tls, service, limits, stop)
+    http::serve(listeners, tls, service.clone(), limits, stop)
         .await
-        .map_err(|error| error.to_string())
+        .map_err(|error| error.to_string())?;
+    service.write_figures().await;
+    Ok(())
+}
+
+/// Opens the operator's listener, and gives its URL. On this machine's own address it is plain;
+/// elsewhere it has TLS where the server has.
+async fn start_admin(
+    address: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    admin: Arc<Admin>,
+    limits: Limits,
+) -> Result<String, String> {
+    let failed = |error| format!("admin_listen {address}: {error}");
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let local = listener.local_addr().map_err(failed)?;
+    let tls = tls.filter(|_| !local.ip().is_loopback());
+    if tls.is_none() && !local.ip().is_loopback() {
+        tracing::warn!(%local, "administrators' tickets travel in the clear: give it TLS");
+    }
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    tokio::spawn(admin::serve(listener, tls, admin, limits));
+    Ok(format!("{scheme}://{local}"))
 }
 
 /// Opens the store that the command line or the settings name.

@@ -1,11 +1,16 @@
 //! The settings of a server: a TOML file, and the command line above it.
 
+use crate::calendar::TimeZone;
 use crate::policy::{Mode, Policy, instances_max};
 use crate::user::Rules;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tim_proto::Platform;
+use tim_proto::identity::is_user_id;
+
+/// The most users who may administer an app.
+const ADMINS_MAX: usize = 10;
 
 /// The settings of a file. Every key may be left out.
 #[derive(Debug, Default, Deserialize)]
@@ -22,6 +27,14 @@ pub struct Config {
     pub tls_cert: Option<PathBuf>,
     pub tls_key: Option<PathBuf>,
     pub heartbeat_ms: Option<u64>,
+    /// `ADDR:PORT`, or a port of 127.0.0.1; without it there is no listener for the operator.
+    pub admin_listen: Option<String>,
+    /// Whether that address may be another than this machine's own.
+    #[serde(default)]
+    pub admin_allow_remote: bool,
+    /// The users who administer the app.
+    #[serde(default)]
+    pub admins: Vec<String>,
     #[serde(default)]
     pub policy: Mode,
     /// Platform -> how many instances.
@@ -34,6 +47,9 @@ pub struct Config {
     pub away_days: Option<u32>,
     #[serde(default)]
     pub takeovers: Takeovers,
+    /// Where the app's days begin: `+08:00`.
+    #[serde(default)]
+    pub time_zone: TimeZone,
     #[serde(default)]
     pub limits: Limits,
 }
@@ -91,6 +107,12 @@ impl Config {
         {
             return Err(format!("heartbeat_ms: expected 100 to 600000, found {ms}"));
         }
+        if self.admins.len() > ADMINS_MAX {
+            return Err(format!("admins: expected at most {ADMINS_MAX}"));
+        }
+        if let Some(wrong) = self.admins.iter().find(|admin| !is_user_id(admin)) {
+            return Err(format!("admins: {wrong:?} cannot be a user id"));
+        }
         for (platform, count) in &self.instances {
             let max = instances_max(*platform);
             if !(1..=max).contains(count) {
@@ -137,6 +159,7 @@ impl Config {
             takeovers_window_ms: i64::from(self.takeovers.window_s) * 1000,
             takeovers_wait_ms: i64::from(self.takeovers.wait_s) * 1000,
             away_max_ms: i64::from(self.away_days.unwrap_or(7)) * 86_400_000,
+            time_zone: self.time_zone,
         }
     }
 }
@@ -177,6 +200,10 @@ mod tests {
     #[test]
     fn values_outside_their_ranges_are_named() {
         assert!(refused("heartbeat_ms = 1").starts_with("heartbeat_ms: expected 100"));
+        assert!(refused("admins = [\"\"]").starts_with("admins: \"\""));
+        let many = format!("admins = [{}]", "\"a\", ".repeat(11));
+        assert!(refused(&many).starts_with("admins: expected at most 10"));
+        assert!(refused("time_zone = \"UTC\"").contains("+08:00"));
         assert!(refused("[instances]\nweb = 11").starts_with("instances.web: expected 1 to 10"));
         assert!(refused("[instances]\nmac = 4").starts_with("instances.mac: expected 1 to 3"));
         assert!(refused("[takeovers]\nwait_s = 0").starts_with("takeovers.wait_s: expected 1"));

@@ -1,6 +1,9 @@
 //! What the requests do: logins, resumes, logouts, over the users' records in the store.
 
+mod operator;
+
 use crate::clock::now_ms;
+use crate::figures::Tally;
 use crate::identity_file::App;
 use crate::reconcile::Lately;
 use crate::store::{Opened, Store, StoreError, Versioned};
@@ -8,6 +11,7 @@ use crate::stream::{HeldBy, Owner, StreamBody, Streams};
 use crate::timer::Timer;
 use crate::token::{self, Claims, TokenKey};
 use crate::user::{Claim, Held, Login, Outcome, Push, Rules, Session, StreamRef, User};
+use operator::{denied, mark};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -238,7 +242,7 @@ impl Service {
         let sig = self.check_ticket(app, user_id, &request.user_sig, now_ms())?;
         check_device(&request.device_id, &request.device_name)?;
         check_number(&request.number)?;
-        let stream = self.open_stream(user_id);
+        let (ticket, stream) = (mark(&sig), self.open_stream(user_id));
         let login = Login {
             device_id: &request.device_id,
             platform: request.platform,
@@ -251,6 +255,7 @@ impl Service {
         };
         let decided = self
             .decide(user_id, |user, now, pushes| {
+                user.admit(ticket, now).map_err(denied)?;
                 let outcome = user.login(&login, &self.rules, now, pushes);
                 accepted(user, outcome)
             })
@@ -263,10 +268,10 @@ impl Service {
         let now = now_ms();
         let claims = self.claims(&request.session)?;
         check_number(&request.number)?;
-        let mut ends_ms = claims.ends_ms;
+        let (mut ends_ms, mut ticket) = (claims.ends_ms, None);
         if let Some(user_sig) = &request.user_sig {
             let sig = self.check_ticket(claims.sdk_app_id, &claims.user_id, user_sig, now)?;
-            ends_ms = end_of(&sig);
+            (ends_ms, ticket) = (end_of(&sig), Some(mark(&sig)));
         } else if now > ends_ms {
             return Err(Refused::new(
                 code::USER_SIG_EXPIRED,
@@ -286,6 +291,10 @@ impl Service {
         let (place, number) = (self.place(&stream), &request.number);
         let decided = self
             .decide(&user_id, |user, now, pushes| {
+                user.admit_session(claim.epoch, now).map_err(denied)?;
+                if let Some(ticket) = ticket {
+                    user.admit(ticket, now).map_err(denied)?;
+                }
                 let outcome = user.resume(claim.clone(), number, place, &self.rules, now, pushes);
                 accepted(user, outcome)
             })
@@ -322,12 +331,15 @@ impl Service {
                 instance,
                 login_no,
             } => {
-                self.check_ticket(*sdk_app_id, user_id, user_sig, now_ms())?;
+                let sig = self.check_ticket(*sdk_app_id, user_id, user_sig, now_ms())?;
                 check_device(device_id, "")?;
+                let ticket = mark(&sig);
                 self.decide(user_id, |user, now, pushes| {
+                    user.admit(ticket, now).map_err(denied)?;
                     user.end_login(device_id, instance, *login_no, now, pushes);
+                    Ok(())
                 })
-                .await
+                .await?
             }
         }
     }
@@ -411,6 +423,11 @@ impl Service {
         let left = ends_ms.saturating_add(1).saturating_sub(now);
         let expires_in = Duration::from_millis(u64::try_from(left).unwrap_or(0));
         stream.begin(&first, self.heartbeat, expires_in, &self.timer, held);
+        let tally = Tally {
+            logins: 1,
+            online_max: self.streams.count(),
+        };
+        self.store.tally(self.rules.time_zone.day(now), tally);
         Ok(stream)
     }
 
@@ -453,6 +470,14 @@ impl Service {
 
     /// Forgets users of whom nothing is left.
     pub fn sweep(&self) {
+        let tally = Tally {
+            logins: 0,
+            online_max: self.streams.count(),
+        };
+        // One node alone says so at logins; of several, each has to know how many the others have.
+        if self.store.is_shared() {
+            self.store.tally(self.rules.time_zone.day(now_ms()), tally);
+        }
         self.store.sweep(now_ms());
     }
 }

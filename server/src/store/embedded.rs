@@ -1,9 +1,14 @@
 //! The store of a single node: records in memory, and what must survive in redb. One thread writes,
 //! and what has come together while it was busy shares the next commit.
 
+mod counts;
+
 use super::{Answer, Deliver, Opened, Store, StoreError, Versioned};
+use crate::calendar::Day;
+use crate::figures::{Figures, Tally};
 use crate::token::TokenKey;
 use crate::user::{Push, User};
+use counts::Counts;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use std::collections::HashMap;
 use std::collections::hash_map::{DefaultHasher, Entry};
@@ -40,10 +45,15 @@ impl Kept {
 }
 
 struct Job {
+    record: Option<Record>,
+    counts: Counts,
+    done: Option<oneshot::Sender<Result<(), StoreError>>>,
+}
+
+struct Record {
     user_id: String,
     /// The part of the record that lasts.
     lasting: User,
-    done: oneshot::Sender<Result<(), StoreError>>,
     _unwritten: Arc<()>,
 }
 
@@ -52,6 +62,8 @@ pub struct Embedded {
     database: Arc<Database>,
     shards: Vec<Mutex<HashMap<String, Kept>>>,
     jobs: Sender<Job>,
+    /// Counted, and not given to the thread yet.
+    counted: Mutex<Counts>,
 }
 
 /// Opens or creates the store of a data directory.
@@ -73,6 +85,7 @@ pub fn open(path: &Path) -> Result<Opened, StoreError> {
             database,
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             jobs,
+            counted: Mutex::default(),
         }),
         token_keys,
         node: u64::from_le_bytes(node),
@@ -84,7 +97,8 @@ fn prepare(database: &Database) -> Result<Vec<TokenKey>, StoreError> {
     let transaction = database.begin_write().map_err(failed)?;
     let mut token_keys = Vec::new();
     {
-        transaction.open_table(USERS).map_err(failed)?;
+        let users = transaction.open_table(USERS).map_err(failed)?;
+        counts::prepare(&transaction, &users)?;
         let mut keys = transaction.open_table(TOKEN_KEYS).map_err(failed)?;
         if keys.first().map_err(failed)?.is_none() {
             let mut secret = [0; 32];
@@ -150,10 +164,13 @@ impl Embedded {
             let (done, written) = oneshot::channel();
             // Under the lock, so that the writes of a record keep their order.
             let job = Job {
-                user_id: user_id.to_owned(),
-                lasting: user.lasting(),
-                done,
-                _unwritten: kept.unwritten.clone(),
+                record: Some(Record {
+                    user_id: user_id.to_owned(),
+                    lasting: user.lasting(),
+                    _unwritten: kept.unwritten.clone(),
+                }),
+                counts: Counts::of_swap(&kept.user, &user),
+                done: Some(done),
             };
             self.jobs.send(job).map_err(|_| thread_has_ended())?;
             swapped = Swapped::Writing(written);
@@ -161,6 +178,32 @@ impl Embedded {
         kept.version += 1;
         kept.user = Arc::new(user);
         Ok(swapped)
+    }
+
+    /// Gives the thread what was counted.
+    fn send_counted(
+        &self,
+        done: Option<oneshot::Sender<Result<(), StoreError>>>,
+    ) -> Result<(), StoreError> {
+        let counts = std::mem::take(&mut *self.counted());
+        let job = Job {
+            record: None,
+            counts,
+            done,
+        };
+        self.jobs.send(job).map_err(|_| thread_has_ended())
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Counts> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn figures_since(&self, since: Day) -> Result<Figures, StoreError> {
+        let (done, written) = oneshot::channel();
+        self.send_counted(Some(done))?;
+        written.await.map_err(|_| thread_has_ended())??;
+        let transaction = self.database.begin_read().map_err(failed)?;
+        counts::read(&transaction, since)
     }
 }
 
@@ -212,7 +255,19 @@ impl Store for Embedded {
         false
     }
 
+    fn tally(&self, day: Day, tally: Tally) {
+        self.counted().tally(day, tally);
+    }
+
+    fn figures(&self, since: Day) -> Answer<'_, Figures> {
+        Box::pin(self.figures_since(since))
+    }
+
     fn sweep(&self, now_ms: i64) {
+        let nothing_counted = self.counted().is_empty();
+        if !nothing_counted && let Err(error) = self.send_counted(None) {
+            tracing::error!("{error}");
+        }
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             shard.retain(|_, kept| {
@@ -238,23 +293,28 @@ fn run(database: &Database, waiting: &Receiver<Job>) {
         if let Err(error) = &result {
             tracing::error!("{error}");
         }
-        for job in jobs {
+        for done in jobs.into_iter().filter_map(|job| job.done) {
             // Whoever asked may have gone with its connection.
-            let _ = job.done.send(result.clone());
+            let _ = done.send(result.clone());
         }
     }
 }
 
 fn commit(database: &Database, jobs: &[Job]) -> Result<(), StoreError> {
     let transaction = database.begin_write().map_err(failed)?;
+    let mut counts = Counts::default();
     {
         let mut users = transaction.open_table(USERS).map_err(failed)?;
         for job in jobs {
-            let bytes = serde_json::to_vec(&job.lasting).map_err(failed)?;
-            users
-                .insert(job.user_id.as_str(), bytes.as_slice())
-                .map_err(failed)?;
+            counts.add(&job.counts);
+            if let Some(record) = &job.record {
+                let bytes = serde_json::to_vec(&record.lasting).map_err(failed)?;
+                users
+                    .insert(record.user_id.as_str(), bytes.as_slice())
+                    .map_err(failed)?;
+            }
         }
     }
+    counts.write(&transaction)?;
     transaction.commit().map_err(failed)
 }
