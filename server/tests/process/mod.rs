@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub mod admin;
 pub mod engine;
 
 use serde_json::{Value, json};
@@ -26,6 +27,8 @@ pub struct Server {
     pub directory: tempfile::TempDir,
     /// `127.0.0.1:PORT`.
     pub address: String,
+    /// The same of the operator's listener, where there is one.
+    pub admin: Option<String>,
 }
 
 impl Server {
@@ -56,6 +59,25 @@ impl Server {
     }
 
     fn within(directory: tempfile::TempDir, listen: &str, authorities: Option<&Path>) -> Server {
+        Server::logging(directory, listen, authorities, "info", Stdio::null())
+    }
+
+    /// A server with an operator's listener that writes all that it can log into a file.
+    pub fn with_admin_and_log(log: &Path) -> Server {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("key"), KEY).unwrap();
+        std::fs::write(directory.path().join("settings.toml"), admin::SETTINGS).unwrap();
+        let log = std::fs::File::create(log).unwrap();
+        Server::logging(directory, "127.0.0.1:0", None, "trace", log.into())
+    }
+
+    fn logging(
+        directory: tempfile::TempDir,
+        listen: &str,
+        authorities: Option<&Path>,
+        level: &str,
+        log: Stdio,
+    ) -> Server {
         let path = |name: &str| directory.path().join(name);
         let mut process = program()
             .args([
@@ -72,15 +94,17 @@ impl Server {
             .arg("--config")
             .arg(path("settings.toml"))
             .envs(authorities.map(|file| ("SSL_CERT_FILE", file)))
+            .env("TIM_SERVER_LOG", level)
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
-        let address = ready_address(&mut process, "http");
+        let (address, admin) = ready_line(&mut process, "http");
         Server {
             process,
             directory,
             address,
+            admin,
         }
     }
 
@@ -90,6 +114,16 @@ impl Server {
         self.process.wait().unwrap();
         let directory = std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap());
         Server::within(directory, &self.address, None)
+    }
+
+    /// The same with other settings.
+    pub fn after_a_power_cut_with(self, settings: &str) -> Server {
+        let file = self.directory.path().join("settings.toml");
+        let before = std::fs::read_to_string(&file).unwrap();
+        // The users stay where they are.
+        let store = before.lines().find(|line| line.starts_with("store = "));
+        std::fs::write(&file, format!("{}\n{settings}", store.unwrap_or_default())).unwrap();
+        self.after_a_power_cut()
     }
 
     /// Sends a signal.
@@ -200,13 +234,21 @@ macro_rules! over_each_store {
 
 /// The address of the one line that a server prints when it is ready.
 pub fn ready_address(process: &mut Child, scheme: &str) -> String {
+    ready_line(process, scheme).0
+}
+
+/// The address, and that of the operator's listener.
+pub fn ready_line(process: &mut Child, scheme: &str) -> (String, Option<String>) {
     let mut line = String::new();
     let stdout = process.stdout.as_mut().unwrap();
     BufReader::new(stdout).read_line(&mut line).unwrap();
     let prefix = format!("tim-server ready {scheme}=");
-    match line.trim_end().strip_prefix(&prefix) {
-        Some(address) => address.to_owned(),
-        None => panic!("no ready line: {line:?}"),
+    let Some(rest) = line.trim_end().strip_prefix(&prefix) else {
+        panic!("no ready line: {line:?}")
+    };
+    match rest.split_once(" admin=http://") {
+        Some((address, admin)) => (address.to_owned(), Some(admin.to_owned())),
+        None => (rest.to_owned(), None),
     }
 }
 
@@ -251,10 +293,15 @@ impl Answer {
     }
 
     pub fn json(&mut self) -> Value {
+        serde_json::from_str(&self.text()).unwrap()
+    }
+
+    /// The whole body.
+    pub fn text(&mut self) -> String {
         let length = self.header("content-length").unwrap().parse().unwrap();
         let mut body = vec![0; length];
         self.body.read_exact(&mut body).unwrap();
-        serde_json::from_slice(&body).unwrap()
+        String::from_utf8(body).unwrap()
     }
 
     /// One chunk; none at the end of the stream.

@@ -133,3 +133,90 @@ pub fn read(transaction: &ReadTransaction, since: Day) -> Result<Figures, StoreE
         days,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::user::{Profile, Rules};
+    use redb::{Database, ReadableDatabase};
+
+    fn database(directory: &tempfile::TempDir) -> Database {
+        let database = Database::create(directory.path().join("store")).unwrap();
+        prepare_all(&database);
+        database
+    }
+
+    fn prepare_all(database: &Database) {
+        let transaction = database.begin_write().unwrap();
+        {
+            let users = transaction.open_table(super::super::USERS).unwrap();
+            prepare(&transaction, &users).unwrap();
+        }
+        transaction.commit().unwrap();
+    }
+
+    fn write(database: &Database, counts: &Counts) {
+        let transaction = database.begin_write().unwrap();
+        counts.write(&transaction).unwrap();
+        transaction.commit().unwrap();
+    }
+
+    fn figures(database: &Database) -> Figures {
+        read(&database.begin_read().unwrap(), Day(0)).unwrap()
+    }
+
+    fn active_on(day: Day) -> Counts {
+        let (before, mut after) = (User::default(), User::default());
+        after.active_day = day;
+        Counts::of_swap(&before, &after)
+    }
+
+    #[test]
+    fn a_day_is_kept_for_four_hundred_days() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = database(&directory);
+        for day in [Day(20_000), Day(20_001), Day(20_399)] {
+            write(&database, &active_on(day));
+        }
+        let days: Vec<Day> = figures(&database).days.into_keys().collect();
+        assert_eq!(days, [Day(20_000), Day(20_001), Day(20_399)]);
+        write(&database, &active_on(Day(20_400)));
+        let days: Vec<Day> = figures(&database).days.into_keys().collect();
+        assert_eq!(days, [Day(20_001), Day(20_399), Day(20_400)]);
+    }
+
+    #[test]
+    fn a_record_counts_for_a_day_when_that_becomes_its_latest() {
+        let (mut before, mut after) = (User::default(), User::default());
+        before.active_day = Day(5);
+        after.active_day = Day(5);
+        assert!(Counts::of_swap(&before, &after).is_empty());
+        after.active_day = Day(4);
+        assert!(Counts::of_swap(&before, &after).is_empty());
+        after.active_day = Day(6);
+        assert_eq!(Counts::of_swap(&before, &after).days[&Day(6)].active, 1);
+    }
+
+    #[test]
+    fn accounts_of_a_store_that_did_not_count_are_counted_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::create(directory.path().join("store")).unwrap();
+        let transaction = database.begin_write().unwrap();
+        {
+            let mut users = transaction.open_table(super::super::USERS).unwrap();
+            let mut user = User::default();
+            for (user_id, has_account) in [("nobody", false), ("alice", true), ("bob", true)] {
+                if has_account {
+                    user.import(&Profile::default(), &Rules::default(), 1_700_000_000_000);
+                }
+                let bytes = serde_json::to_vec(&user).unwrap();
+                users.insert(user_id, bytes.as_slice()).unwrap();
+            }
+        }
+        transaction.commit().unwrap();
+        for _ in 0..2 {
+            prepare_all(&database);
+            assert_eq!(figures(&database).registered, 2);
+        }
+    }
+}
