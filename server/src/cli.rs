@@ -8,6 +8,7 @@ use crate::identity_file::{self, App};
 use crate::reconcile;
 use crate::service::Service;
 use crate::store::{Opened, embedded, valkey};
+use crate::webhook::Webhook;
 use clap::{Args, Parser, Subcommand};
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -167,7 +168,13 @@ fn serve(args: Serve) -> Result<(), String> {
         .transpose()?;
     let heartbeat = Duration::from_millis(config.heartbeat_ms.unwrap_or(DEFAULT_HEARTBEAT_MS));
     let opened = open_store(args.store.as_deref(), &config, &data_dir, app.sdk_app_id)?;
-    let service = Arc::new(Service::new(app, config.rules(), heartbeat, opened)?);
+    let webhook = config
+        .webhook(app.sdk_app_id)?
+        .map(|settings| Webhook::start(&settings))
+        .transpose()
+        .map_err(|error| format!("no thread: {error}"))?;
+    let service = Service::new(app, config.rules(), heartbeat, opened)?.with_webhook(webhook);
+    let service = Arc::new(service);
     let admin = Admin {
         service: service.clone(),
         admins: config.admins,

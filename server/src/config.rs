@@ -3,6 +3,7 @@
 use crate::calendar::TimeZone;
 use crate::policy::{Mode, Policy, instances_max};
 use crate::user::Rules;
+use crate::webhook;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,12 @@ pub struct Config {
     /// Platform -> how many instances.
     #[serde(default)]
     pub instances: BTreeMap<Platform, usize>,
+    /// Where the app's backend is told who comes and goes.
+    pub webhook_url: Option<String>,
+    /// The file with the token that signs what it is told.
+    pub webhook_token_file: Option<PathBuf>,
+    /// How often it is told again where it does not answer.
+    pub webhook_retries: Option<u32>,
     /// Whether a device that was kicked while it was away is told so at its next login.
     #[serde(default)]
     pub kicked_while_away_notice: bool,
@@ -113,6 +120,9 @@ impl Config {
         if let Some(wrong) = self.admins.iter().find(|admin| !is_user_id(admin)) {
             return Err(format!("admins: {wrong:?} cannot be a user id"));
         }
+        if self.webhook_retries.is_some_and(|retries| retries > 10) {
+            return Err("webhook_retries: expected 0 to 10".to_owned());
+        }
         for (platform, count) in &self.instances {
             let max = instances_max(*platform);
             if !(1..=max).contains(count) {
@@ -145,6 +155,32 @@ impl Config {
             return Err("limits.header_timeout_ms: expected 100 to 600000".to_owned());
         }
         Ok(())
+    }
+
+    /// Where and how the app's backend is told who comes and goes.
+    pub fn webhook(&self, sdk_app_id: u32) -> Result<Option<webhook::Settings>, String> {
+        let Some(url) = &self.webhook_url else {
+            return match self.webhook_token_file {
+                Some(_) => Err("webhook_token_file belongs to a webhook_url".to_owned()),
+                None => Ok(None),
+            };
+        };
+        let token = self.webhook_token_file.as_ref().map(|file| {
+            let text = std::fs::read_to_string(file)
+                .map_err(|error| format!("{}: {error}", file.display()))?;
+            match text.trim_end_matches(['\r', '\n']) {
+                "" => Err(format!("{}: the token is empty", file.display())),
+                token => Ok(token.to_owned()),
+            }
+        });
+        let settings = webhook::Settings {
+            url: url.clone(),
+            token: token.transpose()?,
+            retries: self.webhook_retries.unwrap_or(3),
+            sdk_app_id,
+        };
+        settings.check()?;
+        Ok(Some(settings))
     }
 
     /// What the app decides about its users' logins.

@@ -30,3 +30,4 @@ mod stream;
 mod timer;
 mod token;
 pub mod user;
+mod webhook;

@@ -10,7 +10,8 @@ use crate::store::{Opened, Store, StoreError, Versioned};
 use crate::stream::{HeldBy, Owner, StreamBody, Streams};
 use crate::timer::Timer;
 use crate::token::{self, Claims, TokenKey};
-use crate::user::{Claim, Held, Login, Outcome, Push, Rules, Session, StreamRef, User};
+use crate::user::{Change, Claim, Held, Login, Outcome, Push, Rules, Session, StreamRef, User};
+use crate::webhook::{Event, Webhook};
 use operator::{denied, mark};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -79,6 +80,7 @@ pub struct Service {
     node: u64,
     streams: Arc<Streams>,
     last_id: AtomicU64,
+    webhook: Option<Webhook>,
     /// What has ended here lately, where nodes share the store.
     pub(crate) lately: Lately,
 }
@@ -115,10 +117,17 @@ impl Service {
             token_keys: opened.token_keys,
             node: opened.node,
             streams,
+            webhook: None,
             lately: Lately::default(),
             // Session ids differ from those of earlier runs and other nodes, which are in tokens.
             last_id: AtomicU64::new(u64::from_le_bytes(random) >> 1),
         })
+    }
+
+    /// Tells the app's backend who comes and goes.
+    #[must_use]
+    pub fn with_webhook(self, webhook: Option<Webhook>) -> Service {
+        Service { webhook, ..self }
     }
 
     fn next_id(&self) -> u64 {
@@ -142,6 +151,7 @@ impl Service {
             user.tidy(now);
             user.nodes_died(|node| self.store.is_dead(node), now);
             user.end_absent(&self.rules, now);
+            let watched = self.webhook.as_ref().map(|_| user.clone());
             let decision = rule(&mut user, now, &mut pushes);
             if user == *before {
                 return Ok(decision);
@@ -150,7 +160,9 @@ impl Service {
                 true => user.gone_since(&before),
                 false => Vec::new(),
             };
+            let changes = watched.map(|before| user.changes_since(&before));
             if self.store.swap(user_id, version, user).await? {
+                self.report(user_id, changes.unwrap_or_default(), now);
                 self.lately.add(user_id, gone);
                 self.push(pushes).await;
                 return Ok(decision);
@@ -160,6 +172,20 @@ impl Service {
             code::SERVER_TIMEOUT,
             "too many requests of this user at once",
         ))
+    }
+
+    /// Lets the app's backend know.
+    fn report(&self, user_id: &str, changes: Vec<Change>, time_ms: i64) {
+        let Some(webhook) = &self.webhook else {
+            return;
+        };
+        for change in changes {
+            webhook.tell(Event {
+                user_id: user_id.to_owned(),
+                change,
+                time_ms,
+            });
+        }
     }
 
     async fn push(&self, mut pushes: Vec<Push>) {

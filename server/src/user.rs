@@ -4,6 +4,7 @@
 //! to be pushed to streams. The store (`store.rs`) compares and swaps whole records, so that two
 //! nodes never decide over the same one, and makes them durable before anybody is answered.
 
+mod changes;
 mod devices;
 mod endings;
 mod login;
@@ -15,6 +16,7 @@ mod resume;
 mod takeovers;
 mod tickets;
 
+pub use changes::Change;
 pub use devices::{Device, Devices};
 pub use login::Login;
 pub use operator::Profile;

@@ -73,6 +73,10 @@ impl Floors {
         self.all_ended = Some(AllEnded { epoch, code });
     }
 
+    pub(super) fn differ_in_all_ended(&self, other: &Floors) -> bool {
+        self.all_ended != other.all_ended
+    }
+
     pub(super) fn all_have_ended(&self) -> bool {
         self.all_ended.is_some()
     }

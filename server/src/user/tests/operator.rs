@@ -325,3 +325,41 @@ fn a_phone_without_a_connection_can_be_reached_for_a_week_and_a_desktop_cannot()
     world.now_ms -= DAY_MS;
     assert_eq!(presence(&world), [(Platform::Linux, Presence::Offline)]);
 }
+
+#[test]
+fn somebody_who_watches_learns_who_came_with_whom_they_kicked_who_left_and_who_was_lost() {
+    let mut world = world();
+    let mut seen = world.user.clone();
+    let mut changes = |world: &World| {
+        let changes = world.user.changes_since(&seen);
+        seen = world.user.clone();
+        changes
+    };
+    world.is_in("phone", 1, 1);
+    let came = |kicked: &[Platform]| Change::Came(Platform::Android, kicked.to_vec());
+    assert_eq!(changes(&world), [came(&[])]);
+    let tablet = world.is_in("tablet", 1, 1);
+    assert_eq!(changes(&world), [came(&[Platform::Android])]);
+    world.goes_away(&tablet);
+    assert_eq!(changes(&world), [Change::Lost(Platform::Android)]);
+    world.resume(&tablet, &number("tablet", 1, 2));
+    assert_eq!(changes(&world), [came(&[])]);
+    world.is_in("tablet", 2, 3);
+    assert_eq!(
+        changes(&world),
+        [came(&[])],
+        "a device does not kick itself"
+    );
+    let tablet = world.user.sessions[0].clone();
+    let (id, epoch, ends) = (tablet.session_id, tablet.epoch, tablet.ends_ms);
+    world
+        .user
+        .log_out(id, "tablet", epoch, ends, &mut world.pushes);
+    assert_eq!(changes(&world), [Change::Left(Some(Platform::Android))]);
+    world.rules.policy.instances.insert(Platform::Android, 2);
+    world.is_in("phone", 2, 3);
+    world.is_in("tablet", 3, 4);
+    changes(&world);
+    assert!(world.kick());
+    assert_eq!(changes(&world), [Change::Left(None)], "once");
+}
