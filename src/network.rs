@@ -75,18 +75,25 @@ impl Desk {
     /// Runs every callback that is due, ticks the state machine if its time has come, and fetches
     /// what there is to do.
     fn attend(&self) {
-        let host = &self.core.host;
-        host.wake_up.drain();
+        let clock = &self.core.host.clock;
+        self.core.host.wake_up.drain();
+        // First what was before the tick: the next attempt would take the place of the event that
+        // says why the last one failed.
+        self.deliver();
         if let Some(deadline) = self.core.next_deadline()
-            && deadline <= host.clock.now().ms
+            && deadline <= clock.now().ms
         {
             self.core.feed(Input::Tick);
         }
-        while self.core.has_deliveries() {
-            host.clock.stopped(|| self.core.deliver_next());
-        }
+        self.deliver();
         let tasks = self.core.take_tasks();
         self.state().tasks.extend(tasks);
+    }
+
+    fn deliver(&self) {
+        while self.core.has_deliveries() {
+            self.core.host.clock.stopped(|| self.core.deliver_next());
+        }
     }
 
     fn streams(&self) -> MutexGuard<'_, Vec<Stream>> {

@@ -82,7 +82,8 @@ pub struct Session {
     seq: u64,
     connection: ConnectionStatus,
     server_clock: Option<ServerClock>,
-    /// The newest ticket whose end the server told, and that end in ms of Unix time.
+    /// The newest ticket whose end the server told, and that end in ms of Unix time; the least
+    /// number once the server has said that it is over.
     known_end: Option<(Secret, i64)>,
     last_error: Option<LastError>,
     kick: Option<(u64, wire::Kick)>,

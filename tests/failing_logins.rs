@@ -10,12 +10,11 @@ use fault_proxy::{Fault, FaultProxy, Place, black_hole};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 use tim::client::{self, Client};
 use tim::error::*;
-use tim_server::{APP, TimServer, client_of, log_in, log_out, user_sig};
+use tim_server::{APP, TimServer, begin_login, client_of, log_in, log_out, user_sig};
 
 /// Long enough for what answers, short for what does not.
 const SHORT: &str = r#", "login_timeout_ms": 400"#;
@@ -83,70 +82,13 @@ fn plaintext_to_another_machine_is_refused_unless_it_is_allowed() {
 }
 
 #[test]
-fn each_fault_at_each_place_has_its_code() {
-    use Fault::*;
-    use Place::*;
-    let server = TimServer::start();
-    let cases = [
-        (Connect, Silent, ERR_RESPONSE_TIMEOUT),
-        (Connect, Reset, ERR_CONNECTION_RESET),
-        (Connect, Close, ERR_CONNECTION_RESET),
-        (Connect, Garbage, ERR_NOT_TIM_SERVER),
-        (FirstBytes, Silent, ERR_RESPONSE_TIMEOUT),
-        (FirstBytes, Reset, ERR_CONNECTION_RESET),
-        (FirstBytes, Close, ERR_CONNECTION_RESET),
-        (Answer, Silent, ERR_RESPONSE_TIMEOUT),
-        (Answer, Reset, ERR_CONNECTION_RESET),
-        (Answer, Close, ERR_CONNECTION_RESET),
-        (Answer, Drip, ERR_RESPONSE_TIMEOUT),
-        (Answer, Garbage, ERR_NOT_TIM_SERVER),
-        (Answer, Page502, ERR_HTTP),
-        (Answer, Redirect, ERR_NOT_TIM_SERVER),
-        (Answer, FalseVerdict, ERR_NOT_TIM_SERVER),
-        (FirstEvent, Silent, ERR_RESPONSE_TIMEOUT),
-        (FirstEvent, Reset, ERR_CONNECTION_RESET),
-        (FirstEvent, Close, ERR_CONNECTION_RESET),
-        (FirstEvent, Drip, ERR_RESPONSE_TIMEOUT),
-    ];
-    for (place, fault, code) in cases {
-        let proxy = FaultProxy::start(server.address());
-        proxy.breaks(place, fault);
-        let client = client_of(&proxy.url(), APP, SHORT);
-        assert_eq!(
-            log_in(&client, "alice", &user_sig("alice")),
-            code,
-            "{fault:?} at {place:?}: {}",
-            client.last_error_json()
-        );
-        assert_eq!(
-            (client.login_status(), client.login_user().as_str()),
-            (3, "")
-        );
-        // The same client logs in once the fault is gone.
-        proxy.heals();
-        assert_eq!(
-            log_in(&client, "alice", &user_sig("alice")),
-            OK,
-            "after {fault:?} at {place:?}"
-        );
-    }
-}
-
-#[test]
 fn a_fault_that_goes_away_within_the_deadline_costs_a_login_nothing_but_time() {
     let server = TimServer::start();
-    for fault in [Fault::Reset, Fault::Close, Fault::Page502] {
+    for fault in [Fault::Reset, Fault::Drop, Fault::Page502] {
         let proxy = FaultProxy::start(server.address());
-        proxy.breaks(Place::Answer, fault);
+        proxy.breaks(Place::Request, fault);
         let client = client_of(&proxy.url(), APP, "");
-        let (done, result) = mpsc::channel();
-        client
-            .login(
-                "alice",
-                &user_sig("alice"),
-                Box::new(move |code| done.send(code).unwrap()),
-            )
-            .unwrap();
+        let result = begin_login(&client, "alice");
         proxy.wait_for_arrival(0);
         proxy.heals();
         assert_eq!(result.recv().unwrap(), OK, "{fault:?}");
@@ -157,11 +99,11 @@ fn a_fault_that_goes_away_within_the_deadline_costs_a_login_nothing_but_time() {
 fn blocked(server: &TimServer) -> Vec<(&'static str, String, Option<FaultProxy>)> {
     let silent = |place| {
         let proxy = FaultProxy::start(server.address());
-        proxy.breaks(place, Fault::Silent);
+        proxy.breaks(place, Fault::HalfOpen);
         proxy
     };
-    let (tls, proxied) = (silent(Place::FirstBytes), silent(Place::FirstBytes));
-    let (head, event) = (silent(Place::Answer), silent(Place::FirstEvent));
+    let (tls, proxied) = (silent(Place::Tls), silent(Place::Tls));
+    let (head, event) = (silent(Place::Answer), silent(Place::Body));
     vec![
         (
             "tls",
@@ -201,14 +143,7 @@ fn a_login_is_cancelled_by_logout_wherever_it_waits() {
     let server = TimServer::start();
     for (phase, config, proxy) in blocked(&server) {
         let client = Client::create(&config).unwrap();
-        let (done, result) = mpsc::channel();
-        client
-            .login(
-                "alice",
-                &user_sig("alice"),
-                Box::new(move |code| done.send(code).unwrap()),
-            )
-            .unwrap();
+        let result = begin_login(&client, "alice");
         proxy.as_ref().unwrap().wait_for_arrival(0);
         assert_eq!(log_out(&client), OK, "{phase}");
         assert_eq!(
@@ -237,14 +172,7 @@ fn a_login_is_cancelled_by_destroy_wherever_it_waits() {
     ));
     for (phase, config, proxy) in all {
         let client = Client::create(&config).unwrap();
-        let (done, result) = mpsc::channel();
-        client
-            .login(
-                "alice",
-                &user_sig("alice"),
-                Box::new(move |code| done.send(code).unwrap()),
-            )
-            .unwrap();
+        let result = begin_login(&client, "alice");
         if let Some(proxy) = &proxy {
             proxy.wait_for_arrival(0);
         }

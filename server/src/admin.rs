@@ -7,7 +7,7 @@ mod own;
 mod query;
 mod reference;
 
-use crate::http::{self, Limits};
+use crate::http;
 use crate::service::{Refused, Service};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -16,16 +16,15 @@ use hyper::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW
 use hyper::{Request, Response, StatusCode};
 use serde::Serialize;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tim_proto::code;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio_rustls::TlsAcceptor;
 
 /// The largest body: a hundred accounts with everything that they may have.
 const BODY_MAX: usize = 256 * 1024;
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many connections may be open.
 const CONNECTIONS_MAX: usize = 256;
 
@@ -44,40 +43,30 @@ pub fn routes() -> impl Iterator<Item = (&'static str, &'static str)> {
         .chain(own)
 }
 
-/// What the listener serves.
-pub struct Admin {
-    pub service: Arc<Service>,
-    /// The users who administer the app.
-    pub admins: Vec<String>,
-}
-
 type Answer = Response<Full<Bytes>>;
 
 /// Serves for as long as the process lives.
-pub async fn serve(
-    listener: TcpListener,
-    tls: Option<TlsAcceptor>,
-    admin: Arc<Admin>,
-    limits: Limits,
-) {
+pub async fn serve(listener: TcpListener, has_tls: bool, service: Arc<Service>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         // The others wait until one of them ends.
         let Ok(place) = room.clone().acquire_owned().await else {
             return;
         };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, from) = match listener.accept().await {
+            Ok((stream, from)) => (stream, from.ip()),
             Err(error) => {
                 tracing::warn!("accept: {error}");
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             }
         };
-        let (admin, tls) = (admin.clone(), tls.clone());
+        let service = service.clone();
         tokio::spawn(async move {
-            let answer = move |request| answer(admin.clone(), request);
-            if let Err(error) = http::talk(stream, tls, limits, answer).await {
+            let settings = service.settings();
+            let tls = settings.tls.clone().filter(|_| has_tls);
+            let answer = move |request| answer(service.clone(), from, request);
+            if let Err(error) = http::talk(stream, tls, settings.limits, answer).await {
                 tracing::debug!("connection: {error}");
             }
             drop(place);
@@ -85,51 +74,64 @@ pub async fn serve(
     }
 }
 
-async fn answer(admin: Arc<Admin>, request: Request<Incoming>) -> Result<Answer, Infallible> {
+async fn answer(
+    service: Arc<Service>,
+    from: IpAddr,
+    request: Request<Incoming>,
+) -> Result<Answer, Infallible> {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     if path == HEALTH_PATH {
         return Ok(text(StatusCode::OK, "ok\n"));
     }
     let query = request.uri().query().unwrap_or_default().to_owned();
     let bearer = bearer(&request);
-    let body = match read(request).await {
+    let body = match read(request, service.settings().limits.body_timeout).await {
         Ok(body) => body,
         Err(refused) => return Ok(refused),
     };
     if path.starts_with(reference::PREFIX) {
-        return Ok(reference::answer(&admin, &method, &path, &query, &body).await);
+        let asked = reference::Asked {
+            method: &method,
+            path: &path,
+            query: &query,
+            body: &body,
+        };
+        return Ok(reference::answer(&service, from, &asked).await);
     }
-    let admin_id = match admin.by_bearer(bearer).await {
+    let admin_id = match by_bearer(&service, from, bearer).await {
         Ok(admin_id) => admin_id,
         Err(refused) => {
             tracing::info!(path, code = refused.code, "refused");
             return Ok(refusal(&refused));
         }
     };
-    let result = own::answer(&admin.service, &method, &path, &query, &body).await;
+    let result = own::answer(&service, &method, &path, &query, &body).await;
     let code = result.as_ref().err().map_or(0, |refused| refused.code);
     tracing::info!(admin_id, %method, path, code, "administration");
     Ok(result.unwrap_or_else(|refused| refusal(&refused)))
 }
 
-impl Admin {
-    fn is_admin(&self, user_id: &str) -> bool {
-        self.admins.iter().any(|admin| admin == user_id)
-    }
+fn is_admin(service: &Service, user_id: &str) -> bool {
+    let settings = service.settings();
+    settings.admins.iter().any(|admin| admin == user_id)
+}
 
-    /// Who asks, by the ticket in the header.
-    async fn by_bearer(&self, ticket: Option<String>) -> Result<String, Refused> {
-        let Some(ticket) = ticket else {
-            let what = "expected an administrator's ticket: Authorization: Bearer TICKET";
-            return Err(Refused::new(code::USER_SIG_EMPTY, what));
-        };
-        let user_id = self.service.identify_bearer(&ticket).await?;
-        if self.is_admin(&user_id) {
-            Ok(user_id)
-        } else {
-            let what = "the ticket is not an administrator's";
-            Err(Refused::new(NOT_ADMIN, what))
-        }
+/// Who asks, by the ticket in the header.
+async fn by_bearer(
+    service: &Service,
+    from: IpAddr,
+    ticket: Option<String>,
+) -> Result<String, Refused> {
+    let Some(ticket) = ticket else {
+        let what = "expected an administrator's ticket: Authorization: Bearer TICKET";
+        return Err(Refused::new(code::USER_SIG_EMPTY, what));
+    };
+    let user_id = service.identify_bearer(from, &ticket).await?;
+    if is_admin(service, &user_id) {
+        Ok(user_id)
+    } else {
+        let what = "the ticket is not an administrator's";
+        Err(Refused::new(NOT_ADMIN, what))
     }
 }
 
@@ -140,9 +142,9 @@ fn bearer(request: &Request<Incoming>) -> Option<String> {
     is_bearer.then(|| ticket.trim().to_owned())
 }
 
-async fn read(request: Request<Incoming>) -> Result<Bytes, Answer> {
+async fn read(request: Request<Incoming>, in_time: Duration) -> Result<Bytes, Answer> {
     let body = Limited::new(request.into_body(), BODY_MAX).collect();
-    match tokio::time::timeout(BODY_TIMEOUT, body).await {
+    match tokio::time::timeout(in_time, body).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(text(
             StatusCode::PAYLOAD_TOO_LARGE,

@@ -6,7 +6,7 @@ pub mod valkey;
 
 use crate::calendar::Day;
 use crate::figures::{Figures, Tally};
-use crate::token::TokenKey;
+use crate::token::{KeyAges, TokenKey};
 use crate::user::{Push, User};
 use std::fmt;
 use std::future::Future;
@@ -56,6 +56,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// The figures from a day on, with all that was added before.
     fn figures(&self, since: Day) -> Answer<'_, Figures>;
+
+    /// Gives old token keys their successors. The keys as they are then, the newest first.
+    fn turn_token_keys<'a>(&'a self, ages: &'a KeyAges, now_ms: i64) -> Answer<'a, Vec<TokenKey>>;
+
+    /// Whether the store answers.
+    fn ready(&self) -> Answer<'_, ()>;
 
     /// Forgets users of whom nothing is left but what lasts.
     fn sweep(&self, now_ms: i64);

@@ -157,9 +157,7 @@ fn nobody_is_told_of_a_user_who_is_not_there(store: Store) {
 
 #[test]
 fn no_secret_and_no_query_reaches_the_log() {
-    let directory = tempfile::tempdir().unwrap();
-    let log = directory.path().join("log");
-    let server = Server::with_admin_and_log(&log);
+    let mut server = Server::talkative_with_admin();
     let secret = ticket_made(7, "administrator");
     let query = process::admin::query_of(process::APP, "administrator", &secret);
     let body = json!({"UserID": "alice"}).to_string();
@@ -180,9 +178,8 @@ fn no_secret_and_no_query_reaches_the_log() {
         "",
     );
     server.signal("TERM");
-    let mut server = server;
     server.wait();
-    let text = std::fs::read_to_string(&log).unwrap();
+    let text = server.rest_of_the_log();
     assert!(
         text.contains("administration"),
         "the log says what was done: {text}"

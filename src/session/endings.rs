@@ -2,7 +2,7 @@
 //! logged in, or riding along with the next login.
 
 use super::input::{CallId, Failure, Now};
-use super::logging_in::can_help;
+use super::logging_in::{can_help, more_telling};
 use super::verdict::Judged;
 use super::{Action, Request, Session, State};
 use crate::error;
@@ -30,7 +30,8 @@ struct Pending {
     /// When telling is given up. Set for a logout at once, otherwise when telling begins.
     deadline_ms: Option<u64>,
     backoff: Backoff,
-    failure: Option<Failure>,
+    /// The failure that tells most of those so far.
+    most_telling: Option<Failure>,
 }
 
 #[derive(Clone, Copy)]
@@ -102,7 +103,7 @@ impl Session {
             let oldest = self.endings.pending.remove(0);
             if let Some(call) = oldest.call {
                 let code = oldest
-                    .failure
+                    .most_telling
                     .map_or(error::ERR_RESPONSE_TIMEOUT, |f| f.code);
                 self.complete(call, code);
             }
@@ -113,7 +114,7 @@ impl Session {
             call,
             deadline_ms: call.map(|_| deadline),
             backoff: Backoff::new(RETRY_FIRST_MS, RETRY_MAX_MS),
-            failure: None,
+            most_telling: None,
         });
     }
 
@@ -184,10 +185,14 @@ impl Session {
         let until_ms = now.ms.saturating_add(wait).min(deadline);
         let helps =
             can_help(failure.code) || retry_after_ms.is_some_and(|ms| now.ms + ms < deadline);
-        oldest.failure = Some(failure.clone());
+        let telling = more_telling(oldest.most_telling.take(), &failure);
+        oldest.most_telling = Some(telling.clone());
         self.note(&failure, retry_after_ms);
-        if !helps || now.ms >= deadline {
+        if !helps {
             self.end_ending(failure.code);
+        } else if now.ms >= deadline {
+            self.note(&telling, retry_after_ms);
+            self.end_ending(telling.code);
         } else {
             self.endings.attempt = Some(Attempt::Waiting { until_ms });
         }
@@ -210,15 +215,14 @@ impl Session {
                     let over = oldest
                         .deadline_ms
                         .is_some_and(|deadline| now.ms >= deadline);
-                    over.then(|| {
-                        oldest
-                            .failure
-                            .as_ref()
-                            .map_or(error::ERR_RESPONSE_TIMEOUT, |f| f.code)
-                    })
+                    over.then(|| oldest.most_telling.clone())
                 });
                 match over {
-                    Some(code) => self.end_ending(code),
+                    Some(Some(failure)) => {
+                        self.note(&failure, None);
+                        self.end_ending(failure.code);
+                    }
+                    Some(None) => self.end_ending(error::ERR_RESPONSE_TIMEOUT),
                     None => self.attempt_ending(now),
                 }
             }
@@ -245,7 +249,7 @@ impl Session {
                 && let Some(call) = pending.call.take()
             {
                 let code = pending
-                    .failure
+                    .most_telling
                     .as_ref()
                     .map_or(error::ERR_RESPONSE_TIMEOUT, |failure| failure.code);
                 pending.deadline_ms = None;

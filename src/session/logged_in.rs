@@ -2,6 +2,7 @@
 //! call or the server's word alone.
 
 use super::input::{CallId, Failure, Now, Phase};
+use super::logging_in::more_telling;
 use super::verdict::Judged;
 use super::{Action, ConnectionStatus, Event, Limits, Request, Session, State};
 use crate::error;
@@ -12,6 +13,8 @@ use tim_proto::wire::{self, StreamEvent};
 
 /// The network ends every request at its deadline; if it does not, the machine does this much later.
 const GRACE_MS: u64 = 1_000;
+/// How long a renewal's answer may come behind the end of the stream that it replaces.
+const TAKEOVER_MS: u64 = 1_000;
 /// How long before its end a ticket is told to expire, where the configuration does not say.
 const EXPIRING_LEAD_S: u32 = 600;
 
@@ -49,6 +52,8 @@ pub(super) struct Renewal {
     deadline_ms: u64,
     /// The request that carries it.
     seq: Option<u64>,
+    /// The failure that tells most of those so far.
+    most_telling: Option<Failure>,
 }
 
 impl LoggedIn {
@@ -213,6 +218,7 @@ impl Session {
             ticket: ticket.clone(),
             deadline_ms,
             seq: None,
+            most_telling: None,
         });
         match session.link {
             // Make before break: the stream stays until the server has accepted the ticket.
@@ -238,15 +244,18 @@ impl Session {
         }
     }
 
-    /// The renewal, if there is one, is over with `code`; its request, if it has one of its own
-    /// beside the stream, is dropped.
+    /// The renewal, if there is one, is over with `code`; its request, if it has one of its own and
+    /// not the resume's, is dropped.
     fn end_renewal(&mut self, code: i32) {
         let Some(session) = self.session_mut() else {
             return;
         };
-        let streaming = matches!(session.link, Link::Streaming { .. });
+        let resume = match session.link {
+            Link::Requested { seq, .. } => Some(seq),
+            Link::Streaming { .. } | Link::Waiting { .. } => None,
+        };
         if let Some(renewal) = session.renewal.take() {
-            if let Some(seq) = renewal.seq.filter(|_| streaming) {
+            if let Some(seq) = renewal.seq.filter(|seq| resume != Some(*seq)) {
                 self.out.push(Action::Abandon { seq });
             }
             self.complete(renewal.call, code);
@@ -287,7 +296,6 @@ impl Session {
             self.out.push(Action::Abandon { seq: old });
         }
         let renewal = session.renewal.take_if(|renewal| renewal.seq == Some(seq));
-        let was_connected = matches!(session.link, Link::Streaming { .. });
         let renewed = renewal.map(|renewal| {
             session.ticket = renewal.ticket;
             renewal.call
@@ -297,7 +305,7 @@ impl Session {
         if let Some(call) = renewed {
             self.complete(call, error::OK);
         }
-        if !was_connected {
+        if self.connection != ConnectionStatus::Connected {
             self.connection(ConnectionStatus::Connected, error::OK);
         }
     }
@@ -361,18 +369,7 @@ impl Session {
         let renewing = session.renewal.as_ref().is_some_and(|r| r.seq == Some(seq));
         let streaming = matches!(session.link, Link::Streaming { .. });
         if renewing {
-            let over = session
-                .renewal
-                .take_if(|renewal| streaming || now.ms >= renewal.deadline_ms);
-            if let Some(renewal) = over {
-                self.complete(renewal.call, failure.code);
-            }
-            let State::LoggedIn(session) = &mut self.state else {
-                return;
-            };
-            if let Some(renewal) = &mut session.renewal {
-                renewal.seq = None;
-            }
+            self.renewal_failed(&failure, retry_after_ms, streaming, now);
         }
         if streaming {
             return;
@@ -385,6 +382,38 @@ impl Session {
             until_ms: now.ms.saturating_add(wait),
         };
         self.connection(ConnectionStatus::ConnectFailed, failure.code);
+    }
+
+    /// An attempt to renew came to nothing. Beside a stream it was the only one; without, the next
+    /// resume is another, until the deadline.
+    fn renewal_failed(
+        &mut self,
+        failure: &Failure,
+        retry_after_ms: Option<u64>,
+        streaming: bool,
+        now: Now,
+    ) {
+        let Some(renewal) = self.session_mut().and_then(|s| s.renewal.as_mut()) else {
+            return;
+        };
+        let telling = more_telling(renewal.most_telling.take(), failure);
+        renewal.most_telling = Some(telling);
+        renewal.seq = None;
+        if streaming || now.ms >= renewal.deadline_ms {
+            self.renewal_ran_out(retry_after_ms);
+        }
+    }
+
+    /// The renewal completes with what went wrong most tellingly.
+    fn renewal_ran_out(&mut self, retry_after_ms: Option<u64>) {
+        let failure = self
+            .session_mut()
+            .and_then(|session| session.renewal.as_mut())
+            .and_then(|renewal| renewal.most_telling.take());
+        if let Some(failure) = &failure {
+            self.note(failure, retry_after_ms);
+        }
+        self.end_renewal(failure.map_or(error::ERR_RESPONSE_TIMEOUT, |failure| failure.code));
     }
 
     // The stream.
@@ -441,6 +470,14 @@ impl Session {
         };
         if !session.is_stream(seq) {
             return;
+        }
+        // The server closes the old stream once it has accepted a renewal, and that may be seen before
+        // the answer: until that has had its time there is no gap to tell of.
+        if session.renewal.as_ref().is_some_and(|r| r.seq.is_some()) {
+            session.link = Link::Waiting {
+                until_ms: now.ms.saturating_add(TAKEOVER_MS),
+            };
+            return self.note(&failure, None);
         }
         let spread = session.spread_ms;
         self.note(&failure, None);
@@ -500,7 +537,7 @@ impl Session {
         if let Some(renewal) = &session.renewal {
             let grace = if renewal.seq.is_some() { GRACE_MS } else { 0 };
             if now.ms >= renewal.deadline_ms.saturating_add(grace) {
-                self.end_renewal(error::ERR_RESPONSE_TIMEOUT);
+                self.renewal_ran_out(None);
             }
         }
         let Some(session) = self.session_mut() else {
@@ -523,7 +560,12 @@ impl Session {
                 self.out.push(Action::Abandon { seq });
                 self.session_request_failed(seq, silent, None, now);
             }
-            Link::Waiting { until_ms } if now.ms >= until_ms => self.resume(now),
+            Link::Waiting { until_ms } if now.ms >= until_ms => {
+                let unanswered = session.renewal.as_mut().and_then(|r| r.seq.take());
+                self.out
+                    .extend(unanswered.map(|seq| Action::Abandon { seq }));
+                self.resume(now);
+            }
             _ => {}
         }
     }
@@ -554,6 +596,10 @@ impl Session {
         let Some(session) = self.close_session(error::ERR_NOT_LOGGED_IN) else {
             return;
         };
+        if code == error::ERR_USER_SIG_EXPIRED {
+            // Its word counts, however far our picture of its clock is behind.
+            self.known_end = Some((session.ticket.clone(), i64::MIN));
+        }
         drop(session);
         if let Some(kick) = kick {
             self.kick = Some((self.login_no, kick));

@@ -182,8 +182,7 @@ impl Session {
         let best = login.most_telling.take();
         let telling = match best {
             Some(best) if login.was_cut_short(&failure, now) => best,
-            Some(best) if rank(best.code) > rank(failure.code) => best,
-            _ => failure.clone(),
+            best => more_telling(best, &failure),
         };
         login.most_telling = Some(telling.clone());
         let left = login.deadline_ms.saturating_sub(now.ms);
@@ -293,7 +292,15 @@ pub(super) fn can_help(code: i32) -> bool {
     )
 }
 
-/// Which of the failures of a login that ran out tells most: the one that came furthest.
+/// The one that tells more of the best failure so far and the newest; of equals the newest.
+pub(super) fn more_telling(best: Option<Failure>, newest: &Failure) -> Failure {
+    match best {
+        Some(best) if rank(best.code) > rank(newest.code) => best,
+        _ => newest.clone(),
+    }
+}
+
+/// Which of the failures of a call that ran out tells most: the one that came furthest.
 fn rank(code: i32) -> u8 {
     match code {
         error::ERR_NAME_NOT_FOUND => 0,

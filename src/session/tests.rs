@@ -6,6 +6,7 @@ mod histories;
 mod living;
 mod logging_in;
 mod pairs;
+mod renewals;
 
 use super::*;
 use tim_proto::code;

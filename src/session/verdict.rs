@@ -52,8 +52,11 @@ impl Session {
         }
     }
 
+    /// Whether an answer with those numbers is one to the request `seq`. A logout by token names no
+    /// instance that could be echoed.
     fn is_echo(&self, instance: &str, echoed_seq: u64, seq: u64) -> bool {
-        instance == self.identity.instance && echoed_seq == seq
+        let names_none = instance.is_empty() && self.endings.is_request(seq);
+        (instance == self.identity.instance || names_none) && echoed_seq == seq
     }
 
     fn judge_refusal(&self, seq: u64, refused: Refused) -> Judged {

@@ -283,3 +283,109 @@ impl fmt::Debug for Socket {
         f.debug_struct("Socket").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::super::Interrupt;
+    use super::*;
+    use crate::os::WakeUp;
+    use socket2::{Domain, Socket, Type};
+    use std::net::TcpListener;
+    use std::os::fd::RawFd;
+    use std::time::{Duration, Instant};
+
+    /// Nothing interrupts, and there is no deadline: only the system's own, of more than a minute.
+    struct Patience(WakeUp);
+
+    impl Interrupt for Patience {
+        fn wake_fd(&self) -> RawFd {
+            self.0.fd()
+        }
+
+        fn attend(&self) -> bool {
+            true
+        }
+
+        fn deadline_ms(&self) -> Option<u64> {
+            None
+        }
+
+        fn watched(&self) -> Vec<RawFd> {
+            Vec::new()
+        }
+
+        fn drain(&self) {}
+    }
+
+    /// Connects to one of those. Gives the one, and how long it took.
+    fn connected(addresses: &[SocketAddr]) -> (SocketAddr, Duration) {
+        let waiters = Waiters::new(Arc::new(Patience(WakeUp::new().unwrap())));
+        let waiter = waiters.begin();
+        let since = Instant::now();
+        let stream = Connector::open(&waiter, addresses).unwrap();
+        let peer = stream.peer_addr().unwrap();
+        assert_eq!(waiter.peer(), Some(peer), "which is what last_error says");
+        (peer, since.elapsed())
+    }
+
+    fn live() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    /// An address that takes no connection and refuses none: its queue is full. Keep what is returned.
+    fn black_hole() -> (Vec<Socket>, SocketAddr) {
+        let socket = || Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let (listener, plug) = (socket(), socket());
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        listener.bind(&any.into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap();
+        plug.connect(&address).unwrap();
+        (vec![listener, plug], address.as_socket().unwrap())
+    }
+
+    #[test]
+    fn a_first_address_that_is_dead_costs_no_more_than_the_stagger() {
+        let (_live, second) = live();
+        let (_hole, dead) = black_hole();
+        let (peer, took) = connected(&[dead, second]);
+        assert_eq!(peer, second);
+        // The first had its time, and not the minutes that the system would have given it.
+        assert!(took >= Duration::from_millis(STAGGER_MS - 1), "{took:?}");
+        assert!(took < Duration::from_secs(5), "{took:?}");
+        // IPv6 that leads nowhere, whether or not the system knows.
+        let (peer, took) = connected(&["[2001:db8::1]:443".parse().unwrap(), second]);
+        assert_eq!(peer, second);
+        assert!(took < Duration::from_secs(5), "{took:?}");
+    }
+
+    #[test]
+    fn an_address_that_refuses_costs_nothing() {
+        let (_live, last) = live();
+        // Port 1: nothing listens there.
+        let mut addresses = vec![SocketAddr::from(([127, 0, 0, 1], 1)); 40];
+        addresses.push(last);
+        let (peer, took) = connected(&addresses);
+        assert_eq!(peer, last);
+        let staggered = Duration::from_millis(STAGGER_MS * 40);
+        assert!(took < staggered / 2, "{took:?}");
+    }
+
+    #[test]
+    fn the_families_take_turns_beginning_with_the_first() {
+        let all = |texts: &[&str]| -> Vec<SocketAddr> {
+            texts.iter().map(|text| text.parse().unwrap()).collect()
+        };
+        assert_eq!(
+            interleaved(&all(&["[::1]:1", "[::2]:1", "[::3]:1", "10.0.0.1:1"])),
+            all(&["[::1]:1", "10.0.0.1:1", "[::2]:1", "[::3]:1"])
+        );
+        assert_eq!(
+            interleaved(&all(&["10.0.0.1:1", "10.0.0.2:1", "[::1]:1"])),
+            all(&["10.0.0.1:1", "[::1]:1", "10.0.0.2:1"])
+        );
+    }
+}

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tim::client::Client;
+use tim::delivery::Completion;
 use tim_proto::user_sig;
 
 /// The app of every test server.
@@ -163,15 +164,38 @@ pub fn client_of(url: &str, app: u32, more: &str) -> Client {
     Client::create(&config).unwrap_or_else(|error| panic!("{config}: {error:?}"))
 }
 
+/// A completion, and where its code comes.
+pub fn completion() -> (Completion, mpsc::Receiver<i32>) {
+    let (done, result) = mpsc::channel();
+    // Nobody may wait for it any more.
+    (Box::new(move |code| _ = done.send(code)), result)
+}
+
+/// Begins a login that is accepted as a call.
+pub fn begin_login(client: &Client, user_id: &str) -> mpsc::Receiver<i32> {
+    let (done, result) = completion();
+    client.login(user_id, &user_sig(user_id), done).unwrap();
+    result
+}
+
+/// Begins a logout.
+pub fn begin_logout(client: &Client) -> mpsc::Receiver<i32> {
+    let (done, result) = completion();
+    client.logout(done).unwrap();
+    result
+}
+
+/// Begins a renewal.
+pub fn begin_renewal(client: &Client, user_sig: &str) -> mpsc::Receiver<i32> {
+    let (done, result) = completion();
+    client.renew_user_sig(user_sig, done).unwrap();
+    result
+}
+
 /// Logs in and waits: the code of the refusal at the call, or of the completion.
 pub fn log_in(client: &Client, user_id: &str, user_sig: &str) -> i32 {
-    let (done, result) = mpsc::channel();
-    let accepted = client.login(
-        user_id,
-        user_sig,
-        Box::new(move |code| done.send(code).unwrap()),
-    );
-    match accepted {
+    let (done, result) = completion();
+    match client.login(user_id, user_sig, done) {
         Ok(()) => result.recv().unwrap(),
         Err(code) => code,
     }
@@ -179,9 +203,8 @@ pub fn log_in(client: &Client, user_id: &str, user_sig: &str) -> i32 {
 
 /// Logs out and waits.
 pub fn log_out(client: &Client) -> i32 {
-    let (done, result) = mpsc::channel();
-    let accepted = client.logout(Box::new(move |code| done.send(code).unwrap()));
-    match accepted {
+    let (done, result) = completion();
+    match client.logout(done) {
         Ok(()) => result.recv().unwrap(),
         Err(code) => code,
     }

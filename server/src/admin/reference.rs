@@ -7,11 +7,12 @@ mod accounts;
 mod figures;
 mod states;
 
-use super::{Admin, Answer, json, query};
+use super::{Answer, json, query};
 use crate::service::{Refused, Service};
 use hyper::{Method, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
+use std::net::IpAddr;
 use std::sync::Arc;
 use tim_proto::code;
 
@@ -110,27 +111,30 @@ fn ok(more: impl Serialize) -> Answer {
     envelope(0, "", more)
 }
 
-pub async fn answer(
-    admin: &Admin,
-    method: &Method,
-    path: &str,
-    query: &str,
-    body: &[u8],
-) -> Answer {
+/// A request.
+pub struct Asked<'a> {
+    pub method: &'a Method,
+    pub path: &'a str,
+    pub query: &'a str,
+    pub body: &'a [u8],
+}
+
+pub async fn answer(service: &Arc<Service>, from: IpAddr, asked: &Asked<'_>) -> Answer {
+    let path = asked.path;
     let what = PATHS.iter().find(|(known, _)| *known == path);
     let what = what.map(|(_, what)| *what);
     // Who may not ask does not learn what there is.
-    let admin_id = match who_asks(admin, what, query).await {
+    let admin_id = match who_asks(service, from, what, asked.query).await {
         Ok(admin_id) => admin_id,
         Err(refused) => {
             tracing::info!(path, code = refused.code, "refused");
             return envelope(refused.code, refused.message, Nothing {});
         }
     };
-    let takes = [Method::POST, Method::GET].contains(method);
+    let takes = [Method::POST, Method::GET].contains(asked.method);
     let result = match what.filter(|_| takes) {
         None => Err(Refused::new(NO_SUCH_PATH, "no such path")),
-        Some(what) => does(&admin.service, what, body).await,
+        Some(what) => does(service, what, asked.body).await,
     };
     let code = result.as_ref().err().map_or(0, |refused| refused.code);
     tracing::info!(admin_id, path, code, "administration");
@@ -144,7 +148,12 @@ pub async fn answer(
     })
 }
 
-async fn who_asks(admin: &Admin, what: Option<What>, query: &str) -> Result<String, Refused> {
+async fn who_asks(
+    service: &Service,
+    from: IpAddr,
+    what: Option<What>,
+    query: &str,
+) -> Result<String, Refused> {
     let app = query::value(query, "sdkappid")
         .ok_or_else(|| Refused::new(NO_APP, "sdkappid is missing in the query"))?;
     let app: u32 = app
@@ -158,9 +167,9 @@ async fn who_asks(admin: &Admin, what: Option<What>, query: &str) -> Result<Stri
         code::INVALID_USER_ID => Refused::new(BAD_ACCOUNT, refused.message),
         _ => refused,
     };
-    let identified = admin.service.identify(app, &admin_id, &ticket).await;
+    let identified = service.identify(from, app, &admin_id, &ticket).await;
     identified.map_err(refused)?;
-    if admin.is_admin(&admin_id) {
+    if super::is_admin(service, &admin_id) {
         Ok(admin_id)
     } else {
         let code = what.map_or(super::NOT_ADMIN, |what| what.codes().not_admin);

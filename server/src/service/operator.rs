@@ -5,13 +5,21 @@ use crate::calendar::Day;
 use crate::clock::now_ms;
 use crate::figures::Figures;
 use crate::user::{Ban, Denied, Profile, Ticket, User};
+use std::net::IpAddr;
 use tim_proto::code;
 use tim_proto::user_sig::{self, UserSig};
 
 impl Service {
     /// Checks a ticket that nobody logs in with, also against what voids it.
-    pub async fn identify(&self, app: u32, user_id: &str, ticket: &str) -> Result<(), Refused> {
-        let sig = self.check_ticket(app, user_id, ticket, now_ms())?;
+    pub async fn identify(
+        &self,
+        from: IpAddr,
+        app: u32,
+        user_id: &str,
+        ticket: &str,
+    ) -> Result<(), Refused> {
+        let settings = self.settings.get();
+        let sig = (self.tickets).check(&settings, from, app, user_id, ticket)?;
         let ticket = mark(&sig);
         self.decide(user_id, |user, now, _| user.admit(ticket, now))
             .await?
@@ -19,16 +27,18 @@ impl Service {
     }
 
     /// The same where the ticket alone says whose it is.
-    pub async fn identify_bearer(&self, ticket: &str) -> Result<String, Refused> {
+    pub async fn identify_bearer(&self, from: IpAddr, ticket: &str) -> Result<String, Refused> {
         let user_id = user_sig::parse(ticket).map_or_else(|_| "-".into(), |sig| sig.user_id);
-        self.identify(self.app.sdk_app_id, &user_id, ticket).await?;
+        let app = self.settings.get().app.sdk_app_id;
+        self.identify(from, app, &user_id, ticket).await?;
         Ok(user_id)
     }
 
     /// Makes an account, or changes the one that is there.
     pub async fn import(&self, user_id: &str, profile: &Profile) -> Result<(), Refused> {
+        let settings = self.settings.get();
         self.decide(user_id, |user, now, _| {
-            user.import(profile, &self.rules, now);
+            user.import(profile, &settings.rules, now);
         })
         .await
     }
@@ -78,7 +88,7 @@ impl Service {
 
     /// Today, and the figures of so many days up to it.
     pub async fn figures(&self, days: u32) -> Result<(Day, Figures), Refused> {
-        let today = self.rules.time_zone.day(now_ms());
+        let today = self.settings.get().rules.time_zone.day(now_ms());
         let since = today.before(days.saturating_sub(1));
         Ok((today, self.store.figures(since).await?))
     }

@@ -6,11 +6,13 @@
 //! `tim:1400000001:online`; channels: `tim:1400000001:node:NODE`.
 
 mod counts;
+mod token_keys;
 
 use super::{Answer, Deliver, Opened, Store, StoreError, Versioned};
 use crate::calendar::Day;
+use crate::clock::now_ms;
 use crate::figures::{Figures, Tally};
-use crate::token::TokenKey;
+use crate::token::{KeyAges, TokenKey};
 use crate::user::{Push, User};
 use counts::Counts;
 use futures_util::StreamExt;
@@ -18,10 +20,11 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::{Client, Cmd, FromRedisValue, Script, cmd};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::future::Future;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
+use token_keys::TokenKeys;
 use tokio::time::{sleep, timeout};
 
 /// The engine has this long for an answer, waiting for a new connection included.
@@ -124,6 +127,7 @@ pub struct Valkey {
     app: u32,
     node: u64,
     swap: Script,
+    token_keys: Arc<TokenKeys>,
     shared: Arc<Shared>,
     counts: Arc<Counts>,
 }
@@ -222,18 +226,17 @@ pub fn open(address: Address, app: u32) -> Result<Opened, StoreError> {
         .map_err(|error| failed(&error))?;
     let gone = || StoreError::Failed("its thread has ended".to_owned());
     let (link, token_keys, counts) = opens.recv().map_err(|_| gone())??;
-    let mut newest_first = token_keys;
-    newest_first.sort_unstable_by_key(|key| std::cmp::Reverse(key.id));
     Ok(Opened {
         store: Arc::new(Valkey {
             link,
             app,
             node,
             swap: Script::new(SWAP),
+            token_keys: token_keys.clone(),
             shared,
             counts,
         }),
-        token_keys: newest_first,
+        token_keys: token_keys.known(),
         node,
     })
 }
@@ -244,7 +247,7 @@ struct Keeper {
     listens: Client,
     app: u32,
     node: u64,
-    token_keys: Vec<TokenKey>,
+    token_keys: Arc<TokenKeys>,
     shared: Arc<Shared>,
 }
 
@@ -273,40 +276,25 @@ impl Keeper {
                 in_time(ConnectionManager::new_with_config(listens.clone(), config)).await?,
             )
         };
-        let mut keeper = Keeper {
+        let keeper = Keeper {
             link,
             listens,
             app,
             node,
-            token_keys: Vec::new(),
+            token_keys: Arc::new(TokenKeys::new(format!("tim:{app}:token_keys"))),
             shared,
         };
-        keeper.token_keys = keeper.make_token_keys().await?;
+        let ages = KeyAges::only_first();
+        keeper
+            .token_keys
+            .turn(&keeper.link, &ages, now_ms())
+            .await?;
         keeper.renew_lease().await?;
         Ok(keeper)
     }
 
     fn key(&self, name: &str) -> String {
         format!("tim:{}:{name}", self.app)
-    }
-
-    /// The token keys of all nodes; the first node makes one.
-    async fn make_token_keys(&self) -> Result<Vec<TokenKey>, StoreError> {
-        let mut secret = [0; 32];
-        getrandom::fill(&mut secret).map_err(|e| StoreError::Failed(e.to_string()))?;
-        let place = self.key("token_keys");
-        self.link
-            .query::<()>(cmd("HSETNX").arg(&place).arg(1).arg(secret.as_slice()))
-            .await?;
-        let keys: BTreeMap<u32, Vec<u8>> = self.link.query(cmd("HGETALL").arg(&place)).await?;
-        keys.into_iter()
-            .map(|(id, secret)| {
-                let secret = secret.try_into().map_err(|_| {
-                    StoreError::Failed(format!("token key {id} is not 32 bytes long"))
-                })?;
-                Ok(TokenKey { id, secret })
-            })
-            .collect()
     }
 
     async fn renew_leases(&self) {
@@ -337,13 +325,7 @@ impl Keeper {
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = dead;
         // An engine that came back empty is given the keys that tokens were made with.
-        for key in &self.token_keys {
-            let place = self.key("token_keys");
-            let mut put = cmd("HSETNX");
-            put.arg(place).arg(key.id).arg(key.secret.as_slice());
-            self.link.query::<()>(&put).await?;
-        }
-        Ok(())
+        self.token_keys.put_back(&self.link).await
     }
 
     async fn listen(&self) {
@@ -492,6 +474,14 @@ impl Store for Valkey {
 
     fn figures(&self, since: Day) -> Answer<'_, Figures> {
         Box::pin(self.counts.read(since))
+    }
+
+    fn turn_token_keys<'a>(&'a self, ages: &'a KeyAges, now_ms: i64) -> Answer<'a, Vec<TokenKey>> {
+        Box::pin(self.token_keys.turn(&self.link, ages, now_ms))
+    }
+
+    fn ready(&self) -> Answer<'_, ()> {
+        Box::pin(async { self.link.query::<()>(&cmd("PING")).await })
     }
 
     fn sweep(&self, _: i64) {

@@ -6,10 +6,13 @@ pub mod admin;
 pub mod engine;
 
 use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tim_proto::user_sig;
 
@@ -29,6 +32,8 @@ pub struct Server {
     pub address: String,
     /// The same of the operator's listener, where there is one.
     pub admin: Option<String>,
+    /// The lines of its log that nobody has asked for yet.
+    log: Mutex<Receiver<String>>,
 }
 
 impl Server {
@@ -50,6 +55,26 @@ impl Server {
         Server::trusting(settings, None)
     }
 
+    /// A server that speaks TLS with this certificate and key, in the files `cert` and `cert key`.
+    pub fn with_tls(cert: &str, key: &str) -> Server {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let settings = format!(
+            "tls_cert = {:?}\ntls_key = {:?}",
+            path("cert"),
+            path("cert key")
+        );
+        for (name, text) in [
+            ("cert", cert),
+            ("cert key", key),
+            ("key", KEY),
+            ("settings.toml", &settings),
+        ] {
+            std::fs::write(path(name), text).unwrap();
+        }
+        Server::within(directory, "127.0.0.1:0", None)
+    }
+
     /// A server that trusts the authorities of this file, for the store it talks to.
     pub fn trusting(settings: &str, authorities: Option<&Path>) -> Server {
         let directory = tempfile::tempdir().unwrap();
@@ -59,16 +84,15 @@ impl Server {
     }
 
     fn within(directory: tempfile::TempDir, listen: &str, authorities: Option<&Path>) -> Server {
-        Server::logging(directory, listen, authorities, "info", Stdio::null())
+        Server::logging(directory, listen, authorities, "info")
     }
 
-    /// A server with an operator's listener that writes all that it can log into a file.
-    pub fn with_admin_and_log(log: &Path) -> Server {
+    /// A server with an operator's listener that logs all it can.
+    pub fn talkative_with_admin() -> Server {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("key"), KEY).unwrap();
         std::fs::write(directory.path().join("settings.toml"), admin::SETTINGS).unwrap();
-        let log = std::fs::File::create(log).unwrap();
-        Server::logging(directory, "127.0.0.1:0", None, "trace", log.into())
+        Server::logging(directory, "127.0.0.1:0", None, "trace")
     }
 
     fn logging(
@@ -76,7 +100,6 @@ impl Server {
         listen: &str,
         authorities: Option<&Path>,
         level: &str,
-        log: Stdio,
     ) -> Server {
         let path = |name: &str| directory.path().join(name);
         let mut process = program()
@@ -96,15 +119,29 @@ impl Server {
             .envs(authorities.map(|file| ("SSL_CERT_FILE", file)))
             .env("TIM_SERVER_LOG", level)
             .stdout(Stdio::piped())
-            .stderr(log)
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let (address, admin) = ready_line(&mut process, "http");
+        let stderr = process.stderr.take().unwrap();
+        let (lines, log) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                // It is read on where the test does not care.
+                let _ = lines.send(line);
+            }
+        });
+        let settings = std::fs::read_to_string(path("settings.toml")).unwrap();
+        let scheme = match settings.contains("tls_cert") {
+            true => "https",
+            false => "http",
+        };
+        let (address, admin) = ready_line(&mut process, scheme);
         Server {
             process,
             directory,
             address,
             admin,
+            log: Mutex::new(log),
         }
     }
 
@@ -124,6 +161,38 @@ impl Server {
         let store = before.lines().find(|line| line.starts_with("store = "));
         std::fs::write(&file, format!("{}\n{settings}", store.unwrap_or_default())).unwrap();
         self.after_a_power_cut()
+    }
+
+    /// Waits for a line of the log with this in it.
+    pub fn logged(&self, text: &str) -> String {
+        let log = self.log.lock().unwrap();
+        loop {
+            let line = log.recv_timeout(Duration::from_secs(30));
+            let line = line.unwrap_or_else(|_| panic!("{text:?} was not logged"));
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// What it logs until it ends, and has not been asked for yet.
+    pub fn rest_of_the_log(&self) -> String {
+        let log = self.log.lock().unwrap();
+        log.iter()
+            .flat_map(|line| [line, "\n".to_owned()])
+            .collect()
+    }
+
+    /// Replaces a file beside the settings, or those themselves.
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.directory.path().join(name), text).unwrap();
+    }
+
+    /// Replaces the settings and has them read again; waits until the log says what came of it.
+    pub fn reload(&self, settings: &str, logged: &str) -> String {
+        self.write("settings.toml", settings);
+        self.signal("HUP");
+        self.logged(logged)
     }
 
     /// Sends a signal.
@@ -156,10 +225,21 @@ impl Server {
     }
 
     pub fn post_text(&self, path: &str, body: &str) -> Answer {
-        let length = body.len();
-        self.send(&format!(
-            "POST {path} HTTP/1.1\r\nHost: tim\r\nTim-Protocol: 1\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-        ))
+        self.send(&posted(path, body))
+    }
+
+    /// Posts a body from another address of this machine.
+    pub fn post_from(&self, address: &str, path: &str, body: &Value) -> Answer {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let from: SocketAddr = format!("{address}:0").parse().unwrap();
+        socket.bind(&from.into()).unwrap();
+        let to: SocketAddr = self.address.parse().unwrap();
+        socket.connect(&to.into()).unwrap();
+        let mut stream = TcpStream::from(socket);
+        stream
+            .write_all(posted(path, &body.to_string()).as_bytes())
+            .unwrap();
+        Answer::read(stream)
     }
 
     /// Sends any text and reads the head of what comes back.
@@ -178,6 +258,14 @@ impl Server {
         }
         let (name, event) = answer.event().unwrap();
         assert_eq!(name, "session");
+        (answer, event)
+    }
+
+    /// Resumes, which must be accepted.
+    pub fn log_in_by(&self, resume: &Value) -> (Answer, Value) {
+        let mut answer = self.post("/v1/resume", resume);
+        assert_eq!(answer.status, 200);
+        let (_, event) = answer.event().unwrap();
         (answer, event)
     }
 
@@ -250,6 +338,13 @@ pub fn ready_line(process: &mut Child, scheme: &str) -> (String, Option<String>)
         Some((address, admin)) => (address.to_owned(), Some(admin.to_owned())),
         None => (rest.to_owned(), None),
     }
+}
+
+fn posted(path: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: tim\r\nTim-Protocol: 1\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
 }
 
 /// An answer whose body is read bit by bit.

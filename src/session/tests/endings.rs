@@ -29,6 +29,15 @@ fn telling_is_retried_and_ends_at_the_deadline_with_the_network_code() {
 }
 
 #[test]
+fn a_logout_that_ran_out_has_the_code_of_the_attempt_that_came_furthest() {
+    let (mut machine, call, seq) = logging_out();
+    let step = machine.fail(seq, ERR_CONNECTION_RESET);
+    let step = renewals::fail_until_completion(&mut machine, step, &[ERR_CONNECT_REFUSED]);
+    assert_eq!(step.completions(), [(call, ERR_CONNECTION_RESET)]);
+    assert_eq!(machine.last_code(), ERR_CONNECTION_RESET);
+}
+
+#[test]
 fn a_session_that_the_server_does_not_know_is_ended_all_the_same() {
     for code in [
         code::USER_SIG_EXPIRED,
@@ -42,6 +51,28 @@ fn a_session_that_the_server_does_not_know_is_ended_all_the_same() {
             [(call, OK)],
             "{code}"
         );
+    }
+}
+
+#[test]
+fn an_answer_to_a_logout_by_token_echoes_its_seq_alone() {
+    for (seq_off, outcome) in [(0, OK), (1, ERR_NOT_TIM_SERVER)] {
+        let (mut machine, call, seq) = logging_out();
+        let answer = Answer::Refused(Refused {
+            http_status: 401,
+            tim_protocol: true,
+            refusal: Some(wire::Refusal {
+                code: code::SESSION_TOKEN_INVALID,
+                message: String::new(),
+                instance: String::new(),
+                seq: seq + seq_off,
+                kick: None,
+            }),
+            retry_after_ms: None,
+            address: String::new(),
+        });
+        let step = machine.step(Input::Answer { seq, answer });
+        assert_eq!(step.completions(), [(call, outcome)]);
     }
 }
 

@@ -1,0 +1,111 @@
+//! Rows of "logged in": the connection comes and goes, and the user stays.
+
+use super::scripted_server::SERVER_MS;
+use super::*;
+use std::time::{Duration, Instant};
+use tim::error::*;
+use tim_proto::wire::GoingAwayEvent;
+
+/// The stream has been lost, which is told with this code.
+fn is_lost(notice: &Notice, code: i32) -> bool {
+    is_connection(notice, ConnectionStatus::Disconnected, code)
+}
+
+#[test]
+fn a_lost_stream_is_told_and_resumed_for_as_long_as_it_takes() {
+    let (alice, stream) = alice(QUICK);
+    stream.close();
+    alice
+        .told
+        .wait(alice.seen, |n| is_lost(n, ERR_CONNECTION_RESET));
+    for _ in 0..20 {
+        let asked = alice.server.next_on("/v1/resume");
+        assert_eq!(asked.body["session"], "token 1");
+        alice.is_logged_in();
+    }
+    let stream = alice.server.next_on("/v1/resume").accept();
+    alice.told.connected(alice.seen);
+    alice.is_reached_on(stream);
+}
+
+#[test]
+fn a_stream_without_a_byte_for_two_and_a_half_heartbeats_is_lost() {
+    let since = Instant::now();
+    let (alice, stream) = alice_with(QUICK, |event| event.heartbeat_ms = 200);
+    alice
+        .told
+        .wait(alice.seen, |n| is_lost(n, ERR_RESPONSE_TIMEOUT));
+    assert!(since.elapsed() >= Duration::from_millis(500));
+    stream.wait_until_left();
+    let stream = alice.server.next_on("/v1/resume").accept();
+    alice.told.connected(alice.seen);
+    alice.is_reached_on(stream);
+}
+
+#[test]
+fn a_server_that_goes_away_gives_the_time_of_return() {
+    let (alice, mut stream) = alice(QUICK);
+    let since = Instant::now();
+    let return_in_ms = 400;
+    stream.tell(&StreamEvent::GoingAway(GoingAwayEvent { return_in_ms }));
+    alice.told.wait(alice.seen, |n| is_lost(n, OK));
+    let stream = alice.server.next_on("/v1/resume").accept();
+    assert!(since.elapsed() >= Duration::from_millis(return_in_ms));
+    alice.told.connected(alice.seen);
+    alice.is_reached_on(stream);
+}
+
+#[test]
+fn the_servers_wait_is_obeyed() {
+    let (alice, stream) = alice(QUICK);
+    stream.close();
+    let asked = alice.server.next_on("/v1/resume");
+    let since = Instant::now();
+    asked.refuse(ERR_SERVER_OVERLOADED, "Retry-After: 1\r\n");
+    alice.failed_with(ERR_SERVER_OVERLOADED);
+    assert_eq!(last_error(&alice.client)["retry_after_ms"], 1_000);
+    let stream = alice.server.next_on("/v1/resume").accept();
+    assert!(since.elapsed() >= Duration::from_secs(1));
+    alice.told.connected(alice.seen);
+    alice.is_reached_on(stream);
+}
+
+#[test]
+fn a_hint_probes_at_once() {
+    let (alice, stream) = alice(SLOW);
+    stream.close();
+    drop(alice.server.next_on("/v1/resume"));
+    alice.failed_with(ERR_CONNECTION_RESET);
+    // The next attempt would be minutes away.
+    alice.client.notify().unwrap();
+    let stream = alice.server.next_on("/v1/resume").accept();
+    let seen = alice.told.connected(alice.seen);
+    // A stream that seems to be open is not believed either.
+    alice.client.notify().unwrap();
+    stream.wait_until_left();
+    let stream = alice.server.next_on("/v1/resume").accept();
+    alice.told.connected(seen);
+    alice.is_reached_on(stream);
+}
+
+#[test]
+fn a_ticket_near_its_end_is_told_with_the_seconds_left() {
+    // A minute, whose last tenth begins soon, as a later answer of the server says.
+    let minute = |event: &mut SessionEvent| event.user_sig_expires_ms = SERVER_MS + 60_000;
+    let (alice, stream) = alice_with(QUICK, minute);
+    stream.close();
+    let _stream = alice.server.next_on("/v1/resume").accept_with(|event| {
+        minute(event);
+        event.server_time_ms = SERVER_MS + 53_900;
+    });
+    let seen = alice.told.wait(alice.seen, |notice| {
+        matches!(notice, Notice::UserSigExpiring { login_id: 1, .. })
+    });
+    match alice.told.since(seen - 1)[0] {
+        Notice::UserSigExpiring { seconds_left, .. } => {
+            assert!((1..=6).contains(&seconds_left), "{seconds_left}");
+        }
+        ref other => panic!("{other:?}"),
+    }
+    alice.is_logged_in();
+}
