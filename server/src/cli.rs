@@ -55,6 +55,9 @@ pub struct Serve {
     /// How logs are written [default: text]
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<logs::Format>,
+    /// Where the operator's requests are answered; a port alone is one of 127.0.0.1 [default: nowhere]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub admin_listen: Option<String>,
     /// Settings in TOML; the command line stands above them
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

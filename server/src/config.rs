@@ -2,6 +2,7 @@
 
 mod bounded;
 
+use crate::calendar::TimeZone;
 use crate::http;
 use crate::logs;
 use crate::policy::{Mode, Policy};
@@ -9,7 +10,8 @@ use crate::room;
 use crate::throttle;
 use crate::token::KeyAges;
 use crate::user::Rules;
-use bounded::{instances, some_within, within};
+use crate::webhook;
+use bounded::{admins, instances, some_within, within};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -41,6 +43,24 @@ pub struct Config {
     /// How long a server that was told to end waits for its clients to go.
     #[serde(default, deserialize_with = "some_within::<_, _, 0, 3600>")]
     pub drain_timeout_s: Option<u64>,
+    /// `ADDR:PORT`, or a port of 127.0.0.1; without it there is no listener for the operator.
+    pub admin_listen: Option<String>,
+    /// Whether that address may be another than this machine's own.
+    #[serde(default)]
+    pub admin_allow_remote: bool,
+    /// The users who administer the app.
+    #[serde(default, deserialize_with = "admins")]
+    pub admins: Vec<String>,
+    /// Where the app's days begin: `+08:00`.
+    #[serde(default)]
+    pub time_zone: TimeZone,
+    /// Where the app's backend is told who comes and goes.
+    pub webhook_url: Option<String>,
+    /// The file with the token that signs what it is told.
+    pub webhook_token_file: Option<PathBuf>,
+    /// How often it is told again where it does not answer.
+    #[serde(default, deserialize_with = "some_within::<_, _, 0, 10>")]
+    pub webhook_retries: Option<u32>,
     #[serde(default)]
     pub policy: Mode,
     /// Platform -> how many instances.
@@ -219,6 +239,32 @@ impl Config {
         toml::from_str(&text).map_err(|error| failed(&error))
     }
 
+    /// Where and how the app's backend is told who comes and goes.
+    pub fn webhook(&self, sdk_app_id: u32) -> Result<Option<webhook::Settings>, String> {
+        let Some(url) = &self.webhook_url else {
+            return match self.webhook_token_file {
+                Some(_) => Err("webhook_token_file belongs to a webhook_url".to_owned()),
+                None => Ok(None),
+            };
+        };
+        let token = self.webhook_token_file.as_ref().map(|file| {
+            let text = std::fs::read_to_string(file)
+                .map_err(|error| format!("{}: {error}", file.display()))?;
+            match text.trim_end_matches(['\r', '\n']) {
+                "" => Err(format!("{}: the token is empty", file.display())),
+                token => Ok(token.to_owned()),
+            }
+        });
+        let settings = webhook::Settings {
+            url: url.clone(),
+            token: token.transpose()?,
+            retries: self.webhook_retries.unwrap_or(3),
+            sdk_app_id,
+        };
+        settings.check()?;
+        Ok(Some(settings))
+    }
+
     /// What the app decides about its users' logins.
     pub fn rules(&self) -> Rules {
         Rules {
@@ -231,6 +277,7 @@ impl Config {
             takeovers_window_ms: i64::from(self.takeovers.window_s) * 1000,
             takeovers_wait_ms: i64::from(self.takeovers.wait_s) * 1000,
             away_max_ms: i64::from(self.away_days.unwrap_or(7)) * 86_400_000,
+            time_zone: self.time_zone,
         }
     }
 }
@@ -312,12 +359,28 @@ mod tests {
             "{text}"
         );
         assert!(refused("policy = \"all\"").contains("single"));
+        let text = refused("policy = \"dual\"\ntime_zone = \"UTC\"\n");
+        assert!(text.contains("line 2") && text.contains("+08:00"), "{text}");
+    }
+
+    #[test]
+    fn administrators_are_up_to_ten_users() {
+        let ten = format!("admins = [{}]", "\"a\", ".repeat(10));
+        assert!(toml::from_str::<Config>(&ten).is_ok());
+        let eleven = format!("admins = [{}]", "\"a\", ".repeat(11));
+        assert!(refused(&eleven).contains("expected at most 10"));
+        let text = refused("policy = \"dual\"\nadmins = [\"\"]\n");
+        assert!(
+            text.contains("line 2") && text.contains("user id"),
+            "{text}"
+        );
     }
 
     #[test]
     fn values_outside_their_ranges_are_named_with_their_line() {
         for (section, line, expected) in [
             ("", "heartbeat_ms = 1", "100 to 600000, found 1"),
+            ("", "webhook_retries = 11", "0 to 10, found 11"),
             ("[instances]", "web = 11", "1 to 10, found 11"),
             ("[instances]", "mac = 4", "1 to 3, found 4"),
             ("[takeovers]", "max = -1", "0 to 1000, found -1"),

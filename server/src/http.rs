@@ -3,8 +3,10 @@
 use crate::metrics::Counted;
 use crate::routes;
 use crate::service::Service;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, Socket, Type};
 use std::convert::Infallible;
@@ -18,6 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -184,6 +187,36 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 
 async fn turn_away(mut stream: TcpStream) {
     let _ = timeout(Duration::from_secs(1), stream.write_all(NO_ROOM)).await;
+}
+
+/// Serves one connection to its end, with no other word when the server is going.
+pub async fn talk<A, F, B>(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    limits: Limits,
+    answer: A,
+) -> Result<(), String>
+where
+    A: Fn(Request<Incoming>) -> F,
+    F: Future<Output = Result<Response<B>, Infallible>>,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let _ = stream.set_nodelay(true);
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_buf_size(16 * 1024);
+    let answer = service_fn(answer);
+    let ended = match tls {
+        None => http.serve_connection(TokioIo::new(stream), answer).await,
+        Some(tls) => match timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
+            Ok(Ok(stream)) => http.serve_connection(TokioIo::new(stream), answer).await,
+            Ok(Err(error)) => return Err(error.to_string()),
+            Err(_) => return Err("the TLS handshake took too long".to_owned()),
+        },
+    };
+    ended.map_err(|error| error.to_string())
 }
 
 /// Opens as many listeners on one address as this machine has processors; the system spreads the

@@ -35,6 +35,7 @@ pub fn config(args: &Serve) -> Result<Config, String> {
     over(&args.tls_cert, &mut config.tls_cert);
     over(&args.tls_key, &mut config.tls_key);
     over(&args.log_format, &mut config.log_format);
+    over(&args.admin_listen, &mut config.admin_listen);
     Ok(config)
 }
 
@@ -54,6 +55,7 @@ pub fn settings(config: &Config, app: App) -> Result<Settings, String> {
     Ok(Settings {
         app: app.with_old_keys(&config.old_secret_key_files)?,
         rules: config.rules(),
+        admins: config.admins.clone(),
         heartbeat: Duration::from_millis(config.heartbeat_ms.unwrap_or(DEFAULT_HEARTBEAT_MS)),
         throttle: (&config.throttle).into(),
         room: (&config.limits).into(),
@@ -119,6 +121,16 @@ fn fixed(started: &Config, now: &Config) -> Vec<&'static str> {
             started.metrics_listen != now.metrics_listen,
         ),
         ("log_format", started.log_format != now.log_format),
+        ("admin_listen", started.admin_listen != now.admin_listen),
+        ("webhook_url", started.webhook_url != now.webhook_url),
+        (
+            "webhook_token_file",
+            started.webhook_token_file != now.webhook_token_file,
+        ),
+        (
+            "webhook_retries",
+            started.webhook_retries != now.webhook_retries,
+        ),
         (
             "limits.connections",
             limits.connections != now_limits.connections,

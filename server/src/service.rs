@@ -1,6 +1,9 @@
 //! What the requests do: logins, resumes, logouts, over the users' records in the store.
 
+mod operator;
+
 use crate::clock::now_ms;
+use crate::figures::Tally;
 use crate::metrics::{Counted, Metrics};
 use crate::reconcile::Lately;
 use crate::room::{Deciding, Seat, Seats, Turn};
@@ -10,7 +13,9 @@ use crate::stream::{HeldBy, Owner, StreamBody, Streams};
 use crate::tickets::Tickets;
 use crate::timer::Timer;
 use crate::token::{self, Claims, TokenKey};
-use crate::user::{Claim, Held, Login, Outcome, Push, Pushed, Session, StreamRef, User};
+use crate::user::{Change, Claim, Held, Login, Outcome, Push, Pushed, Session, StreamRef, User};
+use crate::webhook::{Event, Webhook};
+use operator::{denied, mark};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -78,6 +83,7 @@ pub struct Service {
     streams: Arc<Streams>,
     last_id: AtomicU64,
     metrics: Metrics,
+    webhook: Option<Webhook>,
     /// The process is about to end.
     going: AtomicBool,
     /// What has ended here lately, where nodes share the store.
@@ -115,12 +121,19 @@ impl Service {
             token_keys: Mutex::new(opened.token_keys.into()),
             node: opened.node,
             streams,
+            webhook: None,
             lately: Lately::default(),
             metrics: Metrics::default(),
             going: AtomicBool::new(false),
             // Session ids differ from those of earlier runs and other nodes, which are in tokens.
             last_id: AtomicU64::new(u64::from_le_bytes(random) >> 1),
         })
+    }
+
+    /// Tells the app's backend who comes and goes.
+    #[must_use]
+    pub fn with_webhook(self, webhook: Option<Webhook>) -> Service {
+        Service { webhook, ..self }
     }
 
     fn next_id(&self) -> u64 {
@@ -144,6 +157,7 @@ impl Service {
             user.tidy(now);
             user.nodes_died(|node| self.store.is_dead(node), now);
             user.end_absent(&self.settings.get().rules, now);
+            let watched = self.webhook.as_ref().map(|_| user.clone());
             let decision = rule(&mut user, now, &mut pushes);
             if user == *before {
                 return Ok(decision);
@@ -152,8 +166,10 @@ impl Service {
                 true => user.gone_since(&before),
                 false => Vec::new(),
             };
+            let changes = watched.map(|before| user.changes_since(&before));
             let swap = self.store.swap(user_id, version, user);
             if self.metrics.store_swap(swap).await? {
+                self.report(user_id, changes.unwrap_or_default(), now);
                 self.lately.add(user_id, gone);
                 self.push(pushes).await;
                 return Ok(decision);
@@ -163,6 +179,20 @@ impl Service {
             code::SERVER_TIMEOUT,
             "too many requests of this user at once",
         ))
+    }
+
+    /// Lets the app's backend know.
+    fn report(&self, user_id: &str, changes: Vec<Change>, time_ms: i64) {
+        let Some(webhook) = &self.webhook else {
+            return;
+        };
+        for change in changes {
+            webhook.tell(Event {
+                user_id: user_id.to_owned(),
+                change,
+                time_ms,
+            });
+        }
     }
 
     async fn push(&self, mut pushes: Vec<Push>) {
@@ -203,6 +233,7 @@ impl Service {
         check_number(&request.number)?;
         let _turn = self.turn(&settings).await?;
         let stream = self.open_stream(from, user_id, &settings)?;
+        let ticket = mark(&sig);
         let login = Login {
             device_id: &request.device_id,
             platform: request.platform,
@@ -215,6 +246,7 @@ impl Service {
         };
         let decided = self
             .decide(user_id, |user, now, pushes| {
+                user.admit(ticket, now).map_err(denied)?;
                 let outcome = user.login(&login, &settings.rules, now, pushes);
                 accepted(user, outcome)
             })
@@ -231,11 +263,11 @@ impl Service {
         let settings = self.settings.get();
         let claims = self.claims(&request.session)?;
         check_number(&request.number)?;
-        let mut ends_ms = claims.ends_ms;
+        let (mut ends_ms, mut ticket) = (claims.ends_ms, None);
         if let Some(user_sig) = &request.user_sig {
             let (app, user_id) = (claims.sdk_app_id, &claims.user_id);
             let sig = (self.tickets).check(&settings, from, app, user_id, user_sig)?;
-            ends_ms = end_of(&sig);
+            (ends_ms, ticket) = (end_of(&sig), Some(mark(&sig)));
         } else if now_ms() > ends_ms {
             return Err(Refused::new(
                 code::USER_SIG_EXPIRED,
@@ -256,6 +288,10 @@ impl Service {
         let (place, number) = (self.place(&stream), &request.number);
         let decided = self
             .decide(&user_id, |user, now, pushes| {
+                user.admit_session(claim.epoch, now).map_err(denied)?;
+                if let Some(ticket) = ticket {
+                    user.admit(ticket, now).map_err(denied)?;
+                }
                 let outcome =
                     user.resume(claim.clone(), number, place, &settings.rules, now, pushes);
                 accepted(user, outcome)
@@ -294,12 +330,15 @@ impl Service {
                 login_no,
             } => {
                 let settings = self.settings.get();
-                (self.tickets).check(&settings, from, *sdk_app_id, user_id, user_sig)?;
+                let sig = (self.tickets).check(&settings, from, *sdk_app_id, user_id, user_sig)?;
                 check_device(device_id, "")?;
+                let ticket = mark(&sig);
                 self.decide(user_id, |user, now, pushes| {
+                    user.admit(ticket, now).map_err(denied)?;
                     user.end_login(device_id, instance, *login_no, now, pushes);
+                    Ok(())
                 })
-                .await
+                .await?
             }
         }
     }
@@ -408,6 +447,11 @@ impl Service {
         let left = ends_ms.saturating_add(1).saturating_sub(now);
         let expires_in = Duration::from_millis(u64::try_from(left).unwrap_or(0));
         stream.begin(&first, settings.heartbeat, expires_in, &self.timer, held);
+        let tally = Tally {
+            logins: 1,
+            online_max: self.streams.count(),
+        };
+        self.store.tally(settings.rules.time_zone.day(now), tally);
         if self.is_going() {
             // It may have come just after all others were told.
             let place = self.streams.count();
@@ -495,6 +539,15 @@ impl Service {
 
     /// Forgets users of whom nothing is left.
     pub fn sweep(&self) {
+        let tally = Tally {
+            logins: 0,
+            online_max: self.streams.count(),
+        };
+        // One node alone says so at logins; of several, each has to know how many the others have.
+        if self.store.is_shared() {
+            self.store
+                .tally(self.settings.get().rules.time_zone.day(now_ms()), tally);
+        }
         self.store.sweep(now_ms());
     }
 }

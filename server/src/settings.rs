@@ -14,6 +14,8 @@ use tokio_rustls::TlsAcceptor;
 pub struct Settings {
     pub app: App,
     pub rules: Rules,
+    /// The users who administer the app.
+    pub admins: Vec<String>,
     /// Of streams that begin from now on.
     pub heartbeat: Duration,
     pub throttle: throttle::Bounds,

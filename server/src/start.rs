@@ -1,5 +1,6 @@
 //! A server from its start to its end: files, store and listeners, the ready line, signals.
 
+use crate::admin;
 use crate::cli::Serve;
 use crate::config::Config;
 use crate::http;
@@ -10,10 +11,13 @@ use crate::reconcile;
 use crate::reload;
 use crate::service::Service;
 use crate::store::{Opened, embedded, valkey};
+use crate::webhook::Webhook;
 use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 const DEFAULT_LISTEN: &str = "127.0.0.1:7700";
@@ -28,17 +32,33 @@ pub fn serve(args: Serve) -> Result<(), String> {
     let data_dir = reload::data_dir(&config);
     std::fs::create_dir_all(data_dir).map_err(|e| format!("{}: {e}", data_dir.display()))?;
     let settings = reload::settings(&config, app(&config, data_dir)?)?;
+    let admin = config
+        .admin_listen
+        .as_deref()
+        .map(|text| admin_address(text, &config))
+        .transpose()?;
     let opened = open_store(&args, &config, data_dir, settings.app.sdk_app_id)?;
-    let service = Arc::new(Service::new(settings, opened)?);
+    let webhook = config
+        .webhook(settings.app.sdk_app_id)?
+        .map(|settings| Webhook::start(&settings))
+        .transpose()
+        .map_err(|error| format!("no thread: {error}"))?;
+    let service = Service::new(settings, opened)?.with_webhook(webhook);
+    let service = Arc::new(service);
     // Connections are served by threads of their own: this one waits for signals.
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?
-        .block_on(run(&args, &config, service))
+        .block_on(run(&args, &config, admin, service))
 }
 
-async fn run(args: &Serve, config: &Config, service: Arc<Service>) -> Result<(), String> {
+async fn run(
+    args: &Serve,
+    config: &Config,
+    admin: Option<SocketAddr>,
+    service: Arc<Service>,
+) -> Result<(), String> {
     let listen = config.listen.as_deref().unwrap_or(DEFAULT_LISTEN);
     let failed = |error| format!("--listen {listen}: {error}");
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
@@ -56,6 +76,10 @@ async fn run(args: &Serve, config: &Config, service: Arc<Service>) -> Result<(),
         let failed = |error| format!("metrics_listen {listen}: {error}");
         let address = metrics::listen(listen, service.clone()).await;
         ready.push_str(&format!(" metrics={}", address.map_err(failed)?));
+    }
+    if let Some(listen) = admin {
+        let address = start_admin(listen, service.clone()).await?;
+        ready.push_str(&format!(" admin={address}"));
     }
     {
         let mut stdout = std::io::stdout().lock();
@@ -81,7 +105,45 @@ async fn run(args: &Serve, config: &Config, service: Arc<Service>) -> Result<(),
         _ = terminate.recv() => tracing::warn!("told to end at once"),
         _ = interrupt.recv() => tracing::warn!("told to end at once"),
     }
+    service.write_figures().await;
     Ok(())
+}
+
+/// Where the operator's listener is to be.
+fn admin_address(text: &str, config: &Config) -> Result<SocketAddr, String> {
+    let failed = |what: &str| format!("admin_listen {text}: {what}");
+    let address = match text.parse::<u16>() {
+        Ok(port) => SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        Err(_) => text
+            .parse()
+            .map_err(|_| failed("expected ADDR:PORT or a port"))?,
+    };
+    if !address.ip().is_loopback() && !config.admin_allow_remote {
+        return Err(failed(
+            "other machines reach this address: set admin_allow_remote = true if they may",
+        ));
+    }
+    if config.admins.is_empty() {
+        return Err(failed(
+            "nobody could use it: name the administrators, as in admins = [\"administrator\"]",
+        ));
+    }
+    Ok(address)
+}
+
+/// Opens the operator's listener, and gives its URL. On this machine's own address it is plain;
+/// elsewhere it has TLS where the server has.
+async fn start_admin(address: SocketAddr, service: Arc<Service>) -> Result<String, String> {
+    let failed = |error| format!("admin_listen {address}: {error}");
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let local = listener.local_addr().map_err(failed)?;
+    let has_tls = !local.ip().is_loopback() && service.settings().tls.is_some();
+    if !has_tls && !local.ip().is_loopback() {
+        tracing::warn!(%local, "administrators' tickets travel in the clear: give it TLS");
+    }
+    let scheme = if has_tls { "https" } else { "http" };
+    tokio::spawn(admin::serve(listener, has_tls, service));
+    Ok(format!("{scheme}://{local}"))
 }
 
 async fn look_after(service: Arc<Service>) {

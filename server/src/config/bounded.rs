@@ -6,6 +6,10 @@ use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::fmt;
 use tim_proto::Platform;
+use tim_proto::identity::is_user_id;
+
+/// The most users who may administer an app.
+const ADMINS_MAX: usize = 10;
 
 fn bounded<T: TryFrom<u64>, E: Error>(found: i64, min: u64, max: u64) -> Result<T, E> {
     let number = u64::try_from(found).ok();
@@ -27,6 +31,18 @@ pub fn some_within<'de, D: Deserializer<'de>, T: TryFrom<u64>, const MIN: u64, c
     value: D,
 ) -> Result<Option<T>, D::Error> {
     within::<D, T, MIN, MAX>(value).map(Some)
+}
+
+/// The users who administer an app.
+pub fn admins<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error> {
+    let admins = Vec::<String>::deserialize(value)?;
+    if admins.len() > ADMINS_MAX {
+        return Err(D::Error::custom(format!("expected at most {ADMINS_MAX}")));
+    }
+    match admins.iter().find(|admin| !is_user_id(admin)) {
+        Some(wrong) => Err(D::Error::custom(format!("{wrong:?} cannot be a user id"))),
+        None => Ok(admins),
+    }
 }
 
 /// How many instances each platform may have.

@@ -1,10 +1,15 @@
 //! The store of a single node: records in memory, and what must survive in redb. One thread writes,
 //! and what has come together while it was busy shares the next commit.
 
+mod counts;
+
 use super::{Answer, Deliver, Opened, Store, StoreError, Versioned};
+use crate::calendar::Day;
 use crate::clock::now_ms;
+use crate::figures::{Figures, Tally};
 use crate::token::{self, KeyAges, TokenKey};
 use crate::user::{Push, User};
+use counts::Counts;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use std::collections::HashMap;
 use std::collections::hash_map::{DefaultHasher, Entry};
@@ -41,10 +46,15 @@ impl Kept {
 }
 
 struct Job {
+    record: Option<Record>,
+    counts: Counts,
+    done: Option<oneshot::Sender<Result<(), StoreError>>>,
+}
+
+struct Record {
     user_id: String,
     /// The part of the record that lasts.
     lasting: User,
-    done: oneshot::Sender<Result<(), StoreError>>,
     _unwritten: Arc<()>,
 }
 
@@ -53,6 +63,8 @@ pub struct Embedded {
     database: Arc<Database>,
     shards: Vec<Mutex<HashMap<String, Kept>>>,
     jobs: Sender<Job>,
+    /// Counted, and not given to the thread yet.
+    counted: Mutex<Counts>,
     /// What became of it.
     last_commit: Arc<Mutex<Result<(), StoreError>>>,
 }
@@ -78,6 +90,7 @@ pub fn open(path: &Path) -> Result<Opened, StoreError> {
             database,
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             jobs,
+            counted: Mutex::default(),
             last_commit,
         }),
         token_keys,
@@ -87,7 +100,10 @@ pub fn open(path: &Path) -> Result<Opened, StoreError> {
 
 fn prepare(database: &Database) -> Result<(), StoreError> {
     let transaction = database.begin_write().map_err(failed)?;
-    transaction.open_table(USERS).map_err(failed)?;
+    {
+        let users = transaction.open_table(USERS).map_err(failed)?;
+        counts::prepare(&transaction, &users)?;
+    }
     transaction.open_table(TOKEN_KEYS).map_err(failed)?;
     transaction.commit().map_err(failed)
 }
@@ -180,10 +196,13 @@ impl Embedded {
             let (done, written) = oneshot::channel();
             // Under the lock, so that the writes of a record keep their order.
             let job = Job {
-                user_id: user_id.to_owned(),
-                lasting: user.lasting(),
-                done,
-                _unwritten: kept.unwritten.clone(),
+                record: Some(Record {
+                    user_id: user_id.to_owned(),
+                    lasting: user.lasting(),
+                    _unwritten: kept.unwritten.clone(),
+                }),
+                counts: Counts::of_swap(&kept.user, &user),
+                done: Some(done),
             };
             self.jobs.send(job).map_err(|_| thread_has_ended())?;
             swapped = Swapped::Writing(written);
@@ -191,6 +210,32 @@ impl Embedded {
         kept.version += 1;
         kept.user = Arc::new(user);
         Ok(swapped)
+    }
+
+    /// Gives the thread what was counted.
+    fn send_counted(
+        &self,
+        done: Option<oneshot::Sender<Result<(), StoreError>>>,
+    ) -> Result<(), StoreError> {
+        let counts = std::mem::take(&mut *self.counted());
+        let job = Job {
+            record: None,
+            counts,
+            done,
+        };
+        self.jobs.send(job).map_err(|_| thread_has_ended())
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Counts> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn figures_since(&self, since: Day) -> Result<Figures, StoreError> {
+        let (done, written) = oneshot::channel();
+        self.send_counted(Some(done))?;
+        written.await.map_err(|_| thread_has_ended())??;
+        let transaction = self.database.begin_read().map_err(failed)?;
+        counts::read(&transaction, since)
     }
 }
 
@@ -246,6 +291,14 @@ impl Store for Embedded {
         false
     }
 
+    fn tally(&self, day: Day, tally: Tally) {
+        self.counted().tally(day, tally);
+    }
+
+    fn figures(&self, since: Day) -> Answer<'_, Figures> {
+        Box::pin(self.figures_since(since))
+    }
+
     fn turn_token_keys<'a>(&'a self, ages: &'a KeyAges, now_ms: i64) -> Answer<'a, Vec<TokenKey>> {
         let turned = turn_token_keys(&self.database, ages, now_ms);
         Box::pin(std::future::ready(turned))
@@ -258,6 +311,10 @@ impl Store for Embedded {
     }
 
     fn sweep(&self, now_ms: i64) {
+        let nothing_counted = self.counted().is_empty();
+        if !nothing_counted && let Err(error) = self.send_counted(None) {
+            tracing::error!("{error}");
+        }
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             shard.retain(|_, kept| {
@@ -284,24 +341,29 @@ fn run(database: &Database, last_commit: &Mutex<Result<(), StoreError>>, waiting
             tracing::error!("{error}");
         }
         *last_commit.lock().unwrap_or_else(PoisonError::into_inner) = result.clone();
-        for job in jobs {
+        for done in jobs.into_iter().filter_map(|job| job.done) {
             // Whoever asked may have gone with its connection.
-            let _ = job.done.send(result.clone());
+            let _ = done.send(result.clone());
         }
     }
 }
 
 fn commit(database: &Database, jobs: &[Job]) -> Result<(), StoreError> {
     let transaction = database.begin_write().map_err(failed)?;
+    let mut counts = Counts::default();
     {
         let mut users = transaction.open_table(USERS).map_err(failed)?;
         for job in jobs {
-            let bytes = serde_json::to_vec(&job.lasting).map_err(failed)?;
-            users
-                .insert(job.user_id.as_str(), bytes.as_slice())
-                .map_err(failed)?;
+            counts.add(&job.counts);
+            if let Some(record) = &job.record {
+                let bytes = serde_json::to_vec(&record.lasting).map_err(failed)?;
+                users
+                    .insert(record.user_id.as_str(), bytes.as_slice())
+                    .map_err(failed)?;
+            }
         }
     }
+    counts.write(&transaction)?;
     transaction.commit().map_err(failed)
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub mod admin;
 pub mod engine;
 
 use serde_json::{Value, json};
@@ -31,6 +32,8 @@ pub struct Server {
     pub address: String,
     /// Where its figures are, if anywhere.
     pub metrics: Option<String>,
+    /// The same of the operator's listener, where there is one.
+    pub admin: Option<String>,
     /// The lines of its log that nobody has asked for yet.
     log: Mutex<Receiver<String>>,
 }
@@ -83,6 +86,23 @@ impl Server {
     }
 
     fn within(directory: tempfile::TempDir, listen: &str, authorities: Option<&Path>) -> Server {
+        Server::logging(directory, listen, authorities, "info")
+    }
+
+    /// A server with an operator's listener that logs all it can.
+    pub fn talkative_with_admin() -> Server {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("key"), KEY).unwrap();
+        std::fs::write(directory.path().join("settings.toml"), admin::SETTINGS).unwrap();
+        Server::logging(directory, "127.0.0.1:0", None, "trace")
+    }
+
+    fn logging(
+        directory: tempfile::TempDir,
+        listen: &str,
+        authorities: Option<&Path>,
+        level: &str,
+    ) -> Server {
         let path = |name: &str| directory.path().join(name);
         let mut process = program()
             .args([
@@ -99,6 +119,7 @@ impl Server {
             .arg("--config")
             .arg(path("settings.toml"))
             .envs(authorities.map(|file| ("SSL_CERT_FILE", file)))
+            .env("TIM_SERVER_LOG", level)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -116,12 +137,14 @@ impl Server {
             true => "https",
             false => "http",
         };
-        let ready = ready_line(&mut process);
+        let line = first_line(&mut process);
+        let (address, admin) = addresses(&line, scheme);
         Server {
             process,
             directory,
-            address: named(&ready, scheme).unwrap_or_else(|| panic!("no ready line: {ready:?}")),
-            metrics: named(&ready, "metrics"),
+            address,
+            metrics: named(&line, "metrics"),
+            admin,
             log: Mutex::new(log),
         }
     }
@@ -134,6 +157,16 @@ impl Server {
         Server::within(directory, &self.address, None)
     }
 
+    /// The same with other settings.
+    pub fn after_a_power_cut_with(self, settings: &str) -> Server {
+        let file = self.directory.path().join("settings.toml");
+        let before = std::fs::read_to_string(&file).unwrap();
+        // The users stay where they are.
+        let store = before.lines().find(|line| line.starts_with("store = "));
+        std::fs::write(&file, format!("{}\n{settings}", store.unwrap_or_default())).unwrap();
+        self.after_a_power_cut()
+    }
+
     /// Waits for a line of the log with this in it.
     pub fn logged(&self, text: &str) -> String {
         let log = self.log.lock().unwrap();
@@ -144,6 +177,14 @@ impl Server {
                 return line;
             }
         }
+    }
+
+    /// What it logs until it ends, and has not been asked for yet.
+    pub fn rest_of_the_log(&self) -> String {
+        let log = self.log.lock().unwrap();
+        log.iter()
+            .flat_map(|line| [line, "\n".to_owned()])
+            .collect()
     }
 
     /// Replaces a file beside the settings, or those themselves.
@@ -285,11 +326,21 @@ macro_rules! over_each_store {
 
 /// The address of the one line that a server prints when it is ready.
 pub fn ready_address(process: &mut Child, scheme: &str) -> String {
-    let line = ready_line(process);
-    named(&line, scheme).unwrap_or_else(|| panic!("no ready line: {line:?}"))
+    ready_line(process, scheme).0
 }
 
-fn ready_line(process: &mut Child) -> String {
+/// The address, and that of the operator's listener.
+pub fn ready_line(process: &mut Child, scheme: &str) -> (String, Option<String>) {
+    addresses(&first_line(process), scheme)
+}
+
+fn addresses(line: &str, scheme: &str) -> (String, Option<String>) {
+    let address = named(line, scheme).unwrap_or_else(|| panic!("no ready line: {line:?}"));
+    let admin = named(line, "admin").map(|url| url.replace("http://", ""));
+    (address, admin)
+}
+
+fn first_line(process: &mut Child) -> String {
     let mut line = String::new();
     let stdout = process.stdout.as_mut().unwrap();
     BufReader::new(stdout).read_line(&mut line).unwrap();
@@ -353,10 +404,15 @@ impl Answer {
     }
 
     pub fn json(&mut self) -> Value {
+        serde_json::from_str(&self.text()).unwrap()
+    }
+
+    /// The whole body.
+    pub fn text(&mut self) -> String {
         let length = self.header("content-length").unwrap().parse().unwrap();
         let mut body = vec![0; length];
         self.body.read_exact(&mut body).unwrap();
-        serde_json::from_slice(&body).unwrap()
+        String::from_utf8(body).unwrap()
     }
 
     /// One chunk; none at the end of the stream.
