@@ -7,6 +7,7 @@ mod process;
 use process::admin::{SETTINGS, admin_query, query_of, ticket_made};
 use process::{APP, Server, login, program, ready_line, ticket};
 use serde_json::json;
+use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 /// Starts a server that is expected to refuse, and gives what it says.
@@ -174,6 +175,60 @@ fn who_is_no_administrator_is_refused_with_the_code_of_each_service() {
     let header = format!("Authorization: Bearer {}\r\n", ticket("alice", 3600));
     let (status, refusal) = server.own_by("GET", "/v1/figures", &header, "");
     assert_eq!((status, &refusal["code"]), (403, &json!(70403)));
+}
+
+#[test]
+fn administrators_are_read_again_with_the_settings() {
+    let server = Server::with_admin("");
+    let ask = |user_id: &str| {
+        let query = query_of(APP, user_id, &ticket(user_id, 3600));
+        server.reference_by("POST", "openconfigsvr/getappinfo", &query, "{}")["ErrorCode"].clone()
+    };
+    assert_eq!(
+        (ask("administrator"), ask("alice")),
+        (json!(0), json!(60010))
+    );
+    server.reload(
+        &SETTINGS.replace("administrator", "alice"),
+        "settings reloaded",
+    );
+    assert_eq!(
+        (ask("administrator"), ask("alice")),
+        (json!(60010), json!(0))
+    );
+}
+
+#[test]
+fn where_other_machines_reach_it_it_has_tls_if_the_server_has() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    std::fs::write(path("cert"), made.cert.pem()).unwrap();
+    std::fs::write(path("key"), made.signing_key.serialize_pem()).unwrap();
+    for (address, scheme) in [("0.0.0.0:0", "https"), ("127.0.0.1:0", "http")] {
+        let settings = format!(
+            "admin_listen = \"{address}\"\nadmin_allow_remote = true\nadmins = [\"administrator\"]\n\
+             tls_cert = {:?}\ntls_key = {:?}\n",
+            path("cert"),
+            path("key")
+        );
+        std::fs::write(path("settings.toml"), settings).unwrap();
+        let mut process = program()
+            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(path("data"))
+            .arg("--config")
+            .arg(path("settings.toml"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let stdout = process.stdout.as_mut().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        process.kill().unwrap();
+        process.wait().unwrap();
+        assert!(line.contains(&format!(" admin={scheme}://")), "{line}");
+    }
 }
 
 #[test]

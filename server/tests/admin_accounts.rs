@@ -272,6 +272,26 @@ fn within_the_second_of_a_kick_only_what_was_used_before_it_is_void(store: Store
     server.log_in(&again);
 }
 
+#[test]
+fn a_kick_at_one_node_ends_the_sessions_that_another_holds() {
+    let database = process::engine::database();
+    let node = || Server::node(&database, process::admin::SETTINGS);
+    let (one, other) = (node(), node());
+    let mut phone = login("alice", 1, 1, 1);
+    phone["user_sig"] = ticket_made(60, "alice").into();
+    let (mut stream, session) = one.log_in(&phone);
+    assert_eq!(code(&other, "kick", &json!({"UserID": "alice"})), 0);
+    let (name, end) = stream.event().unwrap();
+    assert_eq!(
+        (name.as_str(), &end["code"]),
+        ("session_ended", &json!(70052))
+    );
+    assert_eq!(
+        one.refusal("/v1/resume", &resume(&session, 1, 1, 2)),
+        (401, 70052)
+    );
+}
+
 over_each_store! {
     an_import_makes_an_account_once_and_survives_a_power_cut
     an_answer_has_its_fields_in_the_documented_order

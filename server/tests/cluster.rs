@@ -6,6 +6,7 @@ mod process;
 
 use process::engine::{Engine, free_port};
 use process::{Server, login, resume};
+use serde_json::json;
 use std::time::{Duration, Instant};
 
 /// Three engines that share the slots of a cluster.
@@ -42,7 +43,7 @@ fn nodes_share_a_cluster() {
         .map(|engine| format!("127.0.0.1:{}", engine.port))
         .collect();
     let store = format!("redis-cluster://{}", hosts.join(","));
-    let nodes = [(); 2].map(|()| Server::node(&store, ""));
+    let nodes = [(); 2].map(|()| Server::node(&store, process::admin::SETTINGS));
     // Users whose slots are on different engines.
     for at in 0..12 {
         let user = format!("user {at}");
@@ -54,6 +55,18 @@ fn nodes_share_a_cluster() {
             (403, 6208)
         );
     }
+    for node in &nodes {
+        let (_, figures) = node.own("GET", "/v1/figures?days=1", "");
+        let today = &figures["days"][0];
+        assert_eq!(
+            (&today["active"], &today["registered"]),
+            (&json!(12), &json!(12))
+        );
+    }
+    // Both have told the engine what they counted, before they answered.
+    let (_, figures) = nodes[0].own("GET", "/v1/figures?days=1", "");
+    assert_eq!(figures["days"][0]["logins"], 24);
+    assert_eq!(figures["accounts"], 12);
 }
 
 #[test]

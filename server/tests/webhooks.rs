@@ -284,7 +284,7 @@ fn settings_that_cannot_be_meant_stop_the_start() {
             "webhook_url = \"http://a\"\nwebhook_token_file = \"/nowhere\"",
             "/nowhere",
         ),
-        ("webhook_retries = 11", "webhook_retries: expected 0 to 10"),
+        ("webhook_retries = 11", "expected 0 to 10, found 11"),
     ] {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("settings.toml");
