@@ -5,9 +5,8 @@
 mod process;
 
 use process::admin::{SETTINGS, admin_query, query_of, ticket_made};
-use process::{APP, Server, login, program, ready_line, ticket};
+use process::{APP, Server, first_line, login, program, ticket};
 use serde_json::json;
-use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 /// Starts a server that is expected to refuse, and gives what it says.
@@ -67,10 +66,14 @@ fn the_command_line_stands_above_the_file_and_the_ready_line_says_where() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let (_, admin) = ready_line(&mut process, "http");
+    let line = first_line(&mut process);
     process.kill().unwrap();
     process.wait().unwrap();
-    assert!(admin.unwrap().starts_with("127.0.0.2:"));
+    assert!(
+        line.starts_with("tim-server ready http=127.0.0.1:"),
+        "{line}"
+    );
+    assert!(line.contains(" admin=http://127.0.0.2:"), "{line}");
 }
 
 #[test]
@@ -222,9 +225,7 @@ fn where_other_machines_reach_it_it_has_tls_if_the_server_has() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut line = String::new();
-        let stdout = process.stdout.as_mut().unwrap();
-        BufReader::new(stdout).read_line(&mut line).unwrap();
+        let line = first_line(&mut process);
         process.kill().unwrap();
         process.wait().unwrap();
         assert!(line.contains(&format!(" admin={scheme}://")), "{line}");

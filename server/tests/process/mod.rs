@@ -340,7 +340,8 @@ fn addresses(line: &str, scheme: &str) -> (String, Option<String>) {
     (address, admin)
 }
 
-fn first_line(process: &mut Child) -> String {
+/// The line itself.
+pub fn first_line(process: &mut Child) -> String {
     let mut line = String::new();
     let stdout = process.stdout.as_mut().unwrap();
     BufReader::new(stdout).read_line(&mut line).unwrap();
