@@ -1,7 +1,7 @@
 # Builds what ships into build/, plays the demo, runs the tests.
 #
 #   make lib          build/include/tim.h, build/lib/libtim.so and libtim.a, build/bin/tim-server
-#   make demo         a login as a person would watch it
+#   make demo         logins and the life of a session, as a person would watch them
 #   make test         everything that can fail
 #   make bench        figures of the library beside their floors
 #   make bench-server figures of the server beside nginx's
@@ -32,17 +32,17 @@ RELEASE = CARGO_ENCODED_RUSTFLAGS="$$($(REMAP))" \
 
 # An rlib in the list of crate types would switch LTO off without a word, so the list is given.
 lib: server
-	$(RELEASE) rustc --release -p tim --lib --crate-type cdylib,staticlib
+	@$(RELEASE) rustc --release -p tim --lib --crate-type cdylib,staticlib
 	@mkdir -p build/include build/lib
-	cp include/tim.h build/include/
-	cp $(TARGET)/release/libtim.so build/lib/$(SONAME)
-	ln -sf $(SONAME) build/lib/libtim.so
-	cp $(TARGET)/release/libtim.a build/lib/
+	@cp include/tim.h build/include/
+	@cp $(TARGET)/release/libtim.so build/lib/$(SONAME)
+	@ln -sf $(SONAME) build/lib/libtim.so
+	@cp $(TARGET)/release/libtim.a build/lib/
 
 server:
-	$(RELEASE) build --profile server -p tim-server
+	@$(RELEASE) build --profile server -p tim-server
 	@mkdir -p build/bin
-	cp $(TARGET)/server/tim-server build/bin/
+	@cp $(TARGET)/server/tim-server build/bin/
 
 demo: lib
 	@CC="$(CC)" sh examples/c/demo.sh build

@@ -29,12 +29,20 @@ static inline double percentile(double *values, size_t n, double share) {
 static inline int figure(const char *what, double value, const char *unit, double floor_value,
                          double bar, int bar_is_ratio) {
     double judged = bar_is_ratio && floor_value > 0 ? value / floor_value : value;
-    printf("%-52s %12.2f %-6s", what, value, unit);
+    printf("%-62s %12.2f %-6s", what, value, unit);
     if (floor_value > 0) printf("  floor %10.2f  ratio %6.2f", floor_value, value / floor_value);
     if (bar > 0) printf("  bar %s%.2f %s", bar_is_ratio ? "ratio " : "", bar, judged <= bar ? "met" : "NOT MET");
     printf("\n");
     fflush(stdout);
     return bar > 0 && judged > bar;
+}
+
+/* A number that has to be what it is. Returns 0 if it is. */
+static inline int exactly(const char *what, long value, long wanted) {
+    printf("%-62s %12ld         bar exactly %ld %s\n", what, value, wanted,
+           value == wanted ? "met" : "NOT MET");
+    fflush(stdout);
+    return value != wanted;
 }
 
 static inline void must(int ok, const char *what) {
@@ -50,6 +58,18 @@ static inline const char *setting(const char *name) {
         fprintf(stderr, "bench: %s is not set; run `make bench`\n", name);
         exit(2);
     }
+    return value;
+}
+
+/* One line of a file of /proc or /sys; -1 without it. */
+static inline long proc_value(const char *path, const char *key) {
+    FILE *file = fopen(path, "r");
+    char line[256];
+    long value = -1;
+    must(file != NULL, path);
+    while (value < 0 && fgets(line, sizeof line, file))
+        if (strncmp(line, key, strlen(key)) == 0) value = atol(line + strlen(key));
+    fclose(file);
     return value;
 }
 

@@ -273,6 +273,13 @@ impl<H: Host> Core<H> {
     /// other step is made.
     fn step(&self, inner: &mut MutexGuard<'_, Inner>, input: Input) {
         let actions = inner.session.handle(input, self.host.now());
+        // First of all: a callback may run as soon as it is queued, and its getters must not be behind it.
+        let session = &inner.session;
+        self.registry.publish(
+            self.handle,
+            session.login_status(),
+            session.connection_status(),
+        );
         for action in actions {
             match action {
                 Action::Send {
@@ -290,12 +297,6 @@ impl<H: Host> Core<H> {
                 Action::DropEarlierEvents => self.delivery.drop_events(),
             }
         }
-        let session = &inner.session;
-        self.registry.publish(
-            self.handle,
-            session.login_status(),
-            session.connection_status(),
-        );
     }
 }
 

@@ -121,6 +121,20 @@ fn a_logout_from_a_server_that_lost_its_tokens_completes_all_the_same() {
 }
 
 #[test]
+fn renewals_leave_no_gap() {
+    let server = TimServer::start();
+    let (_proxy, client, told) = alice(&server, QUICK);
+    let seen = told.len();
+    // The end of the old stream and the answer on the new one race: many times, so that each wins.
+    for _ in 0..50 {
+        let renewal = begin_renewal(&client, &user_sig("alice"));
+        assert_eq!(renewal.recv().unwrap(), OK);
+    }
+    assert_eq!(told.len(), seen, "nothing was told");
+    is_alice(&client);
+}
+
+#[test]
 fn a_renewal_that_hangs_does_not_hold_a_kick_up() {
     let server = TimServer::start();
     for (place, fault) in [

@@ -2,8 +2,9 @@
  *
  * Arguments: the server's URL, the app's id, a good ticket of alice, one that was made with another
  * key, one that has expired. `make demo` makes them all and runs this program. It ends with 0 only
- * if everything happened as it should.
+ * if everything happened as it should. How a session goes on from here is in sessions.c.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,15 @@
 
 #include <tim.h>
 
+/* A client, and what its callbacks have told. */
+struct device {
+    const char *name;
+    tim_client client;
+    int32_t connection; /* the last status of the connection */
+    int finished;       /* whether the call that is waited for has completed */
+    int32_t result;     /* and with which code */
+};
+
 /* ---- what is printed ---- */
 
 static int colours; /* whether a terminal looks on */
@@ -21,130 +31,144 @@ static void step(const char *title) {
     printf(colours ? "\n\033[1m%s\033[0m\n" : "\n%s\n", title);
 }
 
-static void good(const char *line) {
-    printf(colours ? "  \033[32m%s\033[0m\n" : "  %s\n", line);
+static void line(const struct device *device, const char *text) {
+    printf("  %-7s %s\n", device->name, text);
 }
 
-static void bad(const char *line) {
-    printf(colours ? "  \033[31m%s\033[0m\n" : "  %s\n", line);
+static void good(const struct device *device, const char *text) {
+    printf(colours ? "  %-7s \033[32m%s\033[0m\n" : "  %-7s %s\n", device->name, text);
 }
 
 /* The demo ends when something is not as it should be. */
 static void expect(int holds, const char *what) {
     if (holds) return;
-    bad(what);
+    printf(colours ? "  \033[31m%s\033[0m\n" : "  %s\n", what);
     exit(1);
 }
 
-/* ---- waiting for a call's completion ---- */
+/* ---- callbacks: they run on the client's network thread ---- */
 
-/* One call at a time is made here, so one place for its result is enough. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static int finished;
-static int32_t result;
 
-/* Runs on the client's network thread. */
+/* A call of this device has completed. */
 static void on_result(int32_t code, const char *message, void *user_data) {
+    struct device *device = user_data;
     (void)message;
-    (void)user_data;
     pthread_mutex_lock(&lock);
-    result = code;
-    finished = 1;
+    device->result = code;
+    device->finished = 1;
     pthread_cond_signal(&changed);
     pthread_mutex_unlock(&lock);
 }
 
-/* Waits for the completion of a call that gave `accepted`. */
-static int32_t wait_for_result(int32_t accepted) {
-    if (accepted != TIM_OK) return accepted; /* refused at once: no completion follows */
-    pthread_mutex_lock(&lock);
-    while (!finished) pthread_cond_wait(&changed, &lock);
-    finished = 0;
-    pthread_mutex_unlock(&lock);
-    return result;
-}
-
-/* ---- the client ---- */
-
-/* Runs on the client's network thread too. */
+/* The connection of this device has changed. */
 static void on_connection(tim_client client, int32_t status, int32_t code, const char *message,
                           uint64_t login_id, void *user_data) {
+    struct device *device = user_data;
     (void)client;
     (void)login_id;
-    (void)user_data;
+    pthread_mutex_lock(&lock);
     switch (status) {
-    case TIM_CONNECTION_STATUS_CONNECTING: printf("  connecting ...\n"); break;
-    case TIM_CONNECTION_STATUS_CONNECTED: printf("  connected\n"); break;
-    case TIM_CONNECTION_STATUS_DISCONNECTED: printf("  disconnected\n"); break;
-    default: printf("  no connection: %s (%d)\n", message, (int)code);
+    case TIM_CONNECTION_STATUS_CONNECTING: line(device, "connecting ..."); break;
+    case TIM_CONNECTION_STATUS_CONNECTED: line(device, "connected"); break;
+    case TIM_CONNECTION_STATUS_DISCONNECTED: line(device, "disconnected"); break;
+    default: printf("  %-7s no connection: %s (%d)\n", device->name, message, (int)code);
     }
+    device->connection = status;
+    pthread_cond_signal(&changed);
+    pthread_mutex_unlock(&lock);
 }
 
-static tim_client create_client(const char *url, const char *app_id) {
+/* Waits for the completion of a call that gave `accepted`, and for what the connection is then. */
+static int32_t wait_for_result(struct device *device, int32_t accepted) {
+    struct timespec until;
+    if (accepted != TIM_OK) return accepted; /* refused at once: no completion follows */
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 30; /* more than libtim itself takes at most */
+    pthread_mutex_lock(&lock);
+    while (!device->finished || device->connection != tim_get_connection_status(device->client))
+        if (pthread_cond_timedwait(&changed, &lock, &until) == ETIMEDOUT)
+            expect(0, "expected the call to complete, and the connection to be told");
+    device->finished = 0;
+    pthread_mutex_unlock(&lock);
+    return device->result;
+}
+
+/* ---- the story ---- */
+
+static void create(struct device *device, const char *url, const char *app_id) {
     char config[512], error[256];
-    tim_client client = 0;
     snprintf(config, sizeof config, "{\"server_url\": \"%s\", \"sdk_app_id\": %s}", url, app_id);
-    expect(tim_client_create(config, &client, error, sizeof error) == TIM_OK, error);
-    tim_set_connection_callback(client, on_connection, NULL);
-    return client;
+    expect(tim_client_create(config, &device->client, error, sizeof error) == TIM_OK, error);
+    device->connection = tim_get_connection_status(device->client);
+    tim_set_connection_callback(device->client, on_connection, device);
 }
 
-static void login_is_refused(tim_client client, const char *user_sig, int32_t expected) {
-    char line[256];
-    const int32_t code = wait_for_result(tim_login(client, "alice", user_sig, on_result, NULL));
-    snprintf(line, sizeof line, "refused: %s (%d)", tim_error_name(code), (int)code);
-    if (code == expected) good(line); else bad(line);
-    printf("  what to do: %s\n", tim_error_message(code));
-    expect(code == expected, "expected another answer");
-    expect(tim_get_login_status(client) == TIM_LOGIN_STATUS_LOGGED_OUT, "expected nobody logged in");
-    printf("  status %d (logged out)\n", (int)tim_get_login_status(client));
+static void log_in(struct device *device, const char *user_sig) {
+    char user[64], text[128];
+    int64_t server_ms = 0;
+    const int32_t code = wait_for_result(
+        device, tim_login(device->client, "alice", user_sig, on_result, device));
+    expect(code == TIM_OK, tim_error_message(code));
+    expect(tim_get_login_user(device->client, user, sizeof user, NULL) == TIM_OK, "expected a user");
+    expect(strcmp(user, "alice") == 0, "expected alice");
+    expect(tim_get_login_status(device->client) == TIM_LOGIN_STATUS_LOGGED_IN, "expected status 1");
+    expect(tim_get_server_time_ms(device->client, &server_ms) == TIM_OK, "expected the server's time");
+    snprintf(text, sizeof text, "logged in as %s, status 1", user);
+    good(device, text);
+    const time_t seconds = (time_t)(server_ms / 1000);
+    strftime(text, sizeof text, "the server's time is %Y-%m-%d %H:%M:%S UTC", gmtime(&seconds));
+    line(device, text);
+}
+
+static void login_is_refused(struct device *device, const char *user_sig, int32_t expected) {
+    char text[256];
+    const int32_t code = wait_for_result(
+        device, tim_login(device->client, "alice", user_sig, on_result, device));
+    snprintf(text, sizeof text, "refused: %s (%d)", tim_error_name(code), (int)code);
+    expect(code == expected, text);
+    good(device, text);
+    line(device, tim_error_message(code)); /* what to do about it */
+    expect(tim_get_login_status(device->client) == TIM_LOGIN_STATUS_LOGGED_OUT, "expected status 3");
+    line(device, "logged out, status 3");
+}
+
+static void log_out(struct device *device) {
+    const int32_t code =
+        wait_for_result(device, tim_logout(device->client, on_result, device));
+    expect(code == TIM_OK, tim_error_message(code));
+    expect(tim_get_login_status(device->client) == TIM_LOGIN_STATUS_LOGGED_OUT, "expected status 3");
+    good(device, "logged out, status 3");
 }
 
 int main(int argc, char **argv) {
-    char user[64], text[64], line[256];
-    int64_t server_ms = 0;
+    struct device phone = {.name = "phone"}, tablet = {.name = "tablet"};
     if (argc != 6) {
         fprintf(stderr, "usage: %s URL APP_ID TICKET OTHER_KEYS_TICKET EXPIRED_TICKET\n", argv[0]);
         return 2;
     }
     colours = isatty(STDOUT_FILENO);
     setvbuf(stdout, NULL, _IOLBF, 0);
-
     printf("libtim %s, server %s, app %s\n", tim_version(), argv[1], argv[2]);
-    tim_client client = create_client(argv[1], argv[2]), other = create_client(argv[1], argv[2]);
+    create(&phone, argv[1], argv[2]);
+    create(&tablet, argv[1], argv[2]);
 
     step("alice logs in");
-    int32_t code = wait_for_result(tim_login(client, "alice", argv[3], on_result, NULL));
-    if (code != TIM_OK) bad(tim_error_message(code));
-    expect(code == TIM_OK, "expected a login");
-    expect(tim_get_login_user(client, user, sizeof user, NULL) == TIM_OK, "expected a user");
-    expect(strcmp(user, "alice") == 0, "expected alice");
-    expect(tim_get_login_status(client) == TIM_LOGIN_STATUS_LOGGED_IN, "expected status 1");
-    expect(tim_get_server_time_ms(client, &server_ms) == TIM_OK, "expected the server's time");
-    snprintf(line, sizeof line, "logged in as %s", user);
-    good(line);
-    const time_t seconds = (time_t)(server_ms / 1000);
-    strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", gmtime(&seconds));
-    printf("  status %d (logged in), the server's time is %s UTC\n",
-           (int)tim_get_login_status(client), text);
+    log_in(&phone, argv[3]);
 
-    step("another device logs in as alice, with a ticket that was made with another key");
-    login_is_refused(other, argv[4], TIM_ERR_USER_SIG_WRONG_KEY);
+    step("another device tries with a ticket that was made with another key");
+    login_is_refused(&tablet, argv[4], TIM_ERR_USER_SIG_WRONG_KEY);
 
-    step("the same, with a ticket of yesterday");
-    login_is_refused(other, argv[5], TIM_ERR_USER_SIG_EXPIRED);
-    expect(tim_get_login_status(client) == TIM_LOGIN_STATUS_LOGGED_IN, "expected alice still in");
+    step("and with a ticket of yesterday");
+    login_is_refused(&tablet, argv[5], TIM_ERR_USER_SIG_EXPIRED);
+    expect(tim_get_login_status(phone.client) == TIM_LOGIN_STATUS_LOGGED_IN, "expected alice still in");
 
     step("alice logs out");
-    code = wait_for_result(tim_logout(client, on_result, NULL));
-    expect(code == TIM_OK, tim_error_message(code));
-    expect(tim_get_login_status(client) == TIM_LOGIN_STATUS_LOGGED_OUT, "expected status 3");
-    good("logged out");
-    printf("  status %d (logged out)\n", (int)tim_get_login_status(client));
+    log_out(&phone);
 
     /* Nothing of a client runs any more once this has returned TIM_OK. */
-    expect(tim_client_destroy(client, 5000) == TIM_OK, "expected the client to be gone");
-    expect(tim_client_destroy(other, 5000) == TIM_OK, "expected the client to be gone");
+    expect(tim_client_destroy(phone.client, 5000) == TIM_OK, "expected the client to be gone");
+    expect(tim_client_destroy(tablet.client, 5000) == TIM_OK, "expected the client to be gone");
     return 0;
 }

@@ -1,10 +1,21 @@
 //! The settings of a server: a TOML file, and the command line above it.
 
-use crate::policy::{Mode, Policy, instances_max};
+mod bounded;
+
+use crate::calendar::TimeZone;
+use crate::http;
+use crate::logs;
+use crate::policy::{Mode, Policy};
+use crate::room;
+use crate::throttle;
+use crate::token::KeyAges;
 use crate::user::Rules;
+use crate::webhook;
+use bounded::{admins, instances, some_within, within};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tim_proto::Platform;
 
 /// The settings of a file. Every key may be left out.
@@ -19,21 +30,54 @@ pub struct Config {
     pub store_password_file: Option<PathBuf>,
     pub sdk_app_id: Option<u32>,
     pub secret_key_file: Option<PathBuf>,
+    /// Further keys whose tickets are good.
+    #[serde(default)]
+    pub old_secret_key_files: Vec<PathBuf>,
     pub tls_cert: Option<PathBuf>,
     pub tls_key: Option<PathBuf>,
+    #[serde(default, deserialize_with = "some_within::<_, _, 100, 600_000>")]
     pub heartbeat_ms: Option<u64>,
+    /// Where `GET /metrics` is answered; none: nowhere.
+    pub metrics_listen: Option<String>,
+    pub log_format: Option<logs::Format>,
+    /// How long a server that was told to end waits for its clients to go.
+    #[serde(default, deserialize_with = "some_within::<_, _, 0, 3600>")]
+    pub drain_timeout_s: Option<u64>,
+    /// `ADDR:PORT`, or a port of 127.0.0.1; without it there is no listener for the operator.
+    pub admin_listen: Option<String>,
+    /// Whether that address may be another than this machine's own.
+    #[serde(default)]
+    pub admin_allow_remote: bool,
+    /// The users who administer the app.
+    #[serde(default, deserialize_with = "admins")]
+    pub admins: Vec<String>,
+    /// Where the app's days begin: `+08:00`.
+    #[serde(default)]
+    pub time_zone: TimeZone,
+    /// Where the app's backend is told who comes and goes.
+    pub webhook_url: Option<String>,
+    /// The file with the token that signs what it is told.
+    pub webhook_token_file: Option<PathBuf>,
+    /// How often it is told again where it does not answer.
+    #[serde(default, deserialize_with = "some_within::<_, _, 0, 10>")]
+    pub webhook_retries: Option<u32>,
     #[serde(default)]
     pub policy: Mode,
     /// Platform -> how many instances.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "instances")]
     pub instances: BTreeMap<Platform, usize>,
     /// Whether a device that was kicked while it was away is told so at its next login.
     #[serde(default)]
     pub kicked_while_away_notice: bool,
     /// After how many days a session ends that nobody comes back to.
+    #[serde(default, deserialize_with = "some_within::<_, _, 1, 3650>")]
     pub away_days: Option<u32>,
     #[serde(default)]
     pub takeovers: Takeovers,
+    #[serde(default)]
+    pub token_keys: TokenKeys,
+    #[serde(default)]
+    pub throttle: Throttle,
     #[serde(default)]
     pub limits: Limits,
 }
@@ -43,8 +87,11 @@ pub struct Config {
 #[serde(deny_unknown_fields, default)]
 pub struct Takeovers {
     /// After so many within `window_s`; 0: never.
+    #[serde(deserialize_with = "within::<_, _, 0, 1000>")]
     pub max: u32,
+    #[serde(deserialize_with = "within::<_, _, 1, 3600>")]
     pub window_s: u32,
+    #[serde(deserialize_with = "within::<_, _, 1, 3600>")]
     pub wait_s: u32,
 }
 
@@ -58,12 +105,95 @@ impl Default for Takeovers {
     }
 }
 
+/// How old the keys get that make session tokens.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TokenKeys {
+    /// 0: there is one key for ever.
+    #[serde(deserialize_with = "within::<_, _, 0, 3650>")]
+    pub renew_days: u32,
+    /// How long tokens of an old key are good.
+    #[serde(deserialize_with = "within::<_, _, 1, 3650>")]
+    pub keep_days: u32,
+}
+
+impl Default for TokenKeys {
+    fn default() -> TokenKeys {
+        TokenKeys {
+            renew_days: 90,
+            keep_days: 180,
+        }
+    }
+}
+
+impl From<&TokenKeys> for KeyAges {
+    fn from(days: &TokenKeys) -> KeyAges {
+        let ms = |days| i64::from(days) * 86_400_000;
+        KeyAges {
+            renew_ms: (days.renew_days > 0).then(|| ms(days.renew_days)),
+            keep_ms: ms(days.keep_days),
+        }
+    }
+}
+
+/// How many tickets may fail.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Throttle {
+    /// Of one user from one address, within `window_s`; 0: any number.
+    #[serde(deserialize_with = "within::<_, _, 0, 1_000_000>")]
+    pub failures: u32,
+    /// Of one address.
+    #[serde(deserialize_with = "within::<_, _, 0, 1_000_000>")]
+    pub address_failures: u32,
+    #[serde(deserialize_with = "within::<_, _, 1, 3600>")]
+    pub window_s: u64,
+    #[serde(deserialize_with = "within::<_, _, 1, 3600>")]
+    pub wait_s: u64,
+}
+
+impl Default for Throttle {
+    fn default() -> Throttle {
+        Throttle {
+            failures: 10,
+            address_failures: 100,
+            window_s: 60,
+            wait_s: 30,
+        }
+    }
+}
+
+impl From<&Throttle> for throttle::Bounds {
+    fn from(throttle: &Throttle) -> throttle::Bounds {
+        throttle::Bounds {
+            failures: throttle.failures,
+            address_failures: throttle.address_failures,
+            window: Duration::from_secs(throttle.window_s),
+            wait: Duration::from_secs(throttle.wait_s),
+        }
+    }
+}
+
 /// Bounds on what clients can take up.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
+    #[serde(deserialize_with = "within::<_, _, 1, 1_000_000>")]
     pub connections: usize,
+    #[serde(deserialize_with = "within::<_, _, 100, 600_000>")]
     pub header_timeout_ms: u64,
+    #[serde(deserialize_with = "within::<_, _, 100, 600_000>")]
+    pub body_timeout_ms: u64,
+    #[serde(deserialize_with = "within::<_, _, 1, 1_000_000>")]
+    pub logins_at_once: usize,
+    #[serde(deserialize_with = "within::<_, _, 0, 60_000>")]
+    pub login_wait_ms: u64,
+    /// 0: any number.
+    #[serde(deserialize_with = "within::<_, _, 0, 1_000_000>")]
+    pub streams_per_user: usize,
+    /// 0: any number.
+    #[serde(deserialize_with = "within::<_, _, 0, 1_000_000>")]
+    pub streams_per_address: usize,
 }
 
 impl Default for Limits {
@@ -71,6 +201,32 @@ impl Default for Limits {
         Limits {
             connections: 100_000,
             header_timeout_ms: 10_000,
+            body_timeout_ms: 10_000,
+            logins_at_once: 1000,
+            login_wait_ms: 2000,
+            streams_per_user: 64,
+            streams_per_address: 0,
+        }
+    }
+}
+
+impl From<&Limits> for http::Limits {
+    fn from(limits: &Limits) -> http::Limits {
+        http::Limits {
+            connections: limits.connections,
+            header_timeout: Duration::from_millis(limits.header_timeout_ms),
+            body_timeout: Duration::from_millis(limits.body_timeout_ms),
+        }
+    }
+}
+
+impl From<&Limits> for room::Bounds {
+    fn from(limits: &Limits) -> room::Bounds {
+        room::Bounds {
+            logins_at_once: limits.logins_at_once,
+            login_wait: Duration::from_millis(limits.login_wait_ms),
+            streams_per_user: limits.streams_per_user,
+            streams_per_address: limits.streams_per_address,
         }
     }
 }
@@ -80,49 +236,33 @@ impl Config {
     pub fn read(path: &Path) -> Result<Config, String> {
         let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
         let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
-        let config: Config = toml::from_str(&text).map_err(|error| failed(&error))?;
-        config.check().map_err(|error| failed(&error))?;
-        Ok(config)
+        toml::from_str(&text).map_err(|error| failed(&error))
     }
 
-    fn check(&self) -> Result<(), String> {
-        if let Some(ms) = self.heartbeat_ms
-            && !(100..=600_000).contains(&ms)
-        {
-            return Err(format!("heartbeat_ms: expected 100 to 600000, found {ms}"));
-        }
-        for (platform, count) in &self.instances {
-            let max = instances_max(*platform);
-            if !(1..=max).contains(count) {
-                let name = platform.name();
-                return Err(format!(
-                    "instances.{name}: expected 1 to {max}, found {count}"
-                ));
+    /// Where and how the app's backend is told who comes and goes.
+    pub fn webhook(&self, sdk_app_id: u32) -> Result<Option<webhook::Settings>, String> {
+        let Some(url) = &self.webhook_url else {
+            return match self.webhook_token_file {
+                Some(_) => Err("webhook_token_file belongs to a webhook_url".to_owned()),
+                None => Ok(None),
+            };
+        };
+        let token = self.webhook_token_file.as_ref().map(|file| {
+            let text = std::fs::read_to_string(file)
+                .map_err(|error| format!("{}: {error}", file.display()))?;
+            match text.trim_end_matches(['\r', '\n']) {
+                "" => Err(format!("{}: the token is empty", file.display())),
+                token => Ok(token.to_owned()),
             }
-        }
-        if self.away_days == Some(0) {
-            return Err("away_days: expected at least 1".to_owned());
-        }
-        if self.takeovers.max > 1000 {
-            return Err("takeovers.max: expected 0 (never wait) to 1000".to_owned());
-        }
-        for (key, seconds) in [
-            ("window_s", self.takeovers.window_s),
-            ("wait_s", self.takeovers.wait_s),
-        ] {
-            if !(1..=3600).contains(&seconds) {
-                return Err(format!(
-                    "takeovers.{key}: expected 1 to 3600, found {seconds}"
-                ));
-            }
-        }
-        if !(1..=1_000_000).contains(&self.limits.connections) {
-            return Err("limits.connections: expected 1 to 1000000".to_owned());
-        }
-        if !(100..=600_000).contains(&self.limits.header_timeout_ms) {
-            return Err("limits.header_timeout_ms: expected 100 to 600000".to_owned());
-        }
-        Ok(())
+        });
+        let settings = webhook::Settings {
+            url: url.clone(),
+            token: token.transpose()?,
+            retries: self.webhook_retries.unwrap_or(3),
+            sdk_app_id,
+        };
+        settings.check()?;
+        Ok(Some(settings))
     }
 
     /// What the app decides about its users' logins.
@@ -137,6 +277,7 @@ impl Config {
             takeovers_window_ms: i64::from(self.takeovers.window_s) * 1000,
             takeovers_wait_ms: i64::from(self.takeovers.wait_s) * 1000,
             away_max_ms: i64::from(self.away_days.unwrap_or(7)) * 86_400_000,
+            time_zone: self.time_zone,
         }
     }
 }
@@ -146,17 +287,63 @@ mod tests {
     use super::*;
 
     fn refused(text: &str) -> String {
-        match toml::from_str::<Config>(text) {
-            Err(error) => error.to_string(),
-            Ok(config) => config.check().unwrap_err(),
-        }
+        toml::from_str::<Config>(text).unwrap_err().to_string()
     }
 
     #[test]
     fn every_key_may_be_left_out() {
         let config: Config = toml::from_str("").unwrap();
-        assert_eq!(config.check(), Ok(()));
         assert_eq!(config.rules(), Rules::default());
+    }
+
+    /// The keys that a section knows: the parser lists them when it meets another.
+    fn keys_of(section: &str) -> Vec<String> {
+        let text = refused(&format!("{section}\nno_such_key = 1\n"));
+        let (_, list) = text.split_once("expected").unwrap();
+        let quoted = list.split('`').skip(1).step_by(2);
+        quoted.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_example_has_every_key_and_its_defaults() {
+        let example = include_str!("../tim-server.example.toml");
+        let config: Config = toml::from_str(example).unwrap();
+        let defaults = Config::default();
+        assert_eq!(config.rules(), defaults.rules());
+        assert_eq!(
+            format!("{:?}", config.throttle),
+            format!("{:?}", defaults.throttle)
+        );
+        assert_eq!(
+            format!("{:?}", config.limits),
+            format!("{:?}", defaults.limits)
+        );
+        assert_eq!(
+            format!("{:?}", config.token_keys),
+            format!("{:?}", defaults.token_keys)
+        );
+
+        let is_key = |line: &str| line.starts_with(|c: char| c.is_ascii_lowercase());
+        let all: String = example
+            .lines()
+            .map(|line| {
+                line.strip_prefix('#')
+                    .filter(|key| is_key(key))
+                    .unwrap_or(line)
+            })
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        let all: toml::Table = toml::from_str::<Config>(&all)
+            .map(|_| toml::from_str(&all).unwrap())
+            .unwrap();
+        for key in keys_of("") {
+            assert!(all.contains_key(&key), "{key}");
+            if let Some(section) = all[&key].as_table().filter(|_| key != "instances") {
+                for inner in keys_of(&format!("[{key}]")) {
+                    assert!(section.contains_key(&inner), "{key}.{inner}");
+                }
+            }
+        }
     }
 
     #[test]
@@ -172,14 +359,40 @@ mod tests {
             "{text}"
         );
         assert!(refused("policy = \"all\"").contains("single"));
+        let text = refused("policy = \"dual\"\ntime_zone = \"UTC\"\n");
+        assert!(text.contains("line 2") && text.contains("+08:00"), "{text}");
     }
 
     #[test]
-    fn values_outside_their_ranges_are_named() {
-        assert!(refused("heartbeat_ms = 1").starts_with("heartbeat_ms: expected 100"));
-        assert!(refused("[instances]\nweb = 11").starts_with("instances.web: expected 1 to 10"));
-        assert!(refused("[instances]\nmac = 4").starts_with("instances.mac: expected 1 to 3"));
-        assert!(refused("[takeovers]\nwait_s = 0").starts_with("takeovers.wait_s: expected 1"));
-        assert!(refused("[limits]\nconnections = 0").starts_with("limits.connections"));
+    fn administrators_are_up_to_ten_users() {
+        let ten = format!("admins = [{}]", "\"a\", ".repeat(10));
+        assert!(toml::from_str::<Config>(&ten).is_ok());
+        let eleven = format!("admins = [{}]", "\"a\", ".repeat(11));
+        assert!(refused(&eleven).contains("expected at most 10"));
+        let text = refused("policy = \"dual\"\nadmins = [\"\"]\n");
+        assert!(
+            text.contains("line 2") && text.contains("user id"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn values_outside_their_ranges_are_named_with_their_line() {
+        for (section, line, expected) in [
+            ("", "heartbeat_ms = 1", "100 to 600000, found 1"),
+            ("", "webhook_retries = 11", "0 to 10, found 11"),
+            ("[instances]", "web = 11", "1 to 10, found 11"),
+            ("[instances]", "mac = 4", "1 to 3, found 4"),
+            ("[takeovers]", "max = -1", "0 to 1000, found -1"),
+            ("[takeovers]", "wait_s = 0", "1 to 3600, found 0"),
+            ("[throttle]", "failures = -1", "0 to 1000000, found -1"),
+            ("[throttle]", "window_s = 0", "1 to 3600, found 0"),
+            ("[limits]", "connections = 0", "1 to 1000000, found 0"),
+        ] {
+            let text = refused(&format!("{section}\n{line}\n"));
+            for part in ["line 2", line, &format!("expected {expected}")] {
+                assert!(text.contains(part), "{part}: {text}");
+            }
+        }
     }
 }

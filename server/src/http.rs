@@ -1,29 +1,33 @@
 //! The accept loop: connections in, with bounds on how many and how slow, and an orderly end.
 
+use crate::metrics::Counted;
 use crate::routes;
 use crate::service::Service;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, Socket, Type};
-use std::future::Future;
+use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the last connections have to end once the server is going.
-const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How many connections may wait to be accepted, a listener.
 const BACKLOG: i32 = 1024;
+/// How long what was sent may stay unread, before a connection counts as dead.
+const UNREAD_TIMEOUT: Duration = Duration::from_secs(120);
 /// What a connection gets for which there is no room.
 const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n\
     Content-Length: 0\r\nConnection: close\r\n\r\n";
@@ -31,79 +35,99 @@ const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n\
 /// The bounds of one listener.
 #[derive(Clone, Copy)]
 pub struct Limits {
-    /// How many connections may be open.
+    /// How many connections may be open; what it is at the start counts.
     pub connections: usize,
     /// How long the head of a request may take, and how long a connection may idle.
     pub header_timeout: Duration,
+    /// How long the body of a request may take.
+    pub body_timeout: Duration,
 }
 
 /// What every connection of a server shares.
 #[derive(Clone)]
 struct Shared {
-    tls: Option<TlsAcceptor>,
     service: Arc<Service>,
-    limits: Limits,
     room: Arc<Semaphore>,
     /// Changes when the server is going.
     stays: watch::Receiver<bool>,
 }
 
-/// Serves until `stop` is done, then ends every stream with a word and leaves.
-///
-/// Each listener has a thread that accepts its connections and serves them to their end: no
-/// connection is handed from thread to thread.
-pub async fn serve(
-    listeners: Vec<std::net::TcpListener>,
-    tls: Option<TlsAcceptor>,
-    service: Arc<Service>,
-    limits: Limits,
-    stop: impl Future<Output = ()>,
-) -> io::Result<()> {
-    let room = Arc::new(Semaphore::new(limits.connections));
+/// What keeps a connection counted, for as long as it lasts.
+struct Place {
+    _room: OwnedSemaphorePermit,
+    _counted: Counted,
+    /// None for those that came when the server was going: it does not wait for them.
+    awaited: Option<mpsc::Sender<Infallible>>,
+}
+
+/// A server that serves.
+pub struct Server {
+    going: watch::Sender<bool>,
+    /// Ends with the last connection that it waits for.
+    awaited: mpsc::Receiver<Infallible>,
+}
+
+/// Serves from now on. Each listener has a thread that accepts its connections and serves them to
+/// their end: no connection is handed from thread to thread.
+pub fn start(listeners: Vec<std::net::TcpListener>, service: Arc<Service>) -> io::Result<Server> {
+    let connections = service.settings().limits.connections;
+    let room = Arc::new(Semaphore::new(connections));
     let (going, stays) = watch::channel(false);
+    let (waits, awaited) = mpsc::channel(1);
     for listener in listeners {
         let shared = Shared {
-            tls: tls.clone(),
             service: service.clone(),
-            limits,
             room: room.clone(),
             stays: stays.clone(),
         };
+        let waits = waits.clone();
         let runtime = Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new()
             .name("tim-serve".into())
-            .spawn(move || runtime.block_on(accept(listener, shared)))?;
+            .spawn(move || runtime.block_on(accept(listener, shared, waits)))?;
     }
-    stop.await;
-    tracing::info!(streams = service.open_streams(), "going");
-    service.say_goodbye();
-    let _ = going.send(true);
-    let everybody = u32::try_from(limits.connections).unwrap_or(u32::MAX);
-    if timeout(LAST_WORDS, room.acquire_many(everybody))
-        .await
-        .is_err()
-    {
-        tracing::warn!("some connections did not end in time");
-    }
-    Ok(())
+    Ok(Server { going, awaited })
 }
 
-/// Takes a listener's connections until the server is going, and serves them for as long as the
-/// process lives.
-async fn accept(listener: std::net::TcpListener, shared: Shared) {
+impl Server {
+    /// Ends every stream with a word, refuses new ones, and waits until all connections have gone,
+    /// but not longer than that.
+    pub async fn drain(mut self, service: &Service, in_time: Duration) {
+        tracing::info!(streams = service.open_streams(), "draining");
+        service.say_goodbye();
+        let _ = self.going.send(true);
+        if timeout(in_time, self.awaited.recv()).await.is_err() {
+            tracing::warn!("some connections did not end in time");
+        }
+    }
+}
+
+/// Takes a listener's connections, and serves them for as long as the process lives.
+async fn accept(listener: std::net::TcpListener, shared: Shared, waits: mpsc::Sender<Infallible>) {
     let listener = match TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!("listener: {error}"),
     };
     let mut stays = shared.stays.clone();
+    let mut waits = Some(waits);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = stays.changed() => break,
+            _ = stays.changed(), if waits.is_some() => {
+                waits = None;
+                continue;
+            }
         };
         match accepted {
-            Ok((stream, _)) => match shared.room.clone().try_acquire_owned() {
-                Ok(place) => drop(tokio::spawn(welcome(stream, shared.clone(), place))),
+            Ok((stream, from)) => match shared.room.clone().try_acquire_owned() {
+                Ok(room) => {
+                    let place = Place {
+                        _room: room,
+                        _counted: shared.service.metrics().connection(),
+                        awaited: waits.clone(),
+                    };
+                    tokio::spawn(welcome(stream, from.ip(), shared.clone(), place));
+                }
                 Err(_) => drop(tokio::spawn(turn_away(stream))),
             },
             Err(error) => {
@@ -113,16 +137,14 @@ async fn accept(listener: std::net::TcpListener, shared: Shared) {
             }
         }
     }
-    drop(listener);
-    std::future::pending().await
 }
 
-async fn welcome(stream: TcpStream, shared: Shared, place: OwnedSemaphorePermit) {
+async fn welcome(stream: TcpStream, from: IpAddr, shared: Shared, place: Place) {
     let _ = stream.set_nodelay(true);
-    let result = match shared.tls.clone() {
-        None => connection(stream, shared, place).await,
+    let result = match shared.service.settings().tls.clone() {
+        None => connection(stream, from, shared, place).await,
         Some(tls) => match timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
-            Ok(Ok(stream)) => connection(stream, shared, place).await,
+            Ok(Ok(stream)) => connection(stream, from, shared, place).await,
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err("the TLS handshake took too long".to_owned()),
         },
@@ -134,25 +156,27 @@ async fn welcome(stream: TcpStream, shared: Shared, place: OwnedSemaphorePermit)
 
 async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
+    from: IpAddr,
     shared: Shared,
-    place: OwnedSemaphorePermit,
+    place: Place,
 ) -> Result<(), String> {
     let Shared {
-        service,
-        limits,
-        mut stays,
-        ..
+        service, mut stays, ..
     } = shared;
-    let answer = service_fn(move |request| routes::answer(service.clone(), request));
+    let limits = service.settings().limits;
+    let answer = service_fn(move |request| {
+        routes::answer(service.clone(), from, limits.body_timeout, request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        .keep_alive(place.awaited.is_some())
         .header_read_timeout(limits.header_timeout)
         .max_buf_size(16 * 1024)
         .serve_connection(TokioIo::new(stream), answer);
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        _ = stays.changed() => {
+        _ = stays.changed(), if place.awaited.is_some() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -163,6 +187,36 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 
 async fn turn_away(mut stream: TcpStream) {
     let _ = timeout(Duration::from_secs(1), stream.write_all(NO_ROOM)).await;
+}
+
+/// Serves one connection to its end, with no other word when the server is going.
+pub async fn talk<A, F, B>(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    limits: Limits,
+    answer: A,
+) -> Result<(), String>
+where
+    A: Fn(Request<Incoming>) -> F,
+    F: Future<Output = Result<Response<B>, Infallible>>,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let _ = stream.set_nodelay(true);
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_buf_size(16 * 1024);
+    let answer = service_fn(answer);
+    let ended = match tls {
+        None => http.serve_connection(TokioIo::new(stream), answer).await,
+        Some(tls) => match timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
+            Ok(Ok(stream)) => http.serve_connection(TokioIo::new(stream), answer).await,
+            Ok(Err(error)) => return Err(error.to_string()),
+            Err(_) => return Err("the TLS handshake took too long".to_owned()),
+        },
+    };
+    ended.map_err(|error| error.to_string())
 }
 
 /// Opens as many listeners on one address as this machine has processors; the system spreads the
@@ -176,6 +230,9 @@ pub fn listen(address: &str) -> io::Result<Vec<std::net::TcpListener>> {
             let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
             socket.set_reuse_address(true)?;
             socket.set_reuse_port(true)?;
+            // Accepted connections inherit it.
+            #[cfg(target_os = "linux")]
+            socket.set_tcp_user_timeout(Some(UNREAD_TIMEOUT))?;
             socket.bind(&address.into())?;
             socket.listen(BACKLOG)?;
             socket.set_nonblocking(true)?;

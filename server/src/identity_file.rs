@@ -1,28 +1,73 @@
-//! The app that a server serves: its id and key, from files of the operator's or of the data
+//! The app that a server serves: its id and keys, from files of the operator's or of the data
 //! directory, where the first start makes them.
 
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use tim_proto::user_sig::check_key;
+use tim_proto::user_sig::{UserSig, check_key};
 
 /// The names in a data directory.
 const APP_ID_FILE: &str = "sdk_app_id";
 const KEY_FILE: &str = "secret_key";
 
-/// An app. Has no `Debug`: the key must not be printed.
+/// The key, where no file of the operator's has it.
+const KEY_VARIABLE: &str = "TIM_SERVER_SECRET_KEY";
+
+/// An app. Has no `Debug`: the keys must not be printed.
 #[derive(Clone)]
 pub struct App {
     pub sdk_app_id: u32,
-    pub key: String,
+    /// Makes new tickets.
+    key: String,
+    /// Others whose tickets are good.
+    old_keys: Vec<String>,
+}
+
+impl App {
+    /// The key that makes tickets.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Whether one of the app's keys made the ticket.
+    pub fn made(&self, sig: &UserSig) -> bool {
+        sig.verify_mac(&self.key) || self.old_keys.iter().any(|key| sig.verify_mac(key))
+    }
+
+    /// The app with these further keys.
+    pub fn with_old_keys(self, files: &[PathBuf]) -> Result<App, String> {
+        let old_keys = files.iter().map(|file| read_key(file));
+        Ok(App {
+            old_keys: old_keys.collect::<Result<_, _>>()?,
+            ..self
+        })
+    }
 }
 
 /// Reads the app that the operator names.
 pub fn given(sdk_app_id: u32, key_file: &Path) -> Result<App, String> {
+    let key = read_key(key_file)?;
     Ok(App {
         sdk_app_id,
-        key: read_key(key_file)?,
+        key,
+        old_keys: Vec::new(),
+    })
+}
+
+/// The app whose key is in the environment.
+pub fn of_environment(sdk_app_id: u32) -> Result<App, String> {
+    let key = std::env::var(KEY_VARIABLE).map_err(|_| {
+        format!(
+            "an app needs its key: --secret-key-file, secret_key_file in the settings, or \
+             {KEY_VARIABLE} in the environment"
+        )
+    })?;
+    check_key(&key).map_err(|weak| format!("{KEY_VARIABLE}: {weak}"))?;
+    Ok(App {
+        sdk_app_id,
+        key,
+        old_keys: Vec::new(),
     })
 }
 
@@ -62,7 +107,7 @@ pub fn of_data_dir_or_new(data_dir: &Path) -> Result<(App, bool), String> {
     // The key first: an id without a key would stop the next start.
     write_private(&key_file, &format!("{key}\n"))?;
     write_private(&id_file, &format!("{sdk_app_id}\n"))?;
-    Ok((App { sdk_app_id, key }, true))
+    Ok((given(sdk_app_id, &key_file)?, true))
 }
 
 fn files(data_dir: &Path) -> (PathBuf, PathBuf) {

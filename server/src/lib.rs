@@ -2,7 +2,8 @@
 //!
 //! A request goes from `http` (the accept loop) through `routes` (bodies and answers) to `service`
 //! (tickets, tokens, streams), which decides over a user's record (`user`, with the pure `policy`)
-//! and has the `store` make it durable before it answers.
+//! and has the `store` make it durable before it answers. The operator's requests come in at
+//! `admin`, on a listener of their own, and go the same way.
 //!
 //! The program is `main.rs`; this library is there for it and for tests of the rules.
 
@@ -12,17 +13,29 @@
     reason = "the library is for this program and its tests alone"
 )]
 
+pub mod admin;
+pub mod calendar;
 pub mod cli;
 mod clock;
 mod config;
+mod figures;
 mod http;
 mod identity_file;
+mod logs;
+mod metrics;
 pub mod policy;
 mod reconcile;
+mod reload;
+mod room;
 mod routes;
 mod service;
+mod settings;
+mod start;
 mod store;
 mod stream;
+mod throttle;
+mod tickets;
 mod timer;
 mod token;
 pub mod user;
+mod webhook;

@@ -58,11 +58,9 @@ impl Lately {
 
 /// Says all of it again, once a heartbeat, for as long as the process lives.
 pub async fn run(service: Arc<Service>) {
-    let every = service.heartbeat() / u32::try_from(PARTS).unwrap_or(1);
-    let mut ticks = tokio::time::interval(every);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     for part in (0..PARTS).cycle() {
-        ticks.tick().await;
+        let pause = service.heartbeat() / u32::try_from(PARTS).unwrap_or(1);
+        tokio::time::sleep(pause).await;
         if part == 0 {
             let endings = service.lately.all();
             each(&service, endings, |service, ending| async move {
@@ -84,14 +82,14 @@ pub async fn run(service: Arc<Service>) {
 /// Says that this node holds a stream, and ends it if it should not be there. `false`: the store
 /// is away, and later will do.
 async fn said_to_be_held(service: &Service, stream: &HeldBy) -> bool {
-    let held = &stream.held;
+    let (held, settings) = (&stream.held, service.settings());
     let said = service
         .decide(&stream.user_id, |user, now, pushes| {
             // It may have been closed in the meantime, and its record may say so already.
             if !service.streams().has(held.stream.stream_id) {
                 return None;
             }
-            user.holds(held, service.rules(), now, pushes)
+            user.holds(held, &settings.rules, now, pushes)
         })
         .await;
     match said {

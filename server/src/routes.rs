@@ -1,5 +1,6 @@
 //! The routes: bodies in, answers out.
 
+use crate::metrics::Asked;
 use crate::service::{Refused, Service, Stream};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
@@ -9,13 +10,12 @@ use hyper::{Method, Request, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tim_proto::code::{self, Class};
 use tim_proto::wire::{self, LogoutAnswer, Refusal};
 
-/// How long a body may take to come.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client waits where the server cannot say anything better.
 const RETRY_AFTER_S: u64 = 5;
 
@@ -30,49 +30,41 @@ struct Echo {
     seq: u64,
 }
 
-/// Answers a request.
+/// Answers a request of a client at that address.
 pub async fn answer(
     service: Arc<Service>,
+    from: IpAddr,
+    body_timeout: Duration,
     request: Request<Incoming>,
 ) -> Result<Answer, Infallible> {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let posts = [wire::LOGIN_PATH, wire::RESUME_PATH, wire::LOGOUT_PATH];
     if path == "/healthz" && (method == Method::GET || method == Method::HEAD) {
         return Ok(plain(StatusCode::OK, "ok\n"));
     }
-    if !posts.contains(&path.as_str()) {
-        return Ok(plain(StatusCode::NOT_FOUND, "no such path\n"));
+    if path == "/readyz" && (method == Method::GET || method == Method::HEAD) {
+        return Ok(match service.ready().await {
+            Ok(()) => plain(StatusCode::OK, "ready\n"),
+            Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, why),
+        });
     }
+    let asked = match path.as_str() {
+        wire::LOGIN_PATH => Asked::Login,
+        wire::RESUME_PATH => Asked::Resume,
+        wire::LOGOUT_PATH => Asked::Logout,
+        _ => return Ok(plain(StatusCode::NOT_FOUND, "no such path\n")),
+    };
     if method != Method::POST {
         return Ok(plain(StatusCode::METHOD_NOT_ALLOWED, "expected POST\n"));
     }
-    let body = match read(request).await {
+    let body = match read(request, body_timeout).await {
         Ok(body) => body,
         Err(refused) => return Ok(*refused),
     };
+    let start = Instant::now();
     let echo: Echo = serde_json::from_slice(&body).unwrap_or_default();
-    let result = match path.as_str() {
-        wire::LOGIN_PATH => match parse(&body) {
-            Ok(login) => service.login(login).await.map(stream),
-            Err(refused) => Err(refused),
-        },
-        wire::RESUME_PATH => match parse(&body) {
-            Ok(resume) => service.resume(resume).await.map(stream),
-            Err(refused) => Err(refused),
-        },
-        _ => match parse(&body) {
-            Ok(logout) => service.logout(&logout).await.map(|()| {
-                json(
-                    StatusCode::OK,
-                    &LogoutAnswer {
-                        code: 0,
-                        seq: echo.seq,
-                    },
-                )
-            }),
-            Err(refused) => Err(refused),
-        },
-    };
+    let result = answer_to(&service, from, asked, &body, echo.seq).await;
+    let code = result.as_ref().map_or_else(|refused| refused.code, |_| 0);
+    service.metrics().answered(asked, code, start.elapsed());
     Ok(match result {
         Ok(answer) => {
             tracing::info!(path, seq = echo.seq, "accepted");
@@ -82,10 +74,27 @@ pub async fn answer(
     })
 }
 
+async fn answer_to(
+    service: &Arc<Service>,
+    from: IpAddr,
+    asked: Asked,
+    body: &[u8],
+    seq: u64,
+) -> Result<Answer, Refused> {
+    match asked {
+        Asked::Login => service.login(from, parse(body)?).await.map(stream),
+        Asked::Resume => service.resume(from, parse(body)?).await.map(stream),
+        Asked::Logout => {
+            service.logout(from, &parse(body)?).await?;
+            Ok(json(StatusCode::OK, &LogoutAnswer { code: 0, seq }))
+        }
+    }
+}
+
 /// Reads a body that is small and comes in time.
-async fn read(request: Request<Incoming>) -> Result<Bytes, Box<Answer>> {
+async fn read(request: Request<Incoming>, in_time: Duration) -> Result<Bytes, Box<Answer>> {
     let body = Limited::new(request.into_body(), wire::BODY_MAX).collect();
-    match tokio::time::timeout(BODY_TIMEOUT, body).await {
+    match tokio::time::timeout(in_time, body).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Box::new(refusal_with(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -170,7 +179,11 @@ fn refusal(refused: Refused, echo: Echo) -> Answer {
 }
 
 fn refusal_with(status: StatusCode, refused: Refused, echo: Echo) -> Answer {
-    tracing::info!(code = refused.code, "refused");
+    match refused.code {
+        // Whoever floods the server does not flood its log.
+        code::TOO_MANY_FAILURES => tracing::debug!(code = refused.code, "refused"),
+        code => tracing::info!(code, "refused"),
+    }
     let waits = code::class(refused.code) == Some(Class::Retry);
     // In whole seconds, none too few.
     let told_s = refused

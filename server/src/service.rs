@@ -1,19 +1,28 @@
 //! What the requests do: logins, resumes, logouts, over the users' records in the store.
 
+mod operator;
+
 use crate::clock::now_ms;
-use crate::identity_file::App;
+use crate::figures::Tally;
+use crate::metrics::{Counted, Metrics};
 use crate::reconcile::Lately;
+use crate::room::{Deciding, Seat, Seats, Turn};
+use crate::settings::{Current, Settings};
 use crate::store::{Opened, Store, StoreError, Versioned};
 use crate::stream::{HeldBy, Owner, StreamBody, Streams};
+use crate::tickets::Tickets;
 use crate::timer::Timer;
 use crate::token::{self, Claims, TokenKey};
-use crate::user::{Claim, Held, Login, Outcome, Push, Rules, Session, StreamRef, User};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::user::{Change, Claim, Held, Login, Outcome, Push, Pushed, Session, StreamRef, User};
+use crate::webhook::{Event, Webhook};
+use operator::{denied, mark};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tim_proto::code;
 use tim_proto::identity;
-use tim_proto::user_sig::{self, UserSig};
+use tim_proto::user_sig::UserSig;
 use tim_proto::wire::{
     ENDS_MAX, EndEvent, Ending, GoingAwayEvent, Intent, Kick, LoginRequest, LogoutRequest,
     RequestNumber, ResumeRequest, SessionEvent, StreamEvent,
@@ -62,15 +71,21 @@ impl From<StoreError> for Refused {
 
 /// The service behind the routes.
 pub struct Service {
-    app: App,
-    rules: Rules,
-    heartbeat: Duration,
+    settings: Current,
+    tickets: Tickets,
+    deciding: Deciding,
+    seats: Arc<Seats>,
     timer: Arc<Timer>,
     store: Arc<dyn Store>,
-    token_keys: Vec<TokenKey>,
+    /// The newest first.
+    token_keys: Mutex<Arc<[TokenKey]>>,
     node: u64,
     streams: Arc<Streams>,
     last_id: AtomicU64,
+    metrics: Metrics,
+    webhook: Option<Webhook>,
+    /// The process is about to end.
+    going: AtomicBool,
     /// What has ended here lately, where nodes share the store.
     pub(crate) lately: Lately,
 }
@@ -82,15 +97,13 @@ pub type Stream = StreamBody<StreamOwner>;
 pub struct StreamOwner {
     service: Arc<Service>,
     user_id: String,
+    _seat: Seat,
+    /// Once the login was accepted.
+    online: Option<Counted>,
 }
 
 impl Service {
-    pub fn new(
-        app: App,
-        rules: Rules,
-        heartbeat: Duration,
-        opened: Opened,
-    ) -> Result<Service, String> {
+    pub fn new(settings: Settings, opened: Opened) -> Result<Service, String> {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|error| format!("no random numbers: {error}"))?;
         let streams: Arc<Streams> = Arc::default();
@@ -99,18 +112,28 @@ impl Service {
             for_pushes.push(push.to.stream_id, push.what);
         }));
         Ok(Service {
-            app,
-            rules,
-            heartbeat,
+            settings: Current::new(settings),
+            tickets: Tickets::default(),
+            deciding: Deciding::default(),
+            seats: Arc::default(),
             timer: Timer::start().map_err(|error| format!("no thread: {error}"))?,
             store: opened.store,
-            token_keys: opened.token_keys,
+            token_keys: Mutex::new(opened.token_keys.into()),
             node: opened.node,
             streams,
+            webhook: None,
             lately: Lately::default(),
+            metrics: Metrics::default(),
+            going: AtomicBool::new(false),
             // Session ids differ from those of earlier runs and other nodes, which are in tokens.
             last_id: AtomicU64::new(u64::from_le_bytes(random) >> 1),
         })
+    }
+
+    /// Tells the app's backend who comes and goes.
+    #[must_use]
+    pub fn with_webhook(self, webhook: Option<Webhook>) -> Service {
+        Service { webhook, ..self }
     }
 
     fn next_id(&self) -> u64 {
@@ -128,12 +151,13 @@ impl Service {
             let Versioned {
                 user: before,
                 version,
-            } = self.store.load(user_id).await?;
+            } = (self.metrics).store_load(self.store.load(user_id)).await?;
             let (mut user, mut pushes) = (User::clone(&before), Vec::new());
             let now = now_ms();
             user.tidy(now);
             user.nodes_died(|node| self.store.is_dead(node), now);
-            user.end_absent(&self.rules, now);
+            user.end_absent(&self.settings.get().rules, now);
+            let watched = self.webhook.as_ref().map(|_| user.clone());
             let decision = rule(&mut user, now, &mut pushes);
             if user == *before {
                 return Ok(decision);
@@ -142,7 +166,10 @@ impl Service {
                 true => user.gone_since(&before),
                 false => Vec::new(),
             };
-            if self.store.swap(user_id, version, user).await? {
+            let changes = watched.map(|before| user.changes_since(&before));
+            let swap = self.store.swap(user_id, version, user);
+            if self.metrics.store_swap(swap).await? {
+                self.report(user_id, changes.unwrap_or_default(), now);
                 self.lately.add(user_id, gone);
                 self.push(pushes).await;
                 return Ok(decision);
@@ -154,8 +181,25 @@ impl Service {
         ))
     }
 
+    /// Lets the app's backend know.
+    fn report(&self, user_id: &str, changes: Vec<Change>, time_ms: i64) {
+        let Some(webhook) = &self.webhook else {
+            return;
+        };
+        for change in changes {
+            webhook.tell(Event {
+                user_id: user_id.to_owned(),
+                change,
+                time_ms,
+            });
+        }
+    }
+
     async fn push(&self, mut pushes: Vec<Push>) {
         pushes.retain(|push| {
+            if let Pushed::Kicked(kick) = &push.what {
+                self.metrics.kicked(kick.cause);
+            }
             let here = push.to.node == self.node;
             if here {
                 self.streams.push(push.to.stream_id, push.what.clone());
@@ -170,71 +214,26 @@ impl Service {
         }
     }
 
-    /// Checks a ticket, in the documented order.
-    fn check_ticket(
-        &self,
-        app: u32,
-        user_id: &str,
-        token: &str,
-        now_ms: i64,
-    ) -> Result<UserSig, Refused> {
-        if !identity::is_user_id(user_id) {
-            return Err(Refused::new(
-                code::INVALID_USER_ID,
-                "user_id: expected 1 to 32 bytes of UTF-8 without control characters",
-            ));
-        }
-        if token.is_empty() {
-            return Err(Refused::new(code::USER_SIG_EMPTY, "user_sig is empty"));
-        }
-        let sig = user_sig::parse(token)
-            .map_err(|why| Refused::new(code::USER_SIG_UNREADABLE, why.to_string()))?;
-        if app != self.app.sdk_app_id {
-            return Err(Refused::new(
-                code::APP_NOT_FOUND,
-                format!("this server does not serve app {app}"),
-            ));
-        }
-        if sig.sdk_app_id != app {
-            return Err(Refused::new(
-                code::USER_SIG_OTHER_APP,
-                format!("the ticket was made for app {}", sig.sdk_app_id),
-            ));
-        }
-        if sig.user_id != user_id {
-            return Err(Refused::new(
-                code::USER_SIG_OTHER_USER,
-                "the ticket was made for another user",
-            ));
-        }
-        if !sig.verify_mac(&self.app.key) {
-            return Err(Refused::new(
-                code::USER_SIG_WRONG_KEY,
-                "the ticket was not made with this app's key, or was changed",
-            ));
-        }
-        if sig.is_expired(now_ms.div_euclid(1000)) {
-            return Err(Refused::new(
-                code::USER_SIG_EXPIRED,
-                "the ticket has expired",
-            ));
-        }
-        Ok(sig)
-    }
-
     /// Logs in.
-    pub async fn login(self: &Arc<Self>, request: LoginRequest) -> Result<Stream, Refused> {
+    pub async fn login(
+        self: &Arc<Self>,
+        from: IpAddr,
+        request: LoginRequest,
+    ) -> Result<Stream, Refused> {
+        let settings = self.settings.get();
         for ending in request.ends.iter().take(ENDS_MAX) {
             // The login stands on its own: what cannot be ended ends nothing.
-            if let Err(refused) = self.end(ending).await {
+            if let Err(refused) = self.end(from, ending).await {
                 tracing::debug!(code = refused.code, "an ending of a login was refused");
             }
         }
         let (app, user_id) = (request.sdk_app_id, &request.user_id);
-        let sig = self.check_ticket(app, user_id, &request.user_sig, now_ms())?;
+        let sig = (self.tickets).check(&settings, from, app, user_id, &request.user_sig)?;
         check_device(&request.device_id, &request.device_name)?;
         check_number(&request.number)?;
-        let stream = self.open_stream(user_id);
+        let _turn = self.turn(&settings).await?;
+        let stream = self.open_stream(from, user_id, &settings)?;
+        let ticket = mark(&sig);
         let login = Login {
             device_id: &request.device_id,
             platform: request.platform,
@@ -247,7 +246,8 @@ impl Service {
         };
         let decided = self
             .decide(user_id, |user, now, pushes| {
-                let outcome = user.login(&login, &self.rules, now, pushes);
+                user.admit(ticket, now).map_err(denied)?;
+                let outcome = user.login(&login, &settings.rules, now, pushes);
                 accepted(user, outcome)
             })
             .await;
@@ -255,15 +255,20 @@ impl Service {
     }
 
     /// Resumes a session by its token, and renews its ticket where the request carries one.
-    pub async fn resume(self: &Arc<Self>, request: ResumeRequest) -> Result<Stream, Refused> {
-        let now = now_ms();
+    pub async fn resume(
+        self: &Arc<Self>,
+        from: IpAddr,
+        request: ResumeRequest,
+    ) -> Result<Stream, Refused> {
+        let settings = self.settings.get();
         let claims = self.claims(&request.session)?;
         check_number(&request.number)?;
-        let mut ends_ms = claims.ends_ms;
+        let (mut ends_ms, mut ticket) = (claims.ends_ms, None);
         if let Some(user_sig) = &request.user_sig {
-            let sig = self.check_ticket(claims.sdk_app_id, &claims.user_id, user_sig, now)?;
-            ends_ms = end_of(&sig);
-        } else if now > ends_ms {
+            let (app, user_id) = (claims.sdk_app_id, &claims.user_id);
+            let sig = (self.tickets).check(&settings, from, app, user_id, user_sig)?;
+            (ends_ms, ticket) = (end_of(&sig), Some(mark(&sig)));
+        } else if now_ms() > ends_ms {
             return Err(Refused::new(
                 code::USER_SIG_EXPIRED,
                 "the ticket has expired",
@@ -278,11 +283,17 @@ impl Service {
             epoch: claims.epoch,
             ends_ms,
         };
-        let stream = self.open_stream(&user_id);
+        let _turn = self.turn(&settings).await?;
+        let stream = self.open_stream(from, &user_id, &settings)?;
         let (place, number) = (self.place(&stream), &request.number);
         let decided = self
             .decide(&user_id, |user, now, pushes| {
-                let outcome = user.resume(claim.clone(), number, place, &self.rules, now, pushes);
+                user.admit_session(claim.epoch, now).map_err(denied)?;
+                if let Some(ticket) = ticket {
+                    user.admit(ticket, now).map_err(denied)?;
+                }
+                let outcome =
+                    user.resume(claim.clone(), number, place, &settings.rules, now, pushes);
                 accepted(user, outcome)
             })
             .await;
@@ -290,11 +301,11 @@ impl Service {
     }
 
     /// Logs out.
-    pub async fn logout(&self, request: &LogoutRequest) -> Result<(), Refused> {
-        self.end(&request.ends).await
+    pub async fn logout(&self, from: IpAddr, request: &LogoutRequest) -> Result<(), Refused> {
+        self.end(from, &request.ends).await
     }
 
-    async fn end(&self, ending: &Ending) -> Result<(), Refused> {
+    async fn end(&self, from: IpAddr, ending: &Ending) -> Result<(), Refused> {
         match ending {
             Ending::Session { session } => {
                 let claims = self.claims(session)?;
@@ -318,19 +329,23 @@ impl Service {
                 instance,
                 login_no,
             } => {
-                self.check_ticket(*sdk_app_id, user_id, user_sig, now_ms())?;
+                let settings = self.settings.get();
+                let sig = (self.tickets).check(&settings, from, *sdk_app_id, user_id, user_sig)?;
                 check_device(device_id, "")?;
+                let ticket = mark(&sig);
                 self.decide(user_id, |user, now, pushes| {
+                    user.admit(ticket, now).map_err(denied)?;
                     user.end_login(device_id, instance, *login_no, now, pushes);
+                    Ok(())
                 })
-                .await
+                .await?
             }
         }
     }
 
     fn claims(&self, session: &str) -> Result<Claims, Refused> {
-        token::verify(&self.token_keys, session)
-            .filter(|claims| claims.sdk_app_id == self.app.sdk_app_id)
+        token::verify(&self.token_keys(), session)
+            .filter(|claims| claims.sdk_app_id == self.settings.get().app.sdk_app_id)
             .ok_or_else(|| {
                 Refused::new(
                     code::SESSION_TOKEN_INVALID,
@@ -339,11 +354,30 @@ impl Service {
             })
     }
 
-    fn open_stream(self: &Arc<Self>, user_id: &str) -> Stream {
-        self.streams.open(StreamOwner {
+    /// The turn of a login or resume to be decided.
+    async fn turn(&self, settings: &Settings) -> Result<Turn<'_>, Refused> {
+        if self.is_going() {
+            return Err(Refused::new(
+                code::SERVER_OVERLOADED,
+                "this server is going",
+            ));
+        }
+        self.deciding.enter(&settings.room).await
+    }
+
+    fn open_stream(
+        self: &Arc<Self>,
+        from: IpAddr,
+        user_id: &str,
+        settings: &Settings,
+    ) -> Result<Stream, Refused> {
+        let seat = self.seats.take(from, user_id, &settings.room)?;
+        Ok(self.streams.open(StreamOwner {
             service: self.clone(),
             user_id: user_id.to_owned(),
-        })
+            _seat: seat,
+            online: None,
+        }))
     }
 
     fn place(&self, stream: &Stream) -> StreamRef {
@@ -370,7 +404,9 @@ impl Service {
             // Whether the record has the stream is not known: its end is made known as any other.
             Err(refused) => return Err(refused),
         };
+        stream.owner_mut().online = Some(self.metrics.online(session.platform));
         let now = now_ms();
+        let settings = self.settings.get();
         let (epoch, ends_ms) = (session.epoch, session.ends_ms);
         let held = self.store.is_shared().then(|| {
             Arc::new(HeldBy {
@@ -384,7 +420,7 @@ impl Service {
             })
         });
         let claims = Claims {
-            sdk_app_id: self.app.sdk_app_id,
+            sdk_app_id: settings.app.sdk_app_id,
             user_id: user_id.to_owned(),
             device_id: session.device_id,
             platform: session.platform,
@@ -394,11 +430,15 @@ impl Service {
             login_no: session.login_no,
             ends_ms,
         };
+        let token_keys = self.token_keys();
+        let Some(key) = token::signing(&token_keys, now) else {
+            return Err(Refused::new(code::SERVER_ERROR, "there is no token key"));
+        };
         let first = StreamEvent::Session(SessionEvent {
-            session: token::issue(&self.token_keys[0], &claims),
+            session: token::issue(key, &claims),
             epoch,
             server_time_ms: now,
-            heartbeat_ms: u64::try_from(self.heartbeat.as_millis()).unwrap_or(u64::MAX),
+            heartbeat_ms: u64::try_from(settings.heartbeat.as_millis()).unwrap_or(u64::MAX),
             spread_ms: self.streams.spread_ms(),
             user_sig_expires_ms: ends_ms,
             instance: number.instance.clone(),
@@ -406,12 +446,31 @@ impl Service {
         });
         let left = ends_ms.saturating_add(1).saturating_sub(now);
         let expires_in = Duration::from_millis(u64::try_from(left).unwrap_or(0));
-        stream.begin(&first, self.heartbeat, expires_in, &self.timer, held);
+        stream.begin(&first, settings.heartbeat, expires_in, &self.timer, held);
+        let tally = Tally {
+            logins: 1,
+            online_max: self.streams.count(),
+        };
+        self.store.tally(settings.rules.time_zone.day(now), tally);
+        if self.is_going() {
+            // It may have come just after all others were told.
+            let place = self.streams.count();
+            self.streams.last(
+                stream.stream_id,
+                &going_away(place, self.streams.spread_ms()),
+            );
+        }
         Ok(stream)
     }
 
-    pub(crate) fn rules(&self) -> &Rules {
-        &self.rules
+    /// The figures of this node.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The settings of now.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.get()
     }
 
     pub(crate) fn streams(&self) -> &Streams {
@@ -420,7 +479,7 @@ impl Service {
 
     /// How often a silent stream carries a heartbeat.
     pub fn heartbeat(&self) -> Duration {
-        self.heartbeat
+        self.settings.get().heartbeat
     }
 
     /// Whether other nodes decide over the same records.
@@ -435,18 +494,68 @@ impl Service {
 
     /// The server is going: every stream is told when to come back, and ends.
     pub fn say_goodbye(&self) {
-        let spread = self.streams.spread_ms().max(1);
-        // One slot each, spread evenly.
-        self.streams.end_all(|place| {
-            let return_in_ms = place % spread;
-            StreamEvent::GoingAway(GoingAwayEvent { return_in_ms })
-        });
+        self.going.store(true, Ordering::SeqCst);
+        let spread = self.streams.spread_ms();
+        self.streams.end_all(|place| going_away(place, spread));
+    }
+
+    fn is_going(&self) -> bool {
+        self.going.load(Ordering::SeqCst)
+    }
+
+    /// Whether logins are served, or else why not.
+    pub async fn ready(&self) -> Result<(), &'static str> {
+        if self.is_going() {
+            return Err("draining\n");
+        }
+        let store = self.store.ready().await;
+        store.map_err(|error| {
+            tracing::debug!("{error}");
+            "the store does not work\n"
+        })
+    }
+
+    /// Has what follows done by other settings.
+    pub fn replace_settings(&self, settings: Settings) {
+        self.settings.replace(settings);
+    }
+
+    fn token_keys(&self) -> Arc<[TokenKey]> {
+        let keys = self.token_keys.lock();
+        keys.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Gives old token keys their successors, and learns of those that other nodes have made.
+    pub async fn turn_token_keys(&self) {
+        let ages = self.settings.get().token_keys;
+        match self.store.turn_token_keys(&ages, now_ms()).await {
+            Ok(keys) => {
+                let held = self.token_keys.lock();
+                *held.unwrap_or_else(PoisonError::into_inner) = keys.into();
+            }
+            Err(error) => tracing::warn!("token keys: {error}"),
+        }
     }
 
     /// Forgets users of whom nothing is left.
     pub fn sweep(&self) {
+        let tally = Tally {
+            logins: 0,
+            online_max: self.streams.count(),
+        };
+        // One node alone says so at logins; of several, each has to know how many the others have.
+        if self.store.is_shared() {
+            self.store
+                .tally(self.settings.get().rules.time_zone.day(now_ms()), tally);
+        }
         self.store.sweep(now_ms());
     }
+}
+
+/// One slot each, spread evenly.
+fn going_away(place: u64, spread_ms: u64) -> StreamEvent {
+    let return_in_ms = place % spread_ms.max(1);
+    StreamEvent::GoingAway(GoingAwayEvent { return_in_ms })
 }
 
 /// The session of an accepted outcome.

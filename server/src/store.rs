@@ -4,7 +4,9 @@
 pub mod embedded;
 pub mod valkey;
 
-use crate::token::TokenKey;
+use crate::calendar::Day;
+use crate::figures::{Figures, Tally};
+use crate::token::{KeyAges, TokenKey};
 use crate::user::{Push, User};
 use std::fmt;
 use std::future::Future;
@@ -32,6 +34,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Puts `user` in the place of that version. Once this gives `true`, it is as durable as the
     /// store promises; `false`: somebody was faster, and nothing has changed.
+    ///
+    /// With a swap the figures grow, once per user and day: by an active user where `active_day`
+    /// has grown, by an account made or removed where there is one now or none any more.
     fn swap<'a>(&'a self, user_id: &'a str, version: u64, user: User) -> Answer<'a, bool>;
 
     /// Tells streams of other nodes. May be lost on the way: see `reconcile.rs`.
@@ -45,6 +50,18 @@ pub trait Store: Send + Sync + 'static {
 
     /// Whether a node is known to be dead, and its streams with it.
     fn is_dead(&self, node: u64) -> bool;
+
+    /// Adds to a day's figures. What is added within a minute before the process dies may be lost.
+    fn tally(&self, day: Day, tally: Tally);
+
+    /// The figures from a day on, with all that was added before.
+    fn figures(&self, since: Day) -> Answer<'_, Figures>;
+
+    /// Gives old token keys their successors. The keys as they are then, the newest first.
+    fn turn_token_keys<'a>(&'a self, ages: &'a KeyAges, now_ms: i64) -> Answer<'a, Vec<TokenKey>>;
+
+    /// Whether the store answers.
+    fn ready(&self) -> Answer<'_, ()>;
 
     /// Forgets users of whom nothing is left but what lasts.
     fn sweep(&self, now_ms: i64);

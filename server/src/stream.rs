@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tim_proto::wire::{SpreadEvent, StreamEvent};
+use tim_proto::code;
+use tim_proto::wire::{EndEvent, SpreadEvent, StreamEvent};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// A comment: it says that the stream is alive, and nothing else.
@@ -108,6 +109,17 @@ impl Streams {
         match what {
             Pushed::Kicked(kick) => self.last(stream_id, &StreamEvent::Kicked(kick)),
             Pushed::Closed => self.end(stream_id, None),
+            Pushed::Ended(code) => {
+                let message = match code {
+                    code::USER_SIG_REVOKED => "the ticket was revoked",
+                    code::BANNED => "the account is banned",
+                    code::ACCOUNT_NOT_FOUND => "the account was deleted",
+                    _ => "the operator ended the session",
+                };
+                let message = message.to_owned();
+                let event = StreamEvent::SessionEnded(EndEvent { code, message });
+                self.last(stream_id, &event);
+            }
         }
     }
 
@@ -229,6 +241,11 @@ impl<O: Owner> StreamBody<O> {
         self.told_spread_ms = spread_ms;
         let event = StreamEvent::Spread(SpreadEvent { spread_ms });
         event.to_text().into()
+    }
+
+    /// What the stream makes things known to.
+    pub fn owner_mut(&mut self) -> &mut O {
+        &mut self.owner
     }
 
     /// The login or resume was refused: no session has this stream.

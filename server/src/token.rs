@@ -43,9 +43,93 @@ pub struct TokenKey {
     /// Stands in the token, so that an old key can be kept beside a new one.
     pub id: u32,
     pub secret: [u8; 32],
+    pub made_ms: i64,
+}
+
+/// A new key signs after so long: by then every node has it.
+pub const SETTLE_MS: i64 = 180_000;
+
+/// How old token keys get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyAges {
+    /// A key of this age gets a successor; none: never.
+    pub renew_ms: Option<i64>,
+    /// How long it verifies from then on.
+    pub keep_ms: i64,
+}
+
+impl KeyAges {
+    /// What a start does: a key where there is none.
+    pub fn only_first() -> KeyAges {
+        KeyAges {
+            renew_ms: None,
+            keep_ms: i64::MAX,
+        }
+    }
+}
+
+/// The key that signs, of keys with the newest first.
+pub fn signing(keys: &[TokenKey], now_ms: i64) -> Option<&TokenKey> {
+    let settled = |key: &&TokenKey| key.made_ms.saturating_add(SETTLE_MS) <= now_ms;
+    keys.iter().find(settled).or(keys.last())
+}
+
+/// Adds the successor of a newest key that is old enough, and drops those whose tokens have had
+/// their time. Whether anything has changed.
+pub fn turn(
+    keys: &mut Vec<TokenKey>,
+    ages: &KeyAges,
+    now_ms: i64,
+    secret: impl FnOnce() -> Option<[u8; 32]>,
+) -> bool {
+    let before = keys.len();
+    // A key verifies for as long as its successor is not old enough, and the newest for good.
+    let mut successor_ms = None;
+    keys.retain(|key| {
+        let since = successor_ms.replace(key.made_ms);
+        since.is_none_or(|since: i64| {
+            now_ms < since.saturating_add(SETTLE_MS).saturating_add(ages.keep_ms)
+        })
+    });
+    let dropped = keys.len() < before;
+    let newest = keys
+        .first()
+        .map_or((0, i64::MIN), |key| (key.id, key.made_ms));
+    let due = |age_ms| now_ms >= newest.1.saturating_add(age_ms);
+    if keys.is_empty() || ages.renew_ms.is_some_and(due) {
+        let Some(secret) = secret() else {
+            return dropped;
+        };
+        let id = newest.0 + 1;
+        keys.insert(
+            0,
+            TokenKey {
+                id,
+                secret,
+                made_ms: now_ms,
+            },
+        );
+        return true;
+    }
+    dropped
 }
 
 impl TokenKey {
+    /// What a store keeps: the key, and when it was made.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        [&self.secret[..], &self.made_ms.to_le_bytes()].concat()
+    }
+
+    /// Reads [`TokenKey::to_bytes`].
+    pub fn from_bytes(id: u32, bytes: &[u8]) -> Option<TokenKey> {
+        let (secret, made_ms) = bytes.split_first_chunk()?;
+        Some(TokenKey {
+            id,
+            secret: *secret,
+            made_ms: i64::from_le_bytes(made_ms.try_into().ok()?),
+        })
+    }
+
     fn mac(&self, text: &str) -> Hmac<Sha256> {
         #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.secret).expect("any length");
@@ -90,7 +174,61 @@ mod tests {
         TokenKey {
             id,
             secret: [id as u8; 32],
+            made_ms: 0,
         }
+    }
+
+    const AGES: KeyAges = KeyAges {
+        renew_ms: Some(1_000_000),
+        keep_ms: 5_000_000,
+    };
+
+    /// The ids of the keys and of the one that signs, after a turn at that time.
+    fn turned(keys: &mut Vec<TokenKey>, now_ms: i64) -> (Vec<u32>, u32) {
+        turn(keys, &AGES, now_ms, || Some([now_ms as u8; 32]));
+        let ids = keys.iter().map(|key| key.id).collect();
+        (ids, signing(keys, now_ms).unwrap().id)
+    }
+
+    #[test]
+    fn the_first_key_signs_at_once_and_a_successor_once_every_node_has_it() {
+        let mut keys = Vec::new();
+        assert_eq!(turned(&mut keys, 0), (vec![1], 1));
+        assert_eq!(turned(&mut keys, 999_999), (vec![1], 1));
+        assert_eq!(turned(&mut keys, 1_000_000), (vec![2, 1], 1));
+        assert_eq!(
+            turned(&mut keys, 1_000_000 + SETTLE_MS - 1),
+            (vec![2, 1], 1)
+        );
+        assert_eq!(turned(&mut keys, 1_000_000 + SETTLE_MS), (vec![2, 1], 2));
+    }
+
+    #[test]
+    fn a_key_verifies_for_its_time_after_it_signed_last() {
+        let mut keys = vec![key(2), key(1)];
+        keys[0].made_ms = 1_000_000;
+        let never = KeyAges {
+            renew_ms: None,
+            ..AGES
+        };
+        let end = 1_000_000 + SETTLE_MS + AGES.keep_ms;
+        assert!(!turn(&mut keys, &never, end - 1, || None));
+        let token = issue(&key(1), &claims());
+        assert!(verify(&keys, &token).is_some());
+        assert!(turn(&mut keys, &never, end, || None));
+        assert!(verify(&keys, &token).is_none());
+        assert!(
+            !turn(&mut keys, &never, i64::MAX, || None),
+            "the newest stays"
+        );
+        assert_eq!(keys.len(), 1);
+    }
+
+    #[test]
+    fn where_there_is_no_randomness_the_old_key_goes_on() {
+        let mut keys = vec![key(1)];
+        assert!(!turn(&mut keys, &AGES, 9_000_000, || None));
+        assert_eq!(signing(&keys, 9_000_000).unwrap().id, 1);
     }
 
     fn claims() -> Claims {
@@ -113,8 +251,8 @@ mod tests {
         assert!(verify(&[key(2), key(1)], &token) == Some(claims()));
         assert!(verify(&[key(2)], &token).is_none());
         let same_id = TokenKey {
-            id: 1,
             secret: [9; 32],
+            ..key(1)
         };
         assert!(verify(&[same_id], &token).is_none());
     }

@@ -4,22 +4,34 @@
 //! to be pushed to streams. The store (`store.rs`) compares and swaps whole records, so that two
 //! nodes never decide over the same one, and makes them durable before anybody is answered.
 
+mod changes;
+mod devices;
 mod endings;
 mod login;
+mod operator;
+mod presence;
 mod reassert;
 mod request_numbers;
 mod resume;
 mod takeovers;
+mod tickets;
 
+pub use changes::Change;
+pub use devices::{Device, Devices};
 pub use login::Login;
+pub use operator::Profile;
+pub use presence::Presence;
 pub use reassert::{Gone, Held};
 pub use resume::Claim;
+pub use tickets::{Ban, Denied, Ticket};
 
+use crate::calendar::{Day, TimeZone};
 use crate::policy::Policy;
 use endings::Floors;
 use request_numbers::RequestNumbers;
 use serde::{Deserialize, Serialize};
 use takeovers::Takeovers;
+use tickets::Revoked;
 use tim_proto::Platform;
 use tim_proto::wire::{Kick, KickCause};
 
@@ -43,6 +55,8 @@ pub struct Rules {
     pub takeovers_wait_ms: i64,
     /// A session that nobody has come back to for so long has ended.
     pub away_max_ms: i64,
+    /// Where the app's days begin.
+    pub time_zone: TimeZone,
 }
 
 impl Default for Rules {
@@ -54,6 +68,7 @@ impl Default for Rules {
             takeovers_window_ms: 60_000,
             takeovers_wait_ms: 10_000,
             away_max_ms: 7 * 86_400_000,
+            time_zone: TimeZone::default(),
         }
     }
 }
@@ -62,6 +77,13 @@ impl Default for Rules {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Account {
     pub registered_ms: i64,
+    /// The same as a day of the app.
+    #[serde(default)]
+    pub registered_day: Day,
+    #[serde(default)]
+    pub nick: String,
+    #[serde(default)]
+    pub face_url: String,
 }
 
 /// Which stream, on which node.
@@ -96,6 +118,13 @@ pub struct Session {
 pub struct User {
     pub account: Option<Account>,
     pub sessions: Vec<Session>,
+    pub devices: Devices,
+    /// The latest day of an accepted login or resume. The store counts the users of a day by it.
+    pub active_day: Day,
+    ban: Option<Ban>,
+    revoked: Option<Revoked>,
+    /// Tickets of this second that were used.
+    fresh_tickets: Vec<Ticket>,
     highest_epoch: u64,
     floors: Floors,
     numbers: RequestNumbers,
@@ -128,6 +157,8 @@ pub enum Pushed {
     Kicked(Kick),
     /// No word: its client has another stream, or has asked for the end.
     Closed,
+    /// The operator ended the session, with this code.
+    Ended(i32),
 }
 
 impl User {
@@ -136,6 +167,10 @@ impl User {
     pub fn lasting(&self) -> User {
         User {
             account: self.account.clone(),
+            devices: self.devices.clone(),
+            active_day: self.active_day,
+            ban: self.ban.clone(),
+            revoked: self.revoked.clone(),
             floors: self.floors.clone(),
             highest_epoch: self.floors.highest(),
             ..User::default()
@@ -144,7 +179,18 @@ impl User {
 
     /// Whether [`User::lasting`] of both is the same.
     pub fn lasts_as(&self, other: &User) -> bool {
-        self.account == other.account && self.floors == other.floors
+        self.account == other.account
+            && self.devices == other.devices
+            && self.active_day == other.active_day
+            && self.ban == other.ban
+            && self.revoked == other.revoked
+            && self.floors == other.floors
+    }
+
+    /// Whether there is an account, or something that the operator decided.
+    pub fn is_worth_keeping(&self) -> bool {
+        let decided = self.ban.is_some() || self.revoked.is_some() || self.floors.all_have_ended();
+        self.account.is_some() || decided
     }
 
     /// Forgets what time has made void. Whether anything but [`User::lasting`] is left.
@@ -153,6 +199,7 @@ impl User {
             .retain(|session| session.ends_ms.saturating_add(TICKET_GRACE_MS) > now_ms);
         self.numbers.forget(now_ms);
         self.floors.forget(now_ms);
+        self.forget_stale_tickets(now_ms);
         !(self.sessions.is_empty() && self.numbers.is_empty())
     }
 
@@ -166,9 +213,12 @@ impl User {
         self.go_away(|stream| is_dead(stream.node), now_ms);
     }
 
-    /// Nobody reads this stream any more.
-    pub fn stream_closed(&mut self, stream: StreamRef, now_ms: i64) {
+    /// Nobody reads this stream any more. Gives the platform of the session that had it.
+    pub fn stream_closed(&mut self, stream: StreamRef, now_ms: i64) -> Option<Platform> {
+        let had_it = |session: &&Session| session.stream == Some(stream);
+        let platform = self.sessions.iter().find(had_it)?.platform;
         self.go_away(|held| *held == stream, now_ms);
+        Some(platform)
     }
 
     fn go_away(&mut self, is_closed: impl Fn(&StreamRef) -> bool, now_ms: i64) {

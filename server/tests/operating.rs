@@ -4,8 +4,9 @@
 
 mod process;
 
-use process::{Answer, KEY, Server, in_data, login, program, ready_address};
-use std::io::{Read, Write};
+use process::{Answer, Server, in_data, login, program, ready_address};
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Output, Stdio};
 
@@ -256,10 +257,16 @@ fn a_slow_head_and_an_idle_connection_are_closed() {
     let server = Server::with("[limits]\nheader_timeout_ms = 200");
     let mut slow = server.connect();
     slow.write_all(b"POST /v1/login HT").unwrap();
-    let mut rest = Vec::new();
-    slow.read_to_end(&mut rest).unwrap();
-    let mut idle = server.connect();
-    assert_eq!(idle.read(&mut [0; 16]).unwrap(), 0);
+    assert_closed(slow);
+    assert_closed(server.connect());
+}
+
+/// The server closes it; what it had not read by then makes that a reset.
+fn assert_closed(mut connection: TcpStream) {
+    match connection.read_to_end(&mut Vec::new()) {
+        Ok(_) => {}
+        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+    }
 }
 
 #[test]
@@ -284,49 +291,4 @@ fn sigterm_and_ctrl_c_tell_every_stream_when_to_come_back_and_end_with_0() {
         assert_eq!(stream.event(), None);
         assert!(server.wait().success(), "{signal}");
     }
-}
-
-#[test]
-fn nothing_secret_is_logged_at_any_level() {
-    let directory = tempfile::tempdir().unwrap();
-    std::fs::write(directory.path().join("key"), KEY).unwrap();
-    let mut process = program()
-        .args([
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--sdk-app-id",
-            &process::APP.to_string(),
-        ])
-        .arg("--secret-key-file")
-        .arg(directory.path().join("key"))
-        .arg("--data-dir")
-        .arg(directory.path().join("data"))
-        .env("TIM_SERVER_LOG", "trace")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let address = ready_address(&mut process, "http");
-    let body = login("alice", 1, 1, 1);
-    let text = body.to_string();
-    let mut stream = std::net::TcpStream::connect(&address).unwrap();
-    write!(
-        stream,
-        "POST /v1/login HTTP/1.1\r\nHost: tim\r\nContent-Length: {}\r\n\r\n{text}",
-        text.len()
-    )
-    .unwrap();
-    let mut answer = Answer::read(stream);
-    let (_, session) = answer.event().unwrap();
-    process.kill().unwrap();
-    let log = errors(&process.wait_with_output().unwrap());
-    for secret in [
-        body["user_sig"].as_str().unwrap(),
-        session["session"].as_str().unwrap(),
-        KEY,
-    ] {
-        assert!(!log.contains(secret), "{log}");
-    }
-    assert!(log.len() > 100, "there was a log to look at: {log}");
 }

@@ -5,7 +5,7 @@
 use super::*;
 use crate::delivery::{Kind, Notice};
 use crate::registry::{self, DeviceKey};
-use crate::session::{Answer, Identity, Limits, Refused};
+use crate::session::{Answer, ConnectionStatus, Identity, Limits, Refused};
 use shuttle::sync::Arc;
 use shuttle::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use shuttle::thread::{self, JoinHandle};
@@ -288,6 +288,34 @@ fn shuttle_destroy_from_a_callback_ends_with_the_closed_event_and_frees_the_hand
             registry.get(core.handle()).err(),
             Some(error::ERR_NO_SUCH_CLIENT)
         );
+    });
+}
+
+#[test]
+fn shuttle_the_getters_of_a_callback_are_at_least_as_new_as_its_event() {
+    all_schedules(|| {
+        let registry = registry::for_test();
+        let core = core(registry, "device");
+        let network = network(&core);
+        let app = Arc::new(App::default());
+        let stale = Arc::new(AtomicUsize::new(0));
+        let (counting, handle) = (stale.clone(), core.handle());
+        core.set_callback(
+            Kind::Connection,
+            Some(std::sync::Arc::new(move |_| {
+                // Every event of a login is of a connection that is sought or there.
+                let disconnected = ConnectionStatus::Disconnected as i32;
+                if registry.connection_status(handle) == disconnected {
+                    counting.fetch_add(1, Ordering::SeqCst);
+                }
+            })),
+        )
+        .unwrap();
+        login(&core, &app, "alice", "good");
+        assert_eq!(core.destroy(LONG), Destroyed::Closed);
+        network.join().unwrap();
+        app.assert_all_completed();
+        assert_eq!(stale.load(Ordering::SeqCst), 0);
     });
 }
 

@@ -13,6 +13,8 @@ use tim_proto::wire::{self, StreamEvent};
 
 /// The network ends every request at its deadline; if it does not, the machine does this much later.
 const GRACE_MS: u64 = 1_000;
+/// How long a renewal's answer may come behind the end of the stream that it replaces.
+const TAKEOVER_MS: u64 = 1_000;
 /// How long before its end a ticket is told to expire, where the configuration does not say.
 const EXPIRING_LEAD_S: u32 = 600;
 
@@ -242,15 +244,18 @@ impl Session {
         }
     }
 
-    /// The renewal, if there is one, is over with `code`; its request, if it has one of its own
-    /// beside the stream, is dropped.
+    /// The renewal, if there is one, is over with `code`; its request, if it has one of its own and
+    /// not the resume's, is dropped.
     fn end_renewal(&mut self, code: i32) {
         let Some(session) = self.session_mut() else {
             return;
         };
-        let streaming = matches!(session.link, Link::Streaming { .. });
+        let resume = match session.link {
+            Link::Requested { seq, .. } => Some(seq),
+            Link::Streaming { .. } | Link::Waiting { .. } => None,
+        };
         if let Some(renewal) = session.renewal.take() {
-            if let Some(seq) = renewal.seq.filter(|_| streaming) {
+            if let Some(seq) = renewal.seq.filter(|seq| resume != Some(*seq)) {
                 self.out.push(Action::Abandon { seq });
             }
             self.complete(renewal.call, code);
@@ -291,7 +296,6 @@ impl Session {
             self.out.push(Action::Abandon { seq: old });
         }
         let renewal = session.renewal.take_if(|renewal| renewal.seq == Some(seq));
-        let was_connected = matches!(session.link, Link::Streaming { .. });
         let renewed = renewal.map(|renewal| {
             session.ticket = renewal.ticket;
             renewal.call
@@ -301,7 +305,7 @@ impl Session {
         if let Some(call) = renewed {
             self.complete(call, error::OK);
         }
-        if !was_connected {
+        if self.connection != ConnectionStatus::Connected {
             self.connection(ConnectionStatus::Connected, error::OK);
         }
     }
@@ -472,6 +476,14 @@ impl Session {
         if !session.is_stream(seq) {
             return;
         }
+        // The server closes the old stream once it has accepted a renewal, and that may be seen before
+        // the answer: until that has had its time there is no gap to tell of.
+        if session.renewal.as_ref().is_some_and(|r| r.seq.is_some()) {
+            session.link = Link::Waiting {
+                until_ms: now.ms.saturating_add(TAKEOVER_MS),
+            };
+            return self.note(&failure, None);
+        }
         let spread = session.spread_ms;
         self.note(&failure, None);
         self.disconnected(failure.code);
@@ -553,7 +565,12 @@ impl Session {
                 self.out.push(Action::Abandon { seq });
                 self.session_request_failed(seq, silent, None, now);
             }
-            Link::Waiting { until_ms } if now.ms >= until_ms => self.resume(now),
+            Link::Waiting { until_ms } if now.ms >= until_ms => {
+                let unanswered = session.renewal.as_mut().and_then(|r| r.seq.take());
+                self.out
+                    .extend(unanswered.map(|seq| Action::Abandon { seq }));
+                self.resume(now);
+            }
             _ => {}
         }
     }

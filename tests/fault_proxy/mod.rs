@@ -115,7 +115,8 @@ impl FaultProxy {
     pub fn breaks_open(&self, fault: Fault) {
         assert!(fault.can_be(Place::Stream), "{fault:?}");
         for pipe in self.whole() {
-            pipe.breaks(fault).unwrap();
+            // One that has ended by itself cannot be broken.
+            let _ = pipe.breaks(fault);
         }
     }
 

@@ -1,9 +1,15 @@
 //! The store of a single node: records in memory, and what must survive in redb. One thread writes,
 //! and what has come together while it was busy shares the next commit.
 
+mod counts;
+
 use super::{Answer, Deliver, Opened, Store, StoreError, Versioned};
-use crate::token::TokenKey;
+use crate::calendar::Day;
+use crate::clock::now_ms;
+use crate::figures::{Figures, Tally};
+use crate::token::{self, KeyAges, TokenKey};
 use crate::user::{Push, User};
+use counts::Counts;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use std::collections::HashMap;
 use std::collections::hash_map::{DefaultHasher, Entry};
@@ -40,10 +46,15 @@ impl Kept {
 }
 
 struct Job {
+    record: Option<Record>,
+    counts: Counts,
+    done: Option<oneshot::Sender<Result<(), StoreError>>>,
+}
+
+struct Record {
     user_id: String,
     /// The part of the record that lasts.
     lasting: User,
-    done: oneshot::Sender<Result<(), StoreError>>,
     _unwritten: Arc<()>,
 }
 
@@ -52,6 +63,10 @@ pub struct Embedded {
     database: Arc<Database>,
     shards: Vec<Mutex<HashMap<String, Kept>>>,
     jobs: Sender<Job>,
+    /// Counted, and not given to the thread yet.
+    counted: Mutex<Counts>,
+    /// What became of it.
+    last_commit: Arc<Mutex<Result<(), StoreError>>>,
 }
 
 /// Opens or creates the store of a data directory.
@@ -59,12 +74,14 @@ pub fn open(path: &Path) -> Result<Opened, StoreError> {
     let database = Database::create(path)
         .map_err(|e| StoreError::Failed(format!("{}: {e}", path.display())))?;
     let database = Arc::new(database);
-    let token_keys = prepare(&database)?;
+    prepare(&database)?;
+    let token_keys = turn_token_keys(&database, &KeyAges::only_first(), now_ms())?;
     let (jobs, waiting) = channel();
-    let for_thread = database.clone();
+    let last_commit = Arc::new(Mutex::new(Ok(())));
+    let for_thread = (database.clone(), last_commit.clone());
     std::thread::Builder::new()
         .name("store".into())
-        .spawn(move || run(&for_thread, &waiting))
+        .spawn(move || run(&for_thread.0, &for_thread.1, &waiting))
         .map_err(failed)?;
     let mut node = [0; 8];
     getrandom::fill(&mut node).map_err(failed)?;
@@ -73,35 +90,64 @@ pub fn open(path: &Path) -> Result<Opened, StoreError> {
             database,
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             jobs,
+            counted: Mutex::default(),
+            last_commit,
         }),
         token_keys,
         node: u64::from_le_bytes(node),
     })
 }
 
-/// Makes the tables, and the token key at the first start.
-fn prepare(database: &Database) -> Result<Vec<TokenKey>, StoreError> {
+fn prepare(database: &Database) -> Result<(), StoreError> {
     let transaction = database.begin_write().map_err(failed)?;
-    let mut token_keys = Vec::new();
     {
-        transaction.open_table(USERS).map_err(failed)?;
-        let mut keys = transaction.open_table(TOKEN_KEYS).map_err(failed)?;
-        if keys.first().map_err(failed)?.is_none() {
-            let mut secret = [0; 32];
-            getrandom::fill(&mut secret).map_err(failed)?;
-            keys.insert(1, secret.as_slice()).map_err(failed)?;
+        let users = transaction.open_table(USERS).map_err(failed)?;
+        counts::prepare(&transaction, &users)?;
+    }
+    transaction.open_table(TOKEN_KEYS).map_err(failed)?;
+    transaction.commit().map_err(failed)
+}
+
+/// Does what is due with the token keys, and gives them. The first start makes the first one.
+fn turn_token_keys(
+    database: &Database,
+    ages: &KeyAges,
+    now_ms: i64,
+) -> Result<Vec<TokenKey>, StoreError> {
+    let mut keys = Vec::new();
+    {
+        let transaction = database.begin_read().map_err(failed)?;
+        let table = transaction.open_table(TOKEN_KEYS).map_err(failed)?;
+        for row in table.iter().map_err(failed)?.rev() {
+            let (id, value) = row.map_err(failed)?;
+            keys.push(TokenKey::from_bytes(id.value(), value.value()).ok_or_else(bad_key)?);
         }
-        for row in keys.iter().map_err(failed)?.rev() {
-            let (id, secret) = row.map_err(failed)?;
-            let secret = secret.value().try_into().map_err(failed)?;
-            token_keys.push(TokenKey {
-                id: id.value(),
-                secret,
-            });
+    }
+    let before: Vec<u32> = keys.iter().map(|key| key.id).collect();
+    let mut secret = [0; 32];
+    let random = getrandom::fill(&mut secret);
+    if !token::turn(&mut keys, ages, now_ms, || random.ok().map(|()| secret)) {
+        return if keys.is_empty() {
+            Err(failed("no random numbers"))
+        } else {
+            Ok(keys)
+        };
+    }
+    let transaction = database.begin_write().map_err(failed)?;
+    {
+        let mut table = transaction.open_table(TOKEN_KEYS).map_err(failed)?;
+        for key in keys.iter().filter(|key| !before.contains(&key.id)) {
+            let value = key.to_bytes();
+            table.insert(key.id, value.as_slice()).map_err(failed)?;
+        }
+        for id in before {
+            if !keys.iter().any(|key| key.id == id) {
+                table.remove(id).map_err(failed)?;
+            }
         }
     }
     transaction.commit().map_err(failed)?;
-    Ok(token_keys)
+    Ok(keys)
 }
 
 impl Embedded {
@@ -150,10 +196,13 @@ impl Embedded {
             let (done, written) = oneshot::channel();
             // Under the lock, so that the writes of a record keep their order.
             let job = Job {
-                user_id: user_id.to_owned(),
-                lasting: user.lasting(),
-                done,
-                _unwritten: kept.unwritten.clone(),
+                record: Some(Record {
+                    user_id: user_id.to_owned(),
+                    lasting: user.lasting(),
+                    _unwritten: kept.unwritten.clone(),
+                }),
+                counts: Counts::of_swap(&kept.user, &user),
+                done: Some(done),
             };
             self.jobs.send(job).map_err(|_| thread_has_ended())?;
             swapped = Swapped::Writing(written);
@@ -161,6 +210,32 @@ impl Embedded {
         kept.version += 1;
         kept.user = Arc::new(user);
         Ok(swapped)
+    }
+
+    /// Gives the thread what was counted.
+    fn send_counted(
+        &self,
+        done: Option<oneshot::Sender<Result<(), StoreError>>>,
+    ) -> Result<(), StoreError> {
+        let counts = std::mem::take(&mut *self.counted());
+        let job = Job {
+            record: None,
+            counts,
+            done,
+        };
+        self.jobs.send(job).map_err(|_| thread_has_ended())
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Counts> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn figures_since(&self, since: Day) -> Result<Figures, StoreError> {
+        let (done, written) = oneshot::channel();
+        self.send_counted(Some(done))?;
+        written.await.map_err(|_| thread_has_ended())??;
+        let transaction = self.database.begin_read().map_err(failed)?;
+        counts::read(&transaction, since)
     }
 }
 
@@ -172,6 +247,10 @@ enum Swapped {
     Done,
     /// It is on its way to the disk.
     Writing(oneshot::Receiver<Result<(), StoreError>>),
+}
+
+fn bad_key() -> StoreError {
+    failed("a token key that is none")
 }
 
 fn thread_has_ended() -> StoreError {
@@ -212,7 +291,30 @@ impl Store for Embedded {
         false
     }
 
+    fn tally(&self, day: Day, tally: Tally) {
+        self.counted().tally(day, tally);
+    }
+
+    fn figures(&self, since: Day) -> Answer<'_, Figures> {
+        Box::pin(self.figures_since(since))
+    }
+
+    fn turn_token_keys<'a>(&'a self, ages: &'a KeyAges, now_ms: i64) -> Answer<'a, Vec<TokenKey>> {
+        let turned = turn_token_keys(&self.database, ages, now_ms);
+        Box::pin(std::future::ready(turned))
+    }
+
+    fn ready(&self) -> Answer<'_, ()> {
+        let last = self.last_commit.lock();
+        let last = last.unwrap_or_else(PoisonError::into_inner).clone();
+        Box::pin(std::future::ready(last))
+    }
+
     fn sweep(&self, now_ms: i64) {
+        let nothing_counted = self.counted().is_empty();
+        if !nothing_counted && let Err(error) = self.send_counted(None) {
+            tracing::error!("{error}");
+        }
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             shard.retain(|_, kept| {
@@ -230,7 +332,7 @@ impl Store for Embedded {
 }
 
 /// Takes all jobs that wait, commits them together, and says so to each.
-fn run(database: &Database, waiting: &Receiver<Job>) {
+fn run(database: &Database, last_commit: &Mutex<Result<(), StoreError>>, waiting: &Receiver<Job>) {
     while let Ok(first) = waiting.recv() {
         let mut jobs = vec![first];
         jobs.extend(waiting.try_iter());
@@ -238,23 +340,66 @@ fn run(database: &Database, waiting: &Receiver<Job>) {
         if let Err(error) = &result {
             tracing::error!("{error}");
         }
-        for job in jobs {
+        *last_commit.lock().unwrap_or_else(PoisonError::into_inner) = result.clone();
+        for done in jobs.into_iter().filter_map(|job| job.done) {
             // Whoever asked may have gone with its connection.
-            let _ = job.done.send(result.clone());
+            let _ = done.send(result.clone());
         }
     }
 }
 
 fn commit(database: &Database, jobs: &[Job]) -> Result<(), StoreError> {
     let transaction = database.begin_write().map_err(failed)?;
+    let mut counts = Counts::default();
     {
         let mut users = transaction.open_table(USERS).map_err(failed)?;
         for job in jobs {
-            let bytes = serde_json::to_vec(&job.lasting).map_err(failed)?;
-            users
-                .insert(job.user_id.as_str(), bytes.as_slice())
-                .map_err(failed)?;
+            counts.add(&job.counts);
+            if let Some(record) = &job.record {
+                let bytes = serde_json::to_vec(&record.lasting).map_err(failed)?;
+                users
+                    .insert(record.user_id.as_str(), bytes.as_slice())
+                    .map_err(failed)?;
+            }
         }
     }
+    counts.write(&transaction)?;
     transaction.commit().map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn token_keys_turn_with_an_overlap_that_survives_a_restart() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store.redb");
+        let ages = KeyAges {
+            renew_ms: Some(1_000_000),
+            keep_ms: 500_000,
+        };
+        let ids = |opened: &Opened, now_ms| {
+            let turning = opened.store.turn_token_keys(&ages, now_ms);
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            let keys = runtime.unwrap().block_on(turning).unwrap();
+            keys.iter().map(|key| key.id).collect::<Vec<_>>()
+        };
+        let opened = open(&path).unwrap();
+        let start_ms = opened.token_keys[0].made_ms;
+        let first = opened.token_keys[0].secret;
+        assert_eq!(ids(&opened, start_ms + 999_999), [1]);
+        assert_eq!(ids(&opened, start_ms + 1_000_000), [2, 1]);
+        drop(opened);
+        // Its thread may still have the file.
+        let opened = loop {
+            match open(&path) {
+                Ok(opened) => break opened,
+                Err(_) => std::thread::yield_now(),
+            }
+        };
+        assert!(opened.token_keys[1].secret == first);
+        assert!(opened.token_keys[0].secret != first);
+        assert_eq!(ids(&opened, start_ms + 1_500_000 + token::SETTLE_MS), [2]);
+    }
 }

@@ -2,21 +2,29 @@
 //! by one short script; pushes go by channel, one for each node; a node's lease says that it lives.
 //!
 //! Keys, for app 1400000001: `tim:1400000001:{alice}` (a user; the braces keep a user's keys on one
-//! node of a cluster), `tim:1400000001:nodes`, `tim:1400000001:token_keys`; channels:
-//! `tim:1400000001:node:NODE`.
+//! node of a cluster), `tim:1400000001:nodes`, `tim:1400000001:token_keys`, `tim:1400000001:figures`,
+//! `tim:1400000001:online`; channels: `tim:1400000001:node:NODE`.
+
+mod counts;
+mod token_keys;
 
 use super::{Answer, Deliver, Opened, Store, StoreError, Versioned};
-use crate::token::TokenKey;
+use crate::calendar::Day;
+use crate::clock::now_ms;
+use crate::figures::{Figures, Tally};
+use crate::token::{KeyAges, TokenKey};
 use crate::user::{Push, User};
+use counts::Counts;
 use futures_util::StreamExt;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::{Client, Cmd, FromRedisValue, Script, cmd};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::future::Future;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
+use token_keys::TokenKeys;
 use tokio::time::{sleep, timeout};
 
 /// The engine has this long for an answer, waiting for a new connection included.
@@ -26,17 +34,39 @@ const LEASE: Duration = Duration::from_secs(15);
 const LEASE_EVERY: Duration = Duration::from_secs(4);
 /// How long a dead node is remembered: as long as sessions can name its streams.
 const DEAD_FOR: Duration = Duration::from_secs(30 * 86_400);
-/// How long the record of somebody without an account is kept.
+/// How long a record is kept that has neither an account nor anything that the operator decided.
 const NO_ACCOUNT: Duration = Duration::from_secs(600);
 /// How long to wait before listening for pushes again after the engine was gone.
 const LISTEN_AGAIN: Duration = Duration::from_millis(200);
 
-/// Swaps a record if its version is still the expected one.
+/// Swaps a record if its version is still the expected one, and answers 0 if it is not, otherwise 1
+/// and what the figures grow by: 1 an active user, 2 an account made, 4 an account removed. With a
+/// second key they grow here.
+///
+/// ARGV: version, next version, record, ms to live or 0, active day, 1 with an account, its day.
 const SWAP: &str = "
 if (redis.call('HGET', KEYS[1], 'version') or '0') ~= ARGV[1] then return 0 end
-redis.call('HSET', KEYS[1], 'version', ARGV[2], 'user', ARGV[3])
+local old = redis.call('HMGET', KEYS[1], 'active_day', 'has_account')
+redis.call('HSET', KEYS[1], 'version', ARGV[2], 'user', ARGV[3],
+  'active_day', ARGV[5], 'has_account', ARGV[6])
 if ARGV[4] == '0' then redis.call('PERSIST', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
-return 1";
+local grown, fields = 1, {}
+if tonumber(ARGV[5]) > tonumber(old[1] or 0) then
+  grown = grown + 1
+  fields[#fields + 1] = 'active:' .. ARGV[5]
+end
+if ARGV[6] == '1' and old[2] ~= '1' then
+  grown = grown + 2
+  fields[#fields + 1] = 'registered'
+  fields[#fields + 1] = 'registered:' .. ARGV[7]
+elseif ARGV[6] == '0' and old[2] == '1' then
+  grown = grown + 4
+  fields[#fields + 1] = 'removed'
+end
+if KEYS[2] then
+  for _, field in ipairs(fields) do redis.call('HINCRBY', KEYS[2], field, 1) end
+end
+return grown";
 
 /// Renews a node's lease, by the engine's clock, and lists the dead.
 const LEASES: &str = "
@@ -97,7 +127,9 @@ pub struct Valkey {
     app: u32,
     node: u64,
     swap: Script,
+    token_keys: Arc<TokenKeys>,
     shared: Arc<Shared>,
+    counts: Arc<Counts>,
 }
 
 /// What the store's own thread shares with it.
@@ -185,24 +217,26 @@ pub fn open(address: Address, app: u32) -> Result<Opened, StoreError> {
                     Ok(keeper) => keeper,
                     Err(error) => return drop(opened.send(Err(error))),
                 };
-                let _ = opened.send(Ok((keeper.link.clone(), keeper.token_keys.clone())));
-                tokio::join!(keeper.renew_leases(), keeper.listen());
+                let link = keeper.link.clone();
+                let counts = Arc::new(Counts::new(link.clone(), app, node, keeper.shared.clone()));
+                let _ = opened.send(Ok((link, keeper.token_keys.clone(), counts.clone())));
+                tokio::join!(keeper.renew_leases(), keeper.listen(), count(&counts));
             });
         })
         .map_err(|error| failed(&error))?;
     let gone = || StoreError::Failed("its thread has ended".to_owned());
-    let (link, token_keys) = opens.recv().map_err(|_| gone())??;
-    let mut newest_first = token_keys;
-    newest_first.sort_unstable_by_key(|key| std::cmp::Reverse(key.id));
+    let (link, token_keys, counts) = opens.recv().map_err(|_| gone())??;
     Ok(Opened {
         store: Arc::new(Valkey {
             link,
             app,
             node,
             swap: Script::new(SWAP),
+            token_keys: token_keys.clone(),
             shared,
+            counts,
         }),
-        token_keys: newest_first,
+        token_keys: token_keys.known(),
         node,
     })
 }
@@ -213,7 +247,7 @@ struct Keeper {
     listens: Client,
     app: u32,
     node: u64,
-    token_keys: Vec<TokenKey>,
+    token_keys: Arc<TokenKeys>,
     shared: Arc<Shared>,
 }
 
@@ -242,40 +276,25 @@ impl Keeper {
                 in_time(ConnectionManager::new_with_config(listens.clone(), config)).await?,
             )
         };
-        let mut keeper = Keeper {
+        let keeper = Keeper {
             link,
             listens,
             app,
             node,
-            token_keys: Vec::new(),
+            token_keys: Arc::new(TokenKeys::new(format!("tim:{app}:token_keys"))),
             shared,
         };
-        keeper.token_keys = keeper.make_token_keys().await?;
+        let ages = KeyAges::only_first();
+        keeper
+            .token_keys
+            .turn(&keeper.link, &ages, now_ms())
+            .await?;
         keeper.renew_lease().await?;
         Ok(keeper)
     }
 
     fn key(&self, name: &str) -> String {
         format!("tim:{}:{name}", self.app)
-    }
-
-    /// The token keys of all nodes; the first node makes one.
-    async fn make_token_keys(&self) -> Result<Vec<TokenKey>, StoreError> {
-        let mut secret = [0; 32];
-        getrandom::fill(&mut secret).map_err(|e| StoreError::Failed(e.to_string()))?;
-        let place = self.key("token_keys");
-        self.link
-            .query::<()>(cmd("HSETNX").arg(&place).arg(1).arg(secret.as_slice()))
-            .await?;
-        let keys: BTreeMap<u32, Vec<u8>> = self.link.query(cmd("HGETALL").arg(&place)).await?;
-        keys.into_iter()
-            .map(|(id, secret)| {
-                let secret = secret.try_into().map_err(|_| {
-                    StoreError::Failed(format!("token key {id} is not 32 bytes long"))
-                })?;
-                Ok(TokenKey { id, secret })
-            })
-            .collect()
     }
 
     async fn renew_leases(&self) {
@@ -306,13 +325,7 @@ impl Keeper {
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = dead;
         // An engine that came back empty is given the keys that tokens were made with.
-        for key in &self.token_keys {
-            let place = self.key("token_keys");
-            let mut put = cmd("HSETNX");
-            put.arg(place).arg(key.id).arg(key.secret.as_slice());
-            self.link.query::<()>(&put).await?;
-        }
-        Ok(())
+        self.token_keys.put_back(&self.link).await
     }
 
     async fn listen(&self) {
@@ -353,6 +366,16 @@ impl Keeper {
     }
 }
 
+/// Tells the engine now and then what was counted here.
+async fn count(counts: &Counts) {
+    loop {
+        sleep(LEASE_EVERY).await;
+        if let Err(error) = counts.write().await {
+            tracing::debug!("figures: {error}");
+        }
+    }
+}
+
 fn channel(app: u32, node: u64) -> String {
     format!("tim:{app}:node:{node}")
 }
@@ -389,16 +412,32 @@ impl Store for Valkey {
             // Random, so that a version that was lost in a fail-over is never taken for another.
             let mut next = [0; 8];
             getrandom::fill(&mut next).map_err(|error| failed(&error))?;
-            let lives_ms = match user.account {
-                Some(_) => 0,
-                None => NO_ACCOUNT.as_millis(),
+            let lives_ms = match user.is_worth_keeping() {
+                true => 0,
+                false => NO_ACCOUNT.as_millis(),
             };
+            let registered_day = user.account.as_ref().map(|account| account.registered_day);
             let mut swap = self.swap.key(self.user_key(user_id));
+            if let Link::Single(_) = self.link {
+                swap.key(self.counts.key());
+            }
             swap.arg(version)
                 .arg(u64::from_le_bytes(next).max(1))
                 .arg(text)
-                .arg(u64::try_from(lives_ms).unwrap_or(0));
-            self.link.run::<bool>(&swap).await
+                .arg(u64::try_from(lives_ms).unwrap_or(0))
+                .arg(user.active_day.0)
+                .arg(u8::from(user.account.is_some()))
+                .arg(registered_day.unwrap_or_default().0);
+            let Some(grown) = self.link.run::<u8>(&swap).await?.checked_sub(1) else {
+                return Ok(false);
+            };
+            if let Link::Cluster(_) = self.link
+                && let Err(error) = self.counts.follow(grown, &user).await
+            {
+                // The decision stands.
+                tracing::warn!("figures: {error}");
+            }
+            Ok(true)
         })
     }
 
@@ -427,6 +466,22 @@ impl Store for Valkey {
     fn is_dead(&self, node: u64) -> bool {
         let dead = self.shared.dead.lock();
         node != self.node && dead.unwrap_or_else(PoisonError::into_inner).contains(&node)
+    }
+
+    fn tally(&self, day: Day, tally: Tally) {
+        self.counts.tally(day, tally);
+    }
+
+    fn figures(&self, since: Day) -> Answer<'_, Figures> {
+        Box::pin(self.counts.read(since))
+    }
+
+    fn turn_token_keys<'a>(&'a self, ages: &'a KeyAges, now_ms: i64) -> Answer<'a, Vec<TokenKey>> {
+        Box::pin(self.token_keys.turn(&self.link, ages, now_ms))
+    }
+
+    fn ready(&self) -> Answer<'_, ()> {
+        Box::pin(async { self.link.query::<()>(&cmd("PING")).await })
     }
 
     fn sweep(&self, _: i64) {

@@ -17,6 +17,15 @@ const FLOORS_MAX: usize = 128;
 pub(super) struct Floors {
     of_device: BTreeMap<String, Floor>,
     of_all: OfAll,
+    all_ended: Option<AllEnded>,
+}
+
+/// The operator ended every session of the user, also those that nobody knows. Kept for good: when
+/// the last token ends is not known.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+struct AllEnded {
+    epoch: u64,
+    code: i32,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -52,7 +61,32 @@ struct OfAll {
 impl Floors {
     pub(super) fn highest(&self) -> u64 {
         let of_devices = self.of_device.values().map(|floor| floor.epoch).max();
-        of_devices.unwrap_or(0).max(self.of_all.epoch)
+        let all_ended = self.all_ended.as_ref().map_or(0, |ended| ended.epoch);
+        of_devices
+            .unwrap_or(0)
+            .max(self.of_all.epoch)
+            .max(all_ended)
+    }
+
+    /// All sessions up to this epoch have ended, with this code.
+    pub(super) fn end_all(&mut self, epoch: u64, code: i32) {
+        self.all_ended = Some(AllEnded { epoch, code });
+    }
+
+    pub(super) fn differ_in_all_ended(&self, other: &Floors) -> bool {
+        self.all_ended != other.all_ended
+    }
+
+    pub(super) fn all_have_ended(&self) -> bool {
+        self.all_ended.is_some()
+    }
+
+    /// The code that a session of this epoch ended with, where all ended with it.
+    pub(super) fn all_ended_with(&self, epoch: u64) -> Option<i32> {
+        let ended = self.all_ended.as_ref();
+        ended
+            .filter(|ended| epoch <= ended.epoch)
+            .map(|ended| ended.code)
     }
 
     /// Whether a session of this device and epoch has ended.
@@ -60,6 +94,7 @@ impl Floors {
         let floor = self.of_device.get(device_id);
         floor.is_some_and(|floor| epoch <= floor.epoch)
             || (epoch <= self.of_all.epoch && !self.of_all.except.contains(&epoch))
+            || self.all_ended_with(epoch).is_some()
     }
 
     /// Who took the device's newest session over.
@@ -196,6 +231,22 @@ impl User {
             epoch,
             until_ms: ends_ms,
             kick: None,
+            told_at_login: false,
+        };
+        let living = self.sessions.iter().map(|session| session.epoch);
+        self.floors.raise(device_id, ended, living);
+    }
+
+    /// Ends a session of a device of which no session is known: none up to now comes back.
+    pub(super) fn end_unknown(&mut self, device_id: &str, kick: &Kick, now_ms: i64) {
+        // An epoch that is not known is not above the clock, as long as that was not set back.
+        let clock = u64::try_from(now_ms).unwrap_or(0);
+        self.highest_epoch = self.highest_epoch.max(clock);
+        let ended = Ended {
+            epoch: self.highest_epoch,
+            // Nor is the end of its token.
+            until_ms: i64::MAX,
+            kick: Some(kick.clone()),
             told_at_login: false,
         };
         let living = self.sessions.iter().map(|session| session.epoch);

@@ -1,6 +1,6 @@
 //! A login that has passed the ticket checks.
 
-use super::{Account, Outcome, Push, Pushed, Rules, Session, StreamRef, User, kick_by};
+use super::{Outcome, Push, Pushed, Rules, Session, StreamRef, User, kick_by};
 use tim_proto::Platform;
 use tim_proto::wire::RequestNumber;
 
@@ -35,6 +35,7 @@ impl User {
         let is_retry = seen.accepted == Some(number.login_no);
         if is_retry || !login.interactive {
             if let Some(session_id) = self.again(login, pushes) {
+                self.came(session_id, rules, now_ms);
                 return Outcome::Accepted(session_id);
             }
             if is_retry {
@@ -61,11 +62,7 @@ impl User {
         if let Some(seen) = self.numbers.of(login.device_id, &number.instance) {
             seen.accepted = Some(number.login_no);
         }
-        if self.account.is_none() {
-            self.account = Some(Account {
-                registered_ms: now_ms,
-            });
-        }
+        self.register(rules, now_ms);
         self.sessions.push(Session {
             session_id: login.session_id,
             device_id: login.device_id.to_owned(),
@@ -78,6 +75,7 @@ impl User {
             stream: Some(login.stream),
             away_since_ms: None,
         });
+        self.came(login.session_id, rules, now_ms);
         Outcome::Accepted(login.session_id)
     }
 

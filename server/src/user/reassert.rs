@@ -53,6 +53,9 @@ impl User {
                 ))),
             };
         }
+        if let Some(code) = self.floors.all_ended_with(claim.epoch) {
+            return Some(Pushed::Ended(code));
+        }
         if self.floors.is_dead(&claim.device_id, claim.epoch) {
             let kick = self.floors.kick(&claim.device_id);
             self.floors.told(&claim.device_id);

@@ -72,6 +72,7 @@ impl User {
             known.instance.clone_from(&number.instance);
             known.login_no = number.login_no;
             known.ends_ms = claim.ends_ms;
+            self.came(claim.session_id, rules, now_ms);
             return Outcome::Accepted(claim.session_id);
         }
         let session = Session {
@@ -87,7 +88,10 @@ impl User {
             away_since_ms: None,
         };
         match self.restore(session, rules, now_ms, pushes) {
-            Ok(session_id) => Outcome::Accepted(session_id),
+            Ok(session_id) => {
+                self.came(session_id, rules, now_ms);
+                Outcome::Accepted(session_id)
+            }
             Err(kick) => Outcome::Displaced(Some(kick)),
         }
     }

@@ -1,5 +1,7 @@
 //! The rules of a user's record, without a server: what each request changes and who is told.
 
+mod operator;
+
 use super::*;
 use crate::policy::Mode;
 use tim_proto::wire::RequestNumber;
@@ -93,7 +95,7 @@ impl World {
     fn kicked(&mut self) -> Vec<(u64, KickCause, String)> {
         let kicks = self.pushes.drain(..).filter_map(|push| match push.what {
             Pushed::Kicked(kick) => Some((push.to.stream_id, kick.cause, kick.device_name)),
-            Pushed::Closed => None,
+            Pushed::Closed | Pushed::Ended(_) => None,
         });
         kicks.collect()
     }
@@ -448,6 +450,8 @@ fn what_time_has_made_void_is_forgotten() {
     assert!(!world.user.tidy(world.now_ms + 2 * HOUR_MS));
     let empty = User {
         account: world.user.account.clone(),
+        devices: world.user.devices.clone(),
+        active_day: world.user.active_day,
         ..User::default()
     };
     assert_eq!(world.user.lasting(), empty);

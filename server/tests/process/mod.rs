@@ -2,13 +2,17 @@
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub mod admin;
 pub mod engine;
 
 use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tim_proto::user_sig;
 
@@ -26,6 +30,12 @@ pub struct Server {
     pub directory: tempfile::TempDir,
     /// `127.0.0.1:PORT`.
     pub address: String,
+    /// Where its figures are, if anywhere.
+    pub metrics: Option<String>,
+    /// The same of the operator's listener, where there is one.
+    pub admin: Option<String>,
+    /// The lines of its log that nobody has asked for yet.
+    log: Mutex<Receiver<String>>,
 }
 
 impl Server {
@@ -47,6 +57,26 @@ impl Server {
         Server::trusting(settings, None)
     }
 
+    /// A server that speaks TLS with this certificate and key, in the files `cert` and `cert key`.
+    pub fn with_tls(cert: &str, key: &str) -> Server {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let settings = format!(
+            "tls_cert = {:?}\ntls_key = {:?}",
+            path("cert"),
+            path("cert key")
+        );
+        for (name, text) in [
+            ("cert", cert),
+            ("cert key", key),
+            ("key", KEY),
+            ("settings.toml", &settings),
+        ] {
+            std::fs::write(path(name), text).unwrap();
+        }
+        Server::within(directory, "127.0.0.1:0", None)
+    }
+
     /// A server that trusts the authorities of this file, for the store it talks to.
     pub fn trusting(settings: &str, authorities: Option<&Path>) -> Server {
         let directory = tempfile::tempdir().unwrap();
@@ -56,6 +86,23 @@ impl Server {
     }
 
     fn within(directory: tempfile::TempDir, listen: &str, authorities: Option<&Path>) -> Server {
+        Server::logging(directory, listen, authorities, "info")
+    }
+
+    /// A server with an operator's listener that logs all it can.
+    pub fn talkative_with_admin() -> Server {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("key"), KEY).unwrap();
+        std::fs::write(directory.path().join("settings.toml"), admin::SETTINGS).unwrap();
+        Server::logging(directory, "127.0.0.1:0", None, "trace")
+    }
+
+    fn logging(
+        directory: tempfile::TempDir,
+        listen: &str,
+        authorities: Option<&Path>,
+        level: &str,
+    ) -> Server {
         let path = |name: &str| directory.path().join(name);
         let mut process = program()
             .args([
@@ -72,15 +119,33 @@ impl Server {
             .arg("--config")
             .arg(path("settings.toml"))
             .envs(authorities.map(|file| ("SSL_CERT_FILE", file)))
+            .env("TIM_SERVER_LOG", level)
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let address = ready_address(&mut process, "http");
+        let stderr = process.stderr.take().unwrap();
+        let (lines, log) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                // It is read on where the test does not care.
+                let _ = lines.send(line);
+            }
+        });
+        let settings = std::fs::read_to_string(path("settings.toml")).unwrap();
+        let scheme = match settings.contains("tls_cert") {
+            true => "https",
+            false => "http",
+        };
+        let line = first_line(&mut process);
+        let (address, admin) = addresses(&line, scheme);
         Server {
             process,
             directory,
             address,
+            metrics: named(&line, "metrics"),
+            admin,
+            log: Mutex::new(log),
         }
     }
 
@@ -90,6 +155,48 @@ impl Server {
         self.process.wait().unwrap();
         let directory = std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap());
         Server::within(directory, &self.address, None)
+    }
+
+    /// The same with other settings.
+    pub fn after_a_power_cut_with(self, settings: &str) -> Server {
+        let file = self.directory.path().join("settings.toml");
+        let before = std::fs::read_to_string(&file).unwrap();
+        // The users stay where they are.
+        let store = before.lines().find(|line| line.starts_with("store = "));
+        std::fs::write(&file, format!("{}\n{settings}", store.unwrap_or_default())).unwrap();
+        self.after_a_power_cut()
+    }
+
+    /// Waits for a line of the log with this in it.
+    pub fn logged(&self, text: &str) -> String {
+        let log = self.log.lock().unwrap();
+        loop {
+            let line = log.recv_timeout(Duration::from_secs(30));
+            let line = line.unwrap_or_else(|_| panic!("{text:?} was not logged"));
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// What it logs until it ends, and has not been asked for yet.
+    pub fn rest_of_the_log(&self) -> String {
+        let log = self.log.lock().unwrap();
+        log.iter()
+            .flat_map(|line| [line, "\n".to_owned()])
+            .collect()
+    }
+
+    /// Replaces a file beside the settings, or those themselves.
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.directory.path().join(name), text).unwrap();
+    }
+
+    /// Replaces the settings and has them read again; waits until the log says what came of it.
+    pub fn reload(&self, settings: &str, logged: &str) -> String {
+        self.write("settings.toml", settings);
+        self.signal("HUP");
+        self.logged(logged)
     }
 
     /// Sends a signal.
@@ -122,10 +229,21 @@ impl Server {
     }
 
     pub fn post_text(&self, path: &str, body: &str) -> Answer {
-        let length = body.len();
-        self.send(&format!(
-            "POST {path} HTTP/1.1\r\nHost: tim\r\nTim-Protocol: 1\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-        ))
+        self.send(&posted(path, body))
+    }
+
+    /// Posts a body from another address of this machine.
+    pub fn post_from(&self, address: &str, path: &str, body: &Value) -> Answer {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let from: SocketAddr = format!("{address}:0").parse().unwrap();
+        socket.bind(&from.into()).unwrap();
+        let to: SocketAddr = self.address.parse().unwrap();
+        socket.connect(&to.into()).unwrap();
+        let mut stream = TcpStream::from(socket);
+        stream
+            .write_all(posted(path, &body.to_string()).as_bytes())
+            .unwrap();
+        Answer::read(stream)
     }
 
     /// Sends any text and reads the head of what comes back.
@@ -144,6 +262,14 @@ impl Server {
         }
         let (name, event) = answer.event().unwrap();
         assert_eq!(name, "session");
+        (answer, event)
+    }
+
+    /// Resumes, which must be accepted.
+    pub fn log_in_by(&self, resume: &Value) -> (Answer, Value) {
+        let mut answer = self.post("/v1/resume", resume);
+        assert_eq!(answer.status, 200);
+        let (_, event) = answer.event().unwrap();
         (answer, event)
     }
 
@@ -200,14 +326,41 @@ macro_rules! over_each_store {
 
 /// The address of the one line that a server prints when it is ready.
 pub fn ready_address(process: &mut Child, scheme: &str) -> String {
+    ready_line(process, scheme).0
+}
+
+/// The address, and that of the operator's listener.
+pub fn ready_line(process: &mut Child, scheme: &str) -> (String, Option<String>) {
+    addresses(&first_line(process), scheme)
+}
+
+fn addresses(line: &str, scheme: &str) -> (String, Option<String>) {
+    let address = named(line, scheme).unwrap_or_else(|| panic!("no ready line: {line:?}"));
+    let admin = named(line, "admin").map(|url| url.replace("http://", ""));
+    (address, admin)
+}
+
+fn first_line(process: &mut Child) -> String {
     let mut line = String::new();
     let stdout = process.stdout.as_mut().unwrap();
     BufReader::new(stdout).read_line(&mut line).unwrap();
-    let prefix = format!("tim-server ready {scheme}=");
-    match line.trim_end().strip_prefix(&prefix) {
-        Some(address) => address.to_owned(),
-        None => panic!("no ready line: {line:?}"),
-    }
+    line
+}
+
+/// The address that a ready line gives under this name.
+fn named(line: &str, name: &str) -> Option<String> {
+    let mut places = line
+        .trim_end()
+        .strip_prefix("tim-server ready ")?
+        .split(' ');
+    places.find_map(|place| Some(place.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
+}
+
+fn posted(path: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: tim\r\nTim-Protocol: 1\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
 }
 
 /// An answer whose body is read bit by bit.
@@ -251,10 +404,15 @@ impl Answer {
     }
 
     pub fn json(&mut self) -> Value {
+        serde_json::from_str(&self.text()).unwrap()
+    }
+
+    /// The whole body.
+    pub fn text(&mut self) -> String {
         let length = self.header("content-length").unwrap().parse().unwrap();
         let mut body = vec![0; length];
         self.body.read_exact(&mut body).unwrap();
-        serde_json::from_slice(&body).unwrap()
+        String::from_utf8(body).unwrap()
     }
 
     /// One chunk; none at the end of the stream.

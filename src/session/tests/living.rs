@@ -402,14 +402,83 @@ fn a_kick_an_end_a_logout_or_a_switch_completes_the_renewal_first() {
 }
 
 #[test]
-fn a_stream_lost_during_a_renewal_is_resumed_with_the_new_ticket() {
+fn an_old_stream_that_ends_before_the_renewals_answer_makes_no_gap() {
+    let (mut machine, stream) = Machine::logged_in();
+    let (call, step) = machine.renew("new");
+    machine.lose(stream).is_nothing();
+    assert_eq!(
+        machine.session.connection_status(),
+        ConnectionStatus::Connected
+    );
+    let step = machine.accept(step.request());
+    assert_eq!(step.completions(), [(call, OK)]);
+    assert_eq!(step.events(), [], "there was no gap");
+    still_alice(&machine);
+}
+
+#[test]
+fn a_stream_lost_during_a_renewal_that_stays_unanswered_is_resumed_with_the_new_ticket() {
     let (mut machine, stream) = Machine::logged_in();
     let (call, step) = machine.renew("new");
     let beside = step.request();
-    let step = machine.lose(stream);
+    machine.lose(stream);
+    let lost = machine.now.ms;
+    let step = machine.pass_to_deadline();
+    assert!(machine.now.ms - lost <= 1_000, "an answer comes at once");
     assert_eq!(step.abandoned(), [beside]);
+    assert_eq!(
+        step.connection_events(),
+        [(ConnectionStatus::Connecting, OK)]
+    );
     assert_eq!(step.resume().user_sig.as_deref(), Some("new"));
+    machine.accept(beside).is_nothing();
     assert_eq!(machine.accept(step.request()).completions(), [(call, OK)]);
+}
+
+#[test]
+fn a_renewal_that_another_replaces_after_the_streams_end_is_dropped() {
+    let (mut machine, stream) = Machine::logged_in();
+    let (first, step) = machine.renew("one");
+    let beside = step.request();
+    machine.lose(stream);
+    let (second, step) = machine.renew("two");
+    assert_eq!(step.completions(), [(first, ERR_SUPERSEDED)]);
+    assert_eq!(step.abandoned(), [beside]);
+    assert_eq!(step.resume().user_sig.as_deref(), Some("two"));
+    assert_eq!(machine.accept(step.request()).completions(), [(second, OK)]);
+}
+
+#[test]
+fn a_stream_lost_during_a_renewal_that_fails_too_is_told_and_resumed_with_the_new_ticket() {
+    let (mut machine, stream) = Machine::logged_in();
+    let (call, step) = machine.renew("new");
+    machine.lose(stream).is_nothing();
+    let step = machine.fail(step.request(), ERR_CONNECTION_RESET);
+    assert_eq!(step.completions(), [], "its time is not over");
+    assert_eq!(
+        step.connection_events(),
+        [(ConnectionStatus::ConnectFailed, ERR_CONNECTION_RESET)]
+    );
+    let step = machine.pass_to_deadline();
+    assert_eq!(step.resume().user_sig.as_deref(), Some("new"));
+    let step = machine.accept(step.request());
+    assert_eq!(step.completions(), [(call, OK)]);
+    assert_eq!(
+        step.connection_events(),
+        [(ConnectionStatus::Connected, OK)]
+    );
+    still_alice(&machine);
+}
+
+#[test]
+fn a_stream_lost_during_a_renewal_that_is_refused_is_resumed_with_the_token() {
+    let (mut machine, stream) = Machine::logged_in();
+    let (call, step) = machine.renew("bad");
+    machine.lose(stream).is_nothing();
+    let step = machine.refuse(step.request(), code::USER_SIG_WRONG_KEY);
+    assert_eq!(step.completions(), [(call, code::USER_SIG_WRONG_KEY)]);
+    assert_eq!(step.resume().user_sig, None);
+    still_alice(&machine);
 }
 
 // Endings that the app asks for.

@@ -1,0 +1,210 @@
+//! The operator's listener: the reference system's REST paths (`reference.rs`) and this server's own
+//! (`own.rs`). Only health is told to somebody who does not show an administrator's ticket.
+//!
+//! A ticket comes in the query where the reference system has it there: queries reach no log.
+
+mod own;
+mod query;
+mod reference;
+
+use crate::http;
+use crate::service::{Refused, Service};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use hyper::{Request, Response, StatusCode};
+use serde::Serialize;
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tim_proto::code;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+/// The largest body: a hundred accounts with everything that they may have.
+const BODY_MAX: usize = 256 * 1024;
+/// How many connections may be open.
+const CONNECTIONS_MAX: usize = 256;
+
+/// The only path for everybody.
+const HEALTH_PATH: &str = "/healthz";
+/// The code of somebody who is not an administrator.
+const NOT_ADMIN: i32 = 70403;
+
+/// Every route: method and path, with variable parts in braces.
+pub fn routes() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let reference = reference::PATHS.iter().map(|(path, _)| ("POST", *path));
+    let own = own::ROUTES.iter().map(|(method, path, _)| (*method, *path));
+    [("GET", HEALTH_PATH)]
+        .into_iter()
+        .chain(reference)
+        .chain(own)
+}
+
+type Answer = Response<Full<Bytes>>;
+
+/// Serves for as long as the process lives.
+pub async fn serve(listener: TcpListener, has_tls: bool, service: Arc<Service>) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        // The others wait until one of them ends.
+        let Ok(place) = room.clone().acquire_owned().await else {
+            return;
+        };
+        let (stream, from) = match listener.accept().await {
+            Ok((stream, from)) => (stream, from.ip()),
+            Err(error) => {
+                tracing::warn!("accept: {error}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let service = service.clone();
+        tokio::spawn(async move {
+            let settings = service.settings();
+            let tls = settings.tls.clone().filter(|_| has_tls);
+            let answer = move |request| answer(service.clone(), from, request);
+            if let Err(error) = http::talk(stream, tls, settings.limits, answer).await {
+                tracing::debug!("connection: {error}");
+            }
+            drop(place);
+        });
+    }
+}
+
+async fn answer(
+    service: Arc<Service>,
+    from: IpAddr,
+    request: Request<Incoming>,
+) -> Result<Answer, Infallible> {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    if path == HEALTH_PATH {
+        return Ok(text(StatusCode::OK, "ok\n"));
+    }
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let bearer = bearer(&request);
+    let body = match read(request, service.settings().limits.body_timeout).await {
+        Ok(body) => body,
+        Err(refused) => return Ok(refused),
+    };
+    if path.starts_with(reference::PREFIX) {
+        let asked = reference::Asked {
+            method: &method,
+            path: &path,
+            query: &query,
+            body: &body,
+        };
+        return Ok(reference::answer(&service, from, &asked).await);
+    }
+    let admin_id = match by_bearer(&service, from, bearer).await {
+        Ok(admin_id) => admin_id,
+        Err(refused) => {
+            tracing::info!(path, code = refused.code, "refused");
+            return Ok(refusal(&refused));
+        }
+    };
+    let result = own::answer(&service, &method, &path, &query, &body).await;
+    let code = result.as_ref().err().map_or(0, |refused| refused.code);
+    tracing::info!(admin_id, %method, path, code, "administration");
+    Ok(result.unwrap_or_else(|refused| refusal(&refused)))
+}
+
+fn is_admin(service: &Service, user_id: &str) -> bool {
+    let settings = service.settings();
+    settings.admins.iter().any(|admin| admin == user_id)
+}
+
+/// Who asks, by the ticket in the header.
+async fn by_bearer(
+    service: &Service,
+    from: IpAddr,
+    ticket: Option<String>,
+) -> Result<String, Refused> {
+    let Some(ticket) = ticket else {
+        let what = "expected an administrator's ticket: Authorization: Bearer TICKET";
+        return Err(Refused::new(code::USER_SIG_EMPTY, what));
+    };
+    let user_id = service.identify_bearer(from, &ticket).await?;
+    if is_admin(service, &user_id) {
+        Ok(user_id)
+    } else {
+        let what = "the ticket is not an administrator's";
+        Err(Refused::new(NOT_ADMIN, what))
+    }
+}
+
+fn bearer(request: &Request<Incoming>) -> Option<String> {
+    let header = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, ticket) = header.split_once(' ')?;
+    let is_bearer = scheme.eq_ignore_ascii_case("bearer");
+    is_bearer.then(|| ticket.trim().to_owned())
+}
+
+async fn read(request: Request<Incoming>, in_time: Duration) -> Result<Bytes, Answer> {
+    let body = Limited::new(request.into_body(), BODY_MAX).collect();
+    match tokio::time::timeout(in_time, body).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(text(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "the body is larger than 256 KiB\n",
+        )),
+        Ok(Err(_)) => Err(text(
+            StatusCode::BAD_REQUEST,
+            "the body did not come whole\n",
+        )),
+        Err(_) => Err(text(
+            StatusCode::REQUEST_TIMEOUT,
+            "the body did not come in time\n",
+        )),
+    }
+}
+
+/// What this server's own paths say where they refuse.
+#[derive(Serialize)]
+struct Refusal<'a> {
+    code: i32,
+    message: &'a str,
+}
+
+fn refusal(refused: &Refused) -> Answer {
+    let status = match refused.code {
+        code::BAD_REQUEST => StatusCode::BAD_REQUEST,
+        code::ACCOUNT_NOT_FOUND => StatusCode::NOT_FOUND,
+        NOT_ADMIN | code::BANNED => StatusCode::FORBIDDEN,
+        code::SERVER_ERROR | code::SERVER_TIMEOUT => StatusCode::INTERNAL_SERVER_ERROR,
+        code::SERVER_OVERLOADED => StatusCode::SERVICE_UNAVAILABLE,
+        code::TOO_MANY_FAILURES => StatusCode::TOO_MANY_REQUESTS,
+        _ => StatusCode::UNAUTHORIZED,
+    };
+    let body = Refusal {
+        code: refused.code,
+        message: &refused.message,
+    };
+    let mut answer = json(status, &body);
+    if status == StatusCode::UNAUTHORIZED {
+        let bearer = HeaderValue::from_static("Bearer");
+        answer.headers_mut().insert(WWW_AUTHENTICATE, bearer);
+    }
+    answer
+}
+
+fn json(status: StatusCode, body: &impl Serialize) -> Answer {
+    // Strings and numbers only: writing them as JSON into memory cannot fail.
+    let body = serde_json::to_vec(body).unwrap_or_default();
+    with_type(status, body.into(), "application/json")
+}
+
+fn text(status: StatusCode, body: &'static str) -> Answer {
+    with_type(status, body.into(), "text/plain")
+}
+
+fn with_type(status: StatusCode, body: Bytes, kind: &'static str) -> Answer {
+    let mut answer = Response::new(Full::new(body));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}

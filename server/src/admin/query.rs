@@ -1,0 +1,77 @@
+//! Queries and paths of requests: names and values, without their percent signs.
+
+/// The first value of a name in a query.
+pub fn value(query: &str, name: &str) -> Option<String> {
+    query.split('&').find_map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let is_it = decode(key, true).as_deref() == Some(name);
+        is_it.then(|| decode(value, true)).flatten()
+    })
+}
+
+/// The values of a path's variable parts, where it has the form of `template`: `/users/{user_id}`.
+pub fn parts(template: &str, path: &str) -> Option<Vec<String>> {
+    let (mut wanted, mut given) = (template.split('/'), path.split('/'));
+    let mut values = Vec::new();
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return Some(values),
+            (Some(wanted), Some(given)) if wanted.starts_with('{') => {
+                values.push(decode(given, false)?);
+            }
+            (wanted, given) if wanted != given => return None,
+            _ => {}
+        }
+    }
+}
+
+/// In a query, a plus is a space.
+fn decode(text: &str, is_query: bool) -> Option<String> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'%' => {
+                let mut digit = || char::from(bytes.next()?).to_digit(16);
+                u8::try_from(digit()? * 16 + digit()?).ok()?
+            }
+            b'+' if is_query => b' ',
+            other => other,
+        });
+    }
+    String::from_utf8(decoded).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_found_by_its_name_and_read_without_percent_signs() {
+        let query = "a=1&user%69d=%E7%94%A8+x%2B&empty=&flag&a=2";
+        assert_eq!(value(query, "a").as_deref(), Some("1"));
+        assert_eq!(value(query, "userid").as_deref(), Some("用 x+"));
+        assert_eq!(value(query, "empty").as_deref(), Some(""));
+        assert_eq!(value(query, "flag").as_deref(), Some(""));
+        for (query, name) in [(query, "b"), ("", "a"), ("a=%f", "a"), ("a=%ff", "a")] {
+            assert_eq!(value(query, name), None);
+        }
+    }
+
+    #[test]
+    fn a_path_is_read_by_its_template() {
+        let template = "/users/{user_id}/devices/{device_id}";
+        let found = parts(template, "/users/a%2Fb/devices/my+phone");
+        assert_eq!(found, Some(vec!["a/b".to_owned(), "my+phone".to_owned()]));
+        assert_eq!(parts("/users", "/users"), Some(vec![]));
+        for path in [
+            "/users/a/devices",
+            "/users/a/devices/b/c",
+            "/user/a/devices/b",
+            "/users/%/devices/b",
+            "",
+        ] {
+            assert_eq!(parts(template, path), None, "{path}");
+        }
+    }
+}

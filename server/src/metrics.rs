@@ -1,0 +1,204 @@
+//! Metrics in the form that Prometheus reads. Counting costs a login a few additions.
+
+mod listener;
+mod process;
+
+pub use listener::listen;
+
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use std::future::Future;
+use std::time::{Duration, Instant};
+use tim_proto::Platform;
+use tim_proto::wire::KickCause;
+
+/// What [`Metrics::to_text`] is, to HTTP.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// In seconds: from what a store in memory takes to where clients give up.
+const BUCKETS: [f64; 12] = [
+    0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0,
+];
+
+/// One label with its value.
+type Label<T> = [(&'static str, T); 1];
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    Login,
+    Resume,
+    Logout,
+}
+
+/// The figures.
+pub struct Metrics {
+    registry: Registry,
+    requests: [Requests; 3],
+    kicks: Family<Label<&'static str>, Counter>,
+    online: Family<Label<&'static str>, Gauge>,
+    connections: Gauge,
+    store_load: Histogram,
+    store_swap: Histogram,
+}
+
+/// Requests of one kind.
+struct Requests {
+    by_code: Family<Label<i32>, Counter>,
+    seconds: Histogram,
+}
+
+impl Default for Metrics {
+    fn default() -> Metrics {
+        let mut registry = Registry::with_prefix("tim");
+        let histograms = || Histogram::new(BUCKETS);
+        let latency = Family::<Label<&'static str>, Histogram>::new_with_constructor(histograms);
+        registry.register_with_unit(
+            "request",
+            "From the whole request to the head of the answer",
+            Unit::Seconds,
+            latency.clone(),
+        );
+        let mut requests = |name, what: &'static str, label| {
+            let by_code = Family::default();
+            registry.register(name, what, Family::clone(&by_code));
+            Requests {
+                by_code,
+                seconds: latency.get_or_create_owned(&[("request", label)]),
+            }
+        };
+        let requests = [
+            requests(
+                "logins",
+                "Logins by code of the answer, 0: accepted",
+                "login",
+            ),
+            requests("resumes", "Resumes by code, 0: accepted", "resume"),
+            requests("logouts", "Logouts by code, 0: done", "logout"),
+        ];
+        let kicks = Family::default();
+        registry.register(
+            "kicks",
+            "Kicks decided here, by cause",
+            Family::clone(&kicks),
+        );
+        let online = Family::default();
+        registry.register("online", "Open streams by platform", Family::clone(&online));
+        let connections = Gauge::default();
+        registry.register("connections", "Open connections", connections.clone());
+        let store = Family::<Label<&'static str>, Histogram>::new_with_constructor(histograms);
+        registry.register_with_unit(
+            "store",
+            "How long the store takes",
+            Unit::Seconds,
+            store.clone(),
+        );
+        // A series that begins at 0 shows its first event as a rise.
+        for platform in Platform::ALL {
+            drop(online.get_or_create(&platform_label(platform)));
+        }
+        for cause in [
+            KickCause::OtherDevice,
+            KickCause::SameDevice,
+            KickCause::Operator,
+        ] {
+            drop(kicks.get_or_create(&cause_label(cause)));
+        }
+        for of in &requests {
+            drop(of.by_code.get_or_create(&[("code", 0)]));
+        }
+        registry.register_collector(Box::new(process::Process::default()));
+        Metrics {
+            registry,
+            requests,
+            kicks,
+            online,
+            connections,
+            store_load: store.get_or_create_owned(&[("operation", "load")]),
+            store_swap: store.get_or_create_owned(&[("operation", "swap")]),
+        }
+    }
+}
+
+fn platform_label(platform: Platform) -> Label<&'static str> {
+    [("platform", platform.name())]
+}
+
+fn cause_label(cause: KickCause) -> Label<&'static str> {
+    let name = match cause {
+        KickCause::OtherDevice => "other_device",
+        KickCause::SameDevice => "same_device",
+        KickCause::Operator => "operator",
+        KickCause::Unknown => "unknown",
+    };
+    [("cause", name)]
+}
+
+impl Metrics {
+    /// A request was answered with this code.
+    pub fn answered(&self, asked: Asked, code: i32, took: Duration) {
+        let requests = &self.requests[asked as usize];
+        requests.by_code.get_or_create(&[("code", code)]).inc();
+        requests.seconds.observe(took.as_secs_f64());
+    }
+
+    /// A session was kicked.
+    pub fn kicked(&self, cause: KickCause) {
+        self.kicks.get_or_create(&cause_label(cause)).inc();
+    }
+
+    /// A stream of this platform is open until what this gives is dropped.
+    pub fn online(&self, platform: Platform) -> Counted {
+        Counted::one(self.online.get_or_create_owned(&platform_label(platform)))
+    }
+
+    /// A connection is open until what this gives is dropped.
+    pub fn connection(&self) -> Counted {
+        Counted::one(self.connections.clone())
+    }
+
+    /// Takes the time that the store needs to load.
+    pub async fn store_load<F: Future>(&self, loads: F) -> F::Output {
+        timed(&self.store_load, loads).await
+    }
+
+    /// Takes the time that the store needs to swap.
+    pub async fn store_swap<F: Future>(&self, swaps: F) -> F::Output {
+        timed(&self.store_swap, swaps).await
+    }
+
+    /// All figures, as text.
+    pub fn to_text(&self) -> String {
+        let mut all = String::new();
+        // Writing into memory cannot fail.
+        let _ = text::encode(&mut all, &self.registry);
+        all
+    }
+}
+
+async fn timed<F: Future>(seconds: &Histogram, work: F) -> F::Output {
+    let start = Instant::now();
+    let done = work.await;
+    seconds.observe(start.elapsed().as_secs_f64());
+    done
+}
+
+/// One more, until it is dropped.
+pub struct Counted(Gauge);
+
+impl Counted {
+    fn one(gauge: Gauge) -> Counted {
+        gauge.inc();
+        Counted(gauge)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

@@ -1,0 +1,76 @@
+//! The listener of `metrics_listen`: `GET /metrics`, for whoever reaches it.
+
+use super::CONTENT_TYPE as OPEN_METRICS;
+use crate::service::Service;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+/// How many connections it serves at once; others wait.
+const CONNECTIONS: usize = 16;
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Serves the figures at an address from now on, which it gives with its port.
+pub async fn listen(address: &str, service: Arc<Service>) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind(address).await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(accept(listener, service));
+    Ok(address)
+}
+
+async fn accept(listener: TcpListener, service: Arc<Service>) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let place = room.clone().acquire_owned().await;
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!("accept: {error}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let service = service.clone();
+        tokio::spawn(async move {
+            let answer = service_fn(|request| std::future::ready(answer(&service, &request)));
+            let served = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEADER_TIMEOUT)
+                .serve_connection(TokioIo::new(stream), answer)
+                .await;
+            if let Err(error) = served {
+                tracing::debug!("metrics: {error}");
+            }
+            drop(place);
+        });
+    }
+}
+
+fn answer(
+    service: &Service,
+    request: &Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let mut answer = Response::new(Full::default());
+    if request.uri().path() != "/metrics" {
+        *answer.status_mut() = StatusCode::NOT_FOUND;
+    } else if request.method() != Method::GET {
+        *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    } else {
+        let kind = HeaderValue::from_static(OPEN_METRICS);
+        answer.headers_mut().insert(CONTENT_TYPE, kind);
+        *answer.body_mut() = service.metrics().to_text().into();
+    }
+    Ok(answer)
+}

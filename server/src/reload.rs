@@ -1,0 +1,159 @@
+//! What the operator says: the command line, the settings file and the files they name. Read at the
+//! start and again at SIGHUP, then all or nothing.
+
+use crate::cli::{DEFAULT_DATA_DIR, Serve};
+use crate::config::Config;
+use crate::identity_file::{self, App};
+use crate::service::Service;
+use crate::settings::Settings;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+const DEFAULT_HEARTBEAT_MS: u64 = 25_000;
+
+/// The settings file with the command line above it.
+pub fn config(args: &Serve) -> Result<Config, String> {
+    let mut config = match &args.config {
+        Some(path) => Config::read(path)?,
+        None => Config::default(),
+    };
+    fn over<T: Clone>(said: &Option<T>, place: &mut Option<T>) {
+        if said.is_some() {
+            place.clone_from(said);
+        }
+    }
+    over(&args.listen, &mut config.listen);
+    over(&args.data_dir, &mut config.data_dir);
+    over(&args.store, &mut config.store);
+    over(&args.app.sdk_app_id, &mut config.sdk_app_id);
+    over(&args.app.secret_key_file, &mut config.secret_key_file);
+    over(&args.tls_cert, &mut config.tls_cert);
+    over(&args.tls_key, &mut config.tls_key);
+    over(&args.log_format, &mut config.log_format);
+    over(&args.admin_listen, &mut config.admin_listen);
+    Ok(config)
+}
+
+/// Where accounts and keys are kept.
+pub fn data_dir(config: &Config) -> &Path {
+    let given = config.data_dir.as_deref();
+    given.unwrap_or_else(|| Path::new(DEFAULT_DATA_DIR))
+}
+
+/// The settings, with the keys and certificates of the files that `config` names.
+pub fn settings(config: &Config, app: App) -> Result<Settings, String> {
+    let tls = match (&config.tls_cert, &config.tls_key) {
+        (Some(cert), Some(key)) => Some(tls_acceptor(cert, key)?),
+        (None, None) => None,
+        _ => return Err("tls_cert and tls_key belong together".to_owned()),
+    };
+    Ok(Settings {
+        app: app.with_old_keys(&config.old_secret_key_files)?,
+        rules: config.rules(),
+        admins: config.admins.clone(),
+        heartbeat: Duration::from_millis(config.heartbeat_ms.unwrap_or(DEFAULT_HEARTBEAT_MS)),
+        throttle: (&config.throttle).into(),
+        room: (&config.limits).into(),
+        limits: (&config.limits).into(),
+        token_keys: (&config.token_keys).into(),
+        tls,
+    })
+}
+
+/// The app that the operator names; none: the data directory's own.
+pub fn given_app(config: &Config) -> Result<Option<App>, String> {
+    match (config.sdk_app_id, &config.secret_key_file) {
+        (Some(id), Some(file)) => identity_file::given(id, file).map(Some),
+        (Some(id), None) => identity_file::of_environment(id).map(Some),
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err("secret_key_file needs sdk_app_id".to_owned()),
+    }
+}
+
+/// Reads all of it again. `started` is what the process was started with.
+pub fn reload(args: &Serve, started: &Config, service: &Service) {
+    let read = || {
+        let config = config(args)?;
+        let app = match given_app(&config)? {
+            Some(app) => app,
+            None => identity_file::of_data_dir(data_dir(started))?,
+        };
+        let settings = settings(&config, app)?;
+        let now = service.settings();
+        if settings.app.sdk_app_id != now.app.sdk_app_id {
+            return Err("sdk_app_id: a running server stays with its app".to_owned());
+        }
+        if settings.tls.is_some() != now.tls.is_some() {
+            return Err("tls_cert: a running server keeps TLS on or off".to_owned());
+        }
+        Ok((config, settings))
+    };
+    match read() {
+        Ok((config, settings)) => {
+            for key in fixed(started, &config) {
+                tracing::warn!("{key} has changed: that takes effect at the next start");
+            }
+            service.replace_settings(settings);
+            tracing::info!("settings reloaded");
+        }
+        Err(error) => tracing::error!("all settings stay as they were: {error}"),
+    }
+}
+
+/// The keys that differ, of those that are read at the start alone.
+fn fixed(started: &Config, now: &Config) -> Vec<&'static str> {
+    let (limits, now_limits) = (&started.limits, &now.limits);
+    [
+        ("listen", started.listen != now.listen),
+        ("data_dir", started.data_dir != now.data_dir),
+        ("store", started.store != now.store),
+        (
+            "store_password_file",
+            started.store_password_file != now.store_password_file,
+        ),
+        (
+            "metrics_listen",
+            started.metrics_listen != now.metrics_listen,
+        ),
+        ("log_format", started.log_format != now.log_format),
+        ("admin_listen", started.admin_listen != now.admin_listen),
+        ("webhook_url", started.webhook_url != now.webhook_url),
+        (
+            "webhook_token_file",
+            started.webhook_token_file != now.webhook_token_file,
+        ),
+        (
+            "webhook_retries",
+            started.webhook_retries != now.webhook_retries,
+        ),
+        (
+            "limits.connections",
+            limits.connections != now_limits.connections,
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(key, differs)| differs.then_some(key))
+    .collect()
+}
+
+fn tls_acceptor(cert: &Path, key: &Path) -> Result<TlsAcceptor, String> {
+    let failed =
+        |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(cert)
+        .and_then(Iterator::collect)
+        .map_err(|error| failed(cert, &error))?;
+    if chain.is_empty() {
+        return Err(failed(cert, &"expected a certificate in PEM form"));
+    }
+    let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| failed(key, &error))?;
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(chain, key_der)
+        .map_err(|error| failed(key, &error))?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}

@@ -1,0 +1,125 @@
+//! What the operator asks for, over the same records as the users' requests.
+
+use super::{Refused, Service};
+use crate::calendar::Day;
+use crate::clock::now_ms;
+use crate::figures::Figures;
+use crate::user::{Ban, Denied, Profile, Ticket, User};
+use std::net::IpAddr;
+use tim_proto::code;
+use tim_proto::user_sig::{self, UserSig};
+
+impl Service {
+    /// Checks a ticket that nobody logs in with, also against what voids it.
+    pub async fn identify(
+        &self,
+        from: IpAddr,
+        app: u32,
+        user_id: &str,
+        ticket: &str,
+    ) -> Result<(), Refused> {
+        let settings = self.settings.get();
+        let sig = (self.tickets).check(&settings, from, app, user_id, ticket)?;
+        let ticket = mark(&sig);
+        self.decide(user_id, |user, now, _| user.admit(ticket, now))
+            .await?
+            .map_err(denied)
+    }
+
+    /// The same where the ticket alone says whose it is.
+    pub async fn identify_bearer(&self, from: IpAddr, ticket: &str) -> Result<String, Refused> {
+        let user_id = user_sig::parse(ticket).map_or_else(|_| "-".into(), |sig| sig.user_id);
+        let app = self.settings.get().app.sdk_app_id;
+        self.identify(from, app, &user_id, ticket).await?;
+        Ok(user_id)
+    }
+
+    /// Makes an account, or changes the one that is there.
+    pub async fn import(&self, user_id: &str, profile: &Profile) -> Result<(), Refused> {
+        let settings = self.settings.get();
+        self.decide(user_id, |user, now, _| {
+            user.import(profile, &settings.rules, now);
+        })
+        .await
+    }
+
+    /// Looks at a user's record.
+    pub async fn look<T>(
+        &self,
+        user_id: &str,
+        view: impl Fn(&User, i64) -> T,
+    ) -> Result<T, Refused> {
+        self.decide(user_id, |user, now, _| view(user, now)).await
+    }
+
+    /// Removes an account; false where there is none.
+    pub async fn delete(&self, user_id: &str) -> Result<bool, Refused> {
+        self.decide(user_id, |user, now, pushes| user.delete(now, pushes))
+            .await
+    }
+
+    /// Ends every session and voids every ticket; false where there is no account.
+    pub async fn kick(&self, user_id: &str) -> Result<bool, Refused> {
+        self.decide(user_id, |user, now, pushes| user.kick(now, pushes))
+            .await
+    }
+
+    /// Keeps a user out.
+    pub async fn ban(&self, user_id: &str, ban: &Ban) -> Result<(), Refused> {
+        self.decide(user_id, |user, now, pushes| {
+            user.set_ban(ban.clone(), now, pushes);
+        })
+        .await
+    }
+
+    /// Lets a user in again; false where none was banned.
+    pub async fn lift_ban(&self, user_id: &str) -> Result<bool, Refused> {
+        self.decide(user_id, |user, now, _| user.lift_ban(now))
+            .await
+    }
+
+    /// Signs one device out; false where it is not the user's.
+    pub async fn sign_out(&self, user_id: &str, device_id: &str) -> Result<bool, Refused> {
+        self.decide(user_id, |user, now, pushes| {
+            user.sign_out(device_id, now, pushes)
+        })
+        .await
+    }
+
+    /// Today, and the figures of so many days up to it.
+    pub async fn figures(&self, days: u32) -> Result<(Day, Figures), Refused> {
+        let today = self.settings.get().rules.time_zone.day(now_ms());
+        let since = today.before(days.saturating_sub(1));
+        Ok((today, self.store.figures(since).await?))
+    }
+
+    /// Makes what was counted durable: the server is going.
+    pub async fn write_figures(&self) {
+        if let Err(error) = self.store.figures(Day(u32::MAX)).await {
+            tracing::error!("{error}");
+        }
+    }
+}
+
+/// What tells a ticket from others.
+pub(super) fn mark(sig: &UserSig) -> Ticket {
+    Ticket {
+        issued_s: sig.issued_s,
+        print: sig.print(),
+    }
+}
+
+/// How a user is told that they are kept out.
+pub(super) fn denied(denied: Denied) -> Refused {
+    match denied {
+        Denied::Revoked => Refused::new(code::USER_SIG_REVOKED, "the ticket was revoked"),
+        Denied::Banned(ban) if ban.reason.is_empty() => {
+            Refused::new(code::BANNED, "the account is banned")
+        }
+        Denied::Banned(ban) => Refused::new(
+            code::BANNED,
+            format!("the account is banned: {}", ban.reason),
+        ),
+        Denied::Ended(code) => Refused::new(code, "the operator ended the session"),
+    }
+}

@@ -1,0 +1,47 @@
+//! What may change while the server runs: replaced whole, and read anew by every request.
+
+use crate::http::Limits;
+use crate::identity_file::App;
+use crate::room;
+use crate::throttle;
+use crate::token::KeyAges;
+use crate::user::Rules;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio_rustls::TlsAcceptor;
+
+/// The settings of the moment. Has no `Debug`: there are keys in it.
+pub struct Settings {
+    pub app: App,
+    pub rules: Rules,
+    /// The users who administer the app.
+    pub admins: Vec<String>,
+    /// Of streams that begin from now on.
+    pub heartbeat: Duration,
+    pub throttle: throttle::Bounds,
+    pub room: room::Bounds,
+    pub limits: Limits,
+    pub token_keys: KeyAges,
+    /// Of connections that begin from now on; none where the server speaks without TLS.
+    pub tls: Option<TlsAcceptor>,
+}
+
+/// Where the settings are read.
+pub struct Current(RwLock<Arc<Settings>>);
+
+impl Current {
+    pub fn new(settings: Settings) -> Current {
+        Current(RwLock::new(Arc::new(settings)))
+    }
+
+    /// The settings of now, which a request keeps to its end.
+    pub fn get(&self) -> Arc<Settings> {
+        let settings = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        settings.clone()
+    }
+
+    /// Puts others in their place.
+    pub fn replace(&self, settings: Settings) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+    }
+}

@@ -1,0 +1,199 @@
+//! A server from its start to its end: files, store and listeners, the ready line, signals.
+
+use crate::admin;
+use crate::cli::Serve;
+use crate::config::Config;
+use crate::http;
+use crate::identity_file::{self, App};
+use crate::logs;
+use crate::metrics;
+use crate::reconcile;
+use crate::reload;
+use crate::service::Service;
+use crate::store::{Opened, embedded, valkey};
+use crate::webhook::Webhook;
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+const DEFAULT_LISTEN: &str = "127.0.0.1:7700";
+const DEFAULT_DRAIN_TIMEOUT_S: u64 = 30;
+/// How often records of which nothing is left are forgotten, and token keys looked after.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// Serves until a signal ends it.
+pub fn serve(args: Serve) -> Result<(), String> {
+    let config = reload::config(&args)?;
+    logs::start(config.log_format.unwrap_or_default());
+    let data_dir = reload::data_dir(&config);
+    std::fs::create_dir_all(data_dir).map_err(|e| format!("{}: {e}", data_dir.display()))?;
+    let settings = reload::settings(&config, app(&config, data_dir)?)?;
+    let admin = config
+        .admin_listen
+        .as_deref()
+        .map(|text| admin_address(text, &config))
+        .transpose()?;
+    let opened = open_store(&args, &config, data_dir, settings.app.sdk_app_id)?;
+    let webhook = config
+        .webhook(settings.app.sdk_app_id)?
+        .map(|settings| Webhook::start(&settings))
+        .transpose()
+        .map_err(|error| format!("no thread: {error}"))?;
+    let service = Service::new(settings, opened)?.with_webhook(webhook);
+    let service = Arc::new(service);
+    // Connections are served by threads of their own: this one waits for signals.
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?
+        .block_on(run(&args, &config, admin, service))
+}
+
+async fn run(
+    args: &Serve,
+    config: &Config,
+    admin: Option<SocketAddr>,
+    service: Arc<Service>,
+) -> Result<(), String> {
+    let listen = config.listen.as_deref().unwrap_or(DEFAULT_LISTEN);
+    let failed = |error| format!("--listen {listen}: {error}");
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
+    let listeners = http::listen(listen).map_err(failed)?;
+    let address = listeners[0].local_addr().map_err(failed)?;
+    let server = http::start(listeners, service.clone()).map_err(failed)?;
+    let scheme = match service.settings().tls {
+        Some(_) => "https",
+        None => "http",
+    };
+    let mut ready = format!("tim-server ready {scheme}={address}");
+    if let Some(listen) = &config.metrics_listen {
+        let failed = |error| format!("metrics_listen {listen}: {error}");
+        let address = metrics::listen(listen, service.clone()).await;
+        ready.push_str(&format!(" metrics={}", address.map_err(failed)?));
+    }
+    if let Some(listen) = admin {
+        let address = start_admin(listen, service.clone()).await?;
+        ready.push_str(&format!(" admin={address}"));
+    }
+    {
+        let mut stdout = std::io::stdout().lock();
+        // Whoever started this may not read it; that is no reason not to serve.
+        let _ = writeln!(stdout, "{ready}");
+        let _ = stdout.flush();
+    }
+    tracing::info!(%address, "serving");
+    tokio::spawn(look_after(service.clone()));
+    if service.is_one_of_many() {
+        tokio::spawn(reconcile::run(service.clone()));
+    }
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hang_up.recv() => reload::reload(args, config, &service),
+        }
+    }
+    let in_time = config.drain_timeout_s.unwrap_or(DEFAULT_DRAIN_TIMEOUT_S);
+    tokio::select! {
+        () = server.drain(&service, Duration::from_secs(in_time)) => {}
+        _ = terminate.recv() => tracing::warn!("told to end at once"),
+        _ = interrupt.recv() => tracing::warn!("told to end at once"),
+    }
+    service.write_figures().await;
+    Ok(())
+}
+
+/// Where the operator's listener is to be.
+fn admin_address(text: &str, config: &Config) -> Result<SocketAddr, String> {
+    let failed = |what: &str| format!("admin_listen {text}: {what}");
+    let address = match text.parse::<u16>() {
+        Ok(port) => SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        Err(_) => text
+            .parse()
+            .map_err(|_| failed("expected ADDR:PORT or a port"))?,
+    };
+    if !address.ip().is_loopback() && !config.admin_allow_remote {
+        return Err(failed(
+            "other machines reach this address: set admin_allow_remote = true if they may",
+        ));
+    }
+    if config.admins.is_empty() {
+        return Err(failed(
+            "nobody could use it: name the administrators, as in admins = [\"administrator\"]",
+        ));
+    }
+    Ok(address)
+}
+
+/// Opens the operator's listener, and gives its URL. On this machine's own address it is plain;
+/// elsewhere it has TLS where the server has.
+async fn start_admin(address: SocketAddr, service: Arc<Service>) -> Result<String, String> {
+    let failed = |error| format!("admin_listen {address}: {error}");
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let local = listener.local_addr().map_err(failed)?;
+    let has_tls = !local.ip().is_loopback() && service.settings().tls.is_some();
+    if !has_tls && !local.ip().is_loopback() {
+        tracing::warn!(%local, "administrators' tickets travel in the clear: give it TLS");
+    }
+    let scheme = if has_tls { "https" } else { "http" };
+    tokio::spawn(admin::serve(listener, has_tls, service));
+    Ok(format!("{scheme}://{local}"))
+}
+
+async fn look_after(service: Arc<Service>) {
+    let mut every = tokio::time::interval(SWEEP);
+    loop {
+        every.tick().await;
+        service.sweep();
+        service.turn_token_keys().await;
+    }
+}
+
+/// The app that the operator names, or the data directory's, which the first start makes.
+fn app(config: &Config, data_dir: &Path) -> Result<App, String> {
+    if let Some(app) = reload::given_app(config)? {
+        return Ok(app);
+    }
+    let (app, is_new) = identity_file::of_data_dir_or_new(data_dir)?;
+    if is_new {
+        eprintln!(
+            "tim-server: made app {} and its key in {dir}\n\
+             tim-server: a ticket for alice: tim-server usersig --user-id alice --data-dir {dir}",
+            app.sdk_app_id,
+            dir = data_dir.display(),
+        );
+    }
+    Ok(app)
+}
+
+/// Opens the store that the command line or the settings name.
+fn open_store(args: &Serve, config: &Config, data_dir: &Path, app: u32) -> Result<Opened, String> {
+    if args.store.as_ref().is_some_and(|place| place.contains('@')) {
+        return Err(
+            "--store: everybody on this machine can read a password there; give it in \
+             store_password_file of the settings, or in TIM_SERVER_STORE_PASSWORD"
+                .to_owned(),
+        );
+    }
+    let Some(place) = config.store.as_deref().filter(|place| *place != "embedded") else {
+        let file = data_dir.join("store.redb");
+        return embedded::open(&file).map_err(|error| error.to_string());
+    };
+    let password = match &config.store_password_file {
+        Some(file) => {
+            let text = std::fs::read_to_string(file)
+                .map_err(|error| format!("{}: {error}", file.display()))?;
+            Some(text.trim_end_matches(['\r', '\n']).to_owned())
+        }
+        None => std::env::var("TIM_SERVER_STORE_PASSWORD").ok(),
+    };
+    let address = valkey::Address::parse(place, password.as_deref())
+        .map_err(|error| format!("store: {error}"))?;
+    valkey::open(address, app).map_err(|error| error.to_string())
+}

@@ -1,0 +1,84 @@
+//! The token keys that all nodes share, in the engine.
+
+use super::Link;
+use crate::store::StoreError;
+use crate::token::{self, KeyAges, TokenKey};
+use redis::cmd;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+/// The token keys, as this node knows them and as the engine has them.
+pub struct TokenKeys {
+    place: String,
+    /// The newest first. Where the engine has lost them, it is given them again.
+    known: Mutex<Vec<TokenKey>>,
+}
+
+impl TokenKeys {
+    pub fn new(place: String) -> TokenKeys {
+        TokenKeys {
+            place,
+            known: Mutex::default(),
+        }
+    }
+
+    /// The keys as this node knows them.
+    pub fn known(&self) -> Vec<TokenKey> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.clone()
+    }
+
+    /// Gives the engine the keys that it lacks.
+    pub async fn put_back(&self, link: &Link) -> Result<(), StoreError> {
+        for key in self.known() {
+            self.put(link, &key).await?;
+        }
+        Ok(())
+    }
+
+    async fn put(&self, link: &Link, key: &TokenKey) -> Result<(), StoreError> {
+        let mut put = cmd("HSETNX");
+        put.arg(&self.place).arg(key.id).arg(key.to_bytes());
+        link.query(&put).await
+    }
+
+    async fn read(&self, link: &Link) -> Result<Vec<TokenKey>, StoreError> {
+        let read: BTreeMap<u32, Vec<u8>> = link.query(cmd("HGETALL").arg(&self.place)).await?;
+        read.into_iter()
+            .rev()
+            .map(|(id, bytes)| {
+                TokenKey::from_bytes(id, &bytes)
+                    .ok_or_else(|| StoreError::Failed(format!("token key {id} is none")))
+            })
+            .collect()
+    }
+
+    /// Does what is due, with the keys of all nodes, and gives them. Of two nodes that make a
+    /// successor at once, the faster one has made it.
+    pub async fn turn(
+        &self,
+        link: &Link,
+        ages: &KeyAges,
+        now_ms: i64,
+    ) -> Result<Vec<TokenKey>, StoreError> {
+        self.put_back(link).await?;
+        let before = self.read(link).await?;
+        let mut keys = before.clone();
+        let mut secret = [0; 32];
+        let random = getrandom::fill(&mut secret);
+        if token::turn(&mut keys, ages, now_ms, || random.ok().map(|()| secret)) {
+            for key in &keys {
+                self.put(link, key).await?;
+            }
+            let has_ended = |id| keys.iter().all(|key| key.id != id);
+            for key in before.iter().filter(|key| has_ended(key.id)) {
+                let mut drop = cmd("HDEL");
+                drop.arg(&self.place).arg(key.id);
+                link.query::<()>(&drop).await?;
+            }
+            keys = self.read(link).await?;
+        }
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = keys.clone();
+        Ok(keys)
+    }
+}

@@ -1,0 +1,105 @@
+//! Which tickets let in: checked in the documented order, and told to wait where too many fail.
+
+use crate::clock::now_ms;
+use crate::identity_file::App;
+use crate::service::Refused;
+use crate::settings::Settings;
+use crate::throttle::Throttle;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+use tim_proto::code;
+use tim_proto::identity;
+use tim_proto::user_sig::{self, UserSig};
+
+/// Checks tickets.
+#[derive(Default)]
+pub struct Tickets {
+    throttle: Mutex<Throttle>,
+}
+
+impl Tickets {
+    /// Checks the ticket that `user_id` shows. The ticket alone decides whether it lets in: what
+    /// others did from the same address changes only what a failed one is told.
+    pub fn check(
+        &self,
+        settings: &Settings,
+        from: IpAddr,
+        app: u32,
+        user_id: &str,
+        token: &str,
+    ) -> Result<UserSig, Refused> {
+        check(&settings.app, app, user_id, token, now_ms()).map_err(|refused| {
+            // Forgotten or run out: whoever shows that guesses at nothing.
+            let guessed = matches!(
+                refused.code,
+                code::USER_SIG_UNREADABLE
+                    | code::USER_SIG_OTHER_APP
+                    | code::USER_SIG_OTHER_USER
+                    | code::USER_SIG_WRONG_KEY
+            );
+            if !guessed {
+                return refused;
+            }
+            let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+            match throttle.failed(from, user_id, &settings.throttle, Instant::now()) {
+                None => refused,
+                Some(wait) => Refused {
+                    retry_after_ms: i64::try_from(wait.as_millis()).ok(),
+                    ..Refused::new(code::TOO_MANY_FAILURES, "too many tickets have failed")
+                },
+            }
+        })
+    }
+}
+
+fn check(
+    ours: &App,
+    app: u32,
+    user_id: &str,
+    token: &str,
+    now_ms: i64,
+) -> Result<UserSig, Refused> {
+    if !identity::is_user_id(user_id) {
+        return Err(Refused::new(
+            code::INVALID_USER_ID,
+            "user_id: expected 1 to 32 bytes of UTF-8 without control characters",
+        ));
+    }
+    if token.is_empty() {
+        return Err(Refused::new(code::USER_SIG_EMPTY, "user_sig is empty"));
+    }
+    let sig = user_sig::parse(token)
+        .map_err(|why| Refused::new(code::USER_SIG_UNREADABLE, why.to_string()))?;
+    if app != ours.sdk_app_id {
+        return Err(Refused::new(
+            code::APP_NOT_FOUND,
+            format!("this server does not serve app {app}"),
+        ));
+    }
+    if sig.sdk_app_id != app {
+        return Err(Refused::new(
+            code::USER_SIG_OTHER_APP,
+            format!("the ticket was made for app {}", sig.sdk_app_id),
+        ));
+    }
+    if sig.user_id != user_id {
+        return Err(Refused::new(
+            code::USER_SIG_OTHER_USER,
+            "the ticket was made for another user",
+        ));
+    }
+    if !ours.made(&sig) {
+        return Err(Refused::new(
+            code::USER_SIG_WRONG_KEY,
+            "the ticket was not made with this app's key, or was changed",
+        ));
+    }
+    if sig.is_expired(now_ms.div_euclid(1000)) {
+        return Err(Refused::new(
+            code::USER_SIG_EXPIRED,
+            "the ticket has expired",
+        ));
+    }
+    Ok(sig)
+}

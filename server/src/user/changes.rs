@@ -1,0 +1,61 @@
+//! What a decision means to somebody who watches who is online.
+
+use super::{Session, User};
+use tim_proto::Platform;
+use tim_proto::wire::KickCause;
+
+/// What happened to a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A login or a resume on this platform, which displaced the devices of those.
+    Came(Platform, Vec<Platform>),
+    /// A session has ended; the operator did it where there is no platform.
+    Left(Option<Platform>),
+    /// A connection was lost, the session stays.
+    Lost(Platform),
+}
+
+impl User {
+    /// What has changed since the record was like that.
+    pub fn changes_since(&self, before: &User) -> Vec<Change> {
+        let gone: Vec<&Session> = before
+            .sessions
+            .iter()
+            .filter(|old| self.session(old.session_id).is_none())
+            .collect();
+        let stream_before = |session: &Session| {
+            let old = before.session(session.session_id)?;
+            old.stream
+        };
+        let mut changes = Vec::new();
+        for session in &self.sessions {
+            match (stream_before(session), session.stream) {
+                (old, Some(new)) if old != Some(new) => {
+                    let others = gone.iter().filter(|old| old.device_id != session.device_id);
+                    let kicked = others.map(|old| old.platform).collect();
+                    changes.push(Change::Came(session.platform, kicked));
+                }
+                (Some(_), None) => changes.push(Change::Lost(session.platform)),
+                _ => {}
+            }
+        }
+        if changes
+            .iter()
+            .any(|change| matches!(change, Change::Came(..)))
+        {
+            return changes;
+        }
+        let all_at_once = self.floors.differ_in_all_ended(&before.floors);
+        for old in gone {
+            let kick = self.floors.kick(&old.device_id);
+            let by_operator =
+                all_at_once || kick.is_some_and(|kick| kick.cause == KickCause::Operator);
+            let left = Change::Left((!by_operator).then_some(old.platform));
+            // The operator's word is about the user: it is told once.
+            if !(by_operator && changes.contains(&left)) {
+                changes.push(left);
+            }
+        }
+        changes
+    }
+}

@@ -1,0 +1,64 @@
+//! The devices that a user logs in on.
+
+use super::{Rules, Session};
+use crate::calendar::Day;
+use serde::{Deserialize, Serialize};
+use tim_proto::Platform;
+
+/// How many devices of a user are kept, the latest.
+const DEVICES_MAX: usize = 32;
+
+/// A device. Its last day is all that changes from login to login, so that a known device costs a
+/// write a day.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Device {
+    pub device_id: String,
+    pub platform: Platform,
+    pub device_name: String,
+    /// The first login, in ms of Unix time.
+    pub first_ms: i64,
+    /// The day of the last login or resume.
+    pub last_day: Day,
+}
+
+/// A user's devices.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Devices(Vec<Device>);
+
+impl Devices {
+    /// The device of this session is in use.
+    pub(super) fn note(&mut self, session: &Session, rules: &Rules, now_ms: i64) {
+        let day = rules.time_zone.day(now_ms);
+        let known = self
+            .0
+            .iter_mut()
+            .find(|device| device.device_id == session.device_id);
+        if let Some(device) = known {
+            device.platform = session.platform;
+            device.device_name.clone_from(&session.device_name);
+            device.last_day = device.last_day.max(day);
+            return;
+        }
+        if self.0.len() == DEVICES_MAX
+            && let Some(oldest) = (0..DEVICES_MAX).min_by_key(|at| self.0[*at].last_day)
+        {
+            self.0.remove(oldest);
+        }
+        self.0.push(Device {
+            device_id: session.device_id.clone(),
+            platform: session.platform,
+            device_name: session.device_name.clone(),
+            first_ms: now_ms,
+            last_day: day,
+        });
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Device> {
+        self.0.iter()
+    }
+
+    pub(super) fn has(&self, device_id: &str) -> bool {
+        self.0.iter().any(|device| device.device_id == device_id)
+    }
+}

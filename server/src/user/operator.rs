@@ -1,0 +1,120 @@
+//! What the operator decides about a user: importing, deleting, kicking, banning, signing out.
+
+use super::tickets::Ban;
+use super::{Account, Push, Pushed, Rules, User};
+use crate::calendar::Day;
+use tim_proto::code;
+use tim_proto::wire::{Kick, KickCause};
+
+/// What the operator knows about a user; what is left out stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Profile {
+    pub nick: Option<String>,
+    pub face_url: Option<String>,
+}
+
+impl User {
+    /// Makes an account, or changes the one that is there.
+    pub fn import(&mut self, profile: &Profile, rules: &Rules, now_ms: i64) {
+        let account = self.register(rules, now_ms);
+        if let Some(nick) = &profile.nick {
+            account.nick.clone_from(nick);
+        }
+        if let Some(face_url) = &profile.face_url {
+            account.face_url.clone_from(face_url);
+        }
+    }
+
+    pub(super) fn register(&mut self, rules: &Rules, now_ms: i64) -> &mut Account {
+        self.account.get_or_insert_with(|| Account {
+            registered_ms: now_ms,
+            registered_day: rules.time_zone.day(now_ms),
+            nick: String::new(),
+            face_url: String::new(),
+        })
+    }
+
+    /// Removes the account, and gives whether there was one. A ban stays, and so does what makes
+    /// tickets and sessions void; a later login registers anew.
+    pub fn delete(&mut self, now_ms: i64, pushes: &mut Vec<Push>) -> bool {
+        if self.account.take().is_none() {
+            return false;
+        }
+        self.devices = super::Devices::default();
+        self.end_all(code::ACCOUNT_NOT_FOUND, now_ms, pushes);
+        true
+    }
+
+    /// Ends every session and voids every ticket made until now. False where there is no account.
+    pub fn kick(&mut self, now_ms: i64, pushes: &mut Vec<Push>) -> bool {
+        if self.account.is_none() {
+            return false;
+        }
+        self.revoke_tickets(now_ms);
+        self.end_all(code::USER_SIG_REVOKED, now_ms, pushes);
+        true
+    }
+
+    /// Keeps a user out, who need not have an account yet.
+    pub fn set_ban(&mut self, ban: Ban, now_ms: i64, pushes: &mut Vec<Push>) {
+        self.ban = Some(ban);
+        if self.ban(now_ms).is_some() {
+            self.end_all(code::BANNED, now_ms, pushes);
+        }
+    }
+
+    /// Lets a user in again, and gives whether one was banned. What the ban ended stays ended.
+    pub fn lift_ban(&mut self, now_ms: i64) -> bool {
+        let was_banned = self.ban(now_ms).is_some();
+        self.ban = None;
+        was_banned
+    }
+
+    /// Signs one device out. False where it is not the user's.
+    pub fn sign_out(&mut self, device_id: &str, now_ms: i64, pushes: &mut Vec<Push>) -> bool {
+        let of_device = |user: &User| {
+            let session = user.sessions.iter().find(|s| s.device_id == device_id)?;
+            Some(session.session_id)
+        };
+        let kick = Kick {
+            cause: KickCause::Operator,
+            platform: None,
+            device_name: String::new(),
+            time_ms: now_ms,
+        };
+        if of_device(self).is_none() {
+            if !self.devices.has(device_id) {
+                return false;
+            }
+            // After a restart perhaps, its session is in a token alone.
+            self.end_unknown(device_id, &kick, now_ms);
+        }
+        while let Some(session_id) = of_device(self) {
+            self.end(session_id, Some(kick.clone()), false, pushes);
+        }
+        true
+    }
+
+    /// Ends every session, known or not, with a code.
+    fn end_all(&mut self, code: i32, now_ms: i64, pushes: &mut Vec<Push>) {
+        // An epoch that is not known is not above the clock, as long as that was not set back.
+        let clock = u64::try_from(now_ms).unwrap_or(0);
+        self.highest_epoch = self.highest_epoch.max(clock);
+        self.floors.end_all(self.highest_epoch, code);
+        for session in self.sessions.drain(..) {
+            if let Some(to) = session.stream {
+                let what = Pushed::Ended(code);
+                pushes.push(Push { to, what });
+            }
+        }
+    }
+
+    /// Someone came in on this session: counts the user's day and keeps the device in mind.
+    pub(super) fn came(&mut self, session_id: u64, rules: &Rules, now_ms: i64) {
+        let day: Day = rules.time_zone.day(now_ms);
+        self.active_day = self.active_day.max(day);
+        if let Some(session) = self.sessions.iter().find(|s| s.session_id == session_id) {
+            self.devices.note(session, rules, now_ms);
+        }
+    }
+}

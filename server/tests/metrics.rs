@@ -1,0 +1,140 @@
+//! The figures that Prometheus reads, and how they move.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod process;
+
+use process::{Answer, Server, login, resume};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+const ON: &str = "metrics_listen = \"127.0.0.1:0\"";
+
+fn get(address: &str, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: tim\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, body.to_owned())
+}
+
+/// The figures by name and labels, as a reader of the format takes them.
+fn figures(server: &Server) -> BTreeMap<String, f64> {
+    let (status, text) = get(server.metrics.as_ref().unwrap(), "/metrics");
+    assert_eq!(status, 200);
+    assert!(text.ends_with("# EOF\n"));
+    let mut types = BTreeMap::new();
+    let mut figures = BTreeMap::new();
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').unwrap();
+            assert!(types.insert(name, kind).is_none(), "{name} twice");
+        } else if !line.starts_with('#') {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            let family = name.split('{').next().unwrap();
+            let known = types.keys().any(|known| family.starts_with(known));
+            assert!(known, "{line} has no type");
+            let before = figures.insert(name.to_owned(), value.parse().unwrap());
+            assert!(before.is_none(), "{name} twice");
+        }
+    }
+    figures
+}
+
+/// Asks until a figure is what it should be.
+fn becomes(server: &Server, name: &str, value: f64) {
+    for _ in 0..10_000 {
+        if figures(server)[name] == value {
+            return;
+        }
+    }
+    panic!("{name} is {}", figures(server)[name]);
+}
+
+#[test]
+fn logins_kicks_resumes_and_logouts_move_their_figures() {
+    let server = Server::with(ON);
+    let before = figures(&server);
+    assert_eq!(before["tim_logins_total{code=\"0\"}"], 0.0);
+
+    let (phone, session) = server.log_in(&login("alice", 1, 1, 1));
+    let mut web = login("alice", 2, 2, 2);
+    web["platform"] = "web".into();
+    let (_web, _) = server.log_in(&web);
+    let now = figures(&server);
+    assert_eq!(now["tim_logins_total{code=\"0\"}"], 2.0);
+    assert_eq!(now["tim_online{platform=\"android\"}"], 1.0);
+    assert_eq!(now["tim_online{platform=\"web\"}"], 1.0);
+    assert_eq!(now["tim_online{platform=\"mac\"}"], 0.0);
+    assert_eq!(now["tim_request_seconds_count{request=\"login\"}"], 2.0);
+    assert!(now["tim_request_seconds_sum{request=\"login\"}"] > 0.0);
+    assert!(now["tim_store_seconds_count{operation=\"load\"}"] >= 2.0);
+    assert!(now["tim_store_seconds_count{operation=\"swap\"}"] >= 2.0);
+    assert!(now["tim_connections"] >= 2.0);
+
+    drop(phone);
+    becomes(&server, "tim_online{platform=\"android\"}", 0.0);
+    let (_phone, session) = server.log_in_by(&resume(&session, 1, 1, 2));
+    let (_other_phone, _) = server.log_in(&login("alice", 3, 3, 3));
+    assert_eq!(
+        server.refusal("/v1/resume", &resume(&session, 1, 1, 4)),
+        (403, 6208)
+    );
+    becomes(&server, "tim_online{platform=\"android\"}", 1.0);
+    let mut expired = login("alice", 4, 4, 4);
+    expired["user_sig"] = process::ticket("alice", -10).into();
+    assert_eq!(server.refusal("/v1/login", &expired), (401, 70001));
+    let logout = json!({"session": session["session"], "seq": 5});
+    assert_eq!(server.post("/v1/logout", &logout).status, 200);
+
+    let now = figures(&server);
+    for (name, value) in [
+        ("tim_logins_total{code=\"0\"}", 3.0),
+        ("tim_logins_total{code=\"70001\"}", 1.0),
+        ("tim_resumes_total{code=\"0\"}", 1.0),
+        ("tim_resumes_total{code=\"6208\"}", 1.0),
+        ("tim_logouts_total{code=\"0\"}", 1.0),
+        ("tim_kicks_total{cause=\"other_device\"}", 1.0),
+        (
+            "tim_request_seconds_bucket{le=\"+Inf\",request=\"resume\"}",
+            2.0,
+        ),
+    ] {
+        assert_eq!(now[name], value, "{name}");
+    }
+}
+
+#[test]
+fn the_process_tells_its_memory_time_and_files() {
+    let server = Server::with(ON);
+    let now = figures(&server);
+    assert!(now["tim_process_resident_memory_bytes"] > 1e6);
+    assert!(now["tim_process_open_fds"] > 3.0);
+    assert!(now["tim_process_start_time_seconds"] <= process::now_s() as f64 + 1.0);
+    assert!(now.contains_key("tim_process_cpu_seconds_total"));
+}
+
+#[test]
+fn figures_are_on_their_own_listener_where_there_is_one_and_nowhere_else() {
+    let server = Server::with(ON);
+    assert_eq!(get(server.metrics.as_ref().unwrap(), "/v1/login").0, 404);
+    let on_the_main_one = "GET /metrics HTTP/1.1\r\nHost: tim\r\n\r\n";
+    assert_eq!(server.send(on_the_main_one).status, 404);
+    assert_eq!(Server::start().metrics, None);
+    let slow = TcpStream::connect(server.metrics.as_ref().unwrap()).unwrap();
+    assert_eq!(get(server.metrics.as_ref().unwrap(), "/metrics").0, 200);
+    drop(slow);
+    assert_eq!(Answer::read(posted_to(&server)).status, 405);
+}
+
+fn posted_to(server: &Server) -> TcpStream {
+    let mut stream = TcpStream::connect(server.metrics.as_ref().unwrap()).unwrap();
+    let request = b"POST /metrics HTTP/1.1\r\nHost: tim\r\nContent-Length: 0\r\n\r\n";
+    stream.write_all(request).unwrap();
+    stream
+}

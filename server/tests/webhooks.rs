@@ -1,0 +1,302 @@
+//! State.StateChange webhooks: the app's backend is told who comes and goes, and no login waits for it.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod process;
+
+use process::{Server, Store, login, now_s, resume};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+
+/// The app's backend.
+struct Backend {
+    listener: TcpListener,
+}
+
+/// What it was told: the query, and the body.
+struct Told {
+    query: String,
+    body: Value,
+    connection: BufReader<TcpStream>,
+}
+
+impl Backend {
+    fn start() -> Backend {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Backend { listener }
+    }
+
+    fn settings(&self) -> String {
+        let address = self.listener.local_addr().unwrap();
+        format!("webhook_url = \"http://{address}/hook?mine=1\"\n")
+    }
+
+    /// The next request, which is not answered yet.
+    fn request(&self) -> Told {
+        let (stream, _) = self.listener.accept().unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(30)))
+            .unwrap();
+        let mut connection = BufReader::new(stream);
+        let mut line = String::new();
+        connection.read_line(&mut line).unwrap();
+        let target = line.strip_prefix("POST /hook?mine=1&").unwrap();
+        let query = target.strip_suffix(" HTTP/1.1\r\n").unwrap().to_owned();
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            connection.read_line(&mut line).unwrap();
+            let line = line.trim_end().to_lowercase();
+            match line.split_once(": ") {
+                Some(("content-length", value)) => length = value.parse().unwrap(),
+                Some(("content-type", value)) => assert_eq!(value, "application/json"),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        let mut body = vec![0; length];
+        connection.read_exact(&mut body).unwrap();
+        Told {
+            query,
+            body: serde_json::from_slice(&body).unwrap(),
+            connection,
+        }
+    }
+
+    /// The next request, which is answered.
+    fn told(&self) -> Told {
+        let mut told = self.request();
+        told.answer("200 OK");
+        told
+    }
+
+    /// Action, reason and the kicked devices of the next request.
+    fn change(&self) -> (String, String, Vec<String>) {
+        let told = self.told();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let kicked = told.body["KickedDevice"].as_array().cloned();
+        let kicked = kicked.unwrap_or_default();
+        let info = &told.body["Info"];
+        assert_eq!(info["To_Account"], "alice");
+        (
+            text(&info["Action"]),
+            text(&info["Reason"]),
+            kicked
+                .iter()
+                .map(|device| text(&device["Platform"]))
+                .collect(),
+        )
+    }
+}
+
+impl Told {
+    fn answer(&mut self, status: &str) {
+        let body = r#"{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":""}"#;
+        let length = body.len();
+        let text = format!(
+            "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        );
+        self.connection
+            .get_mut()
+            .write_all(text.as_bytes())
+            .unwrap();
+    }
+
+    fn parameter(&self, name: &str) -> &str {
+        let mut pairs = self
+            .query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='));
+        pairs.find(|(known, _)| *known == name).unwrap().1
+    }
+}
+
+fn change(action: &str, reason: &str, kicked: &[&str]) -> (String, String, Vec<String>) {
+    let kicked = kicked.iter().map(|&platform| platform.to_owned()).collect();
+    (action.to_owned(), reason.to_owned(), kicked)
+}
+
+fn on(which: u8, platform: &str) -> Value {
+    let mut login = login("alice", which, 1, 1);
+    login["platform"] = platform.into();
+    login
+}
+
+fn a_login_is_told_with_its_time_and_who_logged_in(store: Store) {
+    let backend = Backend::start();
+    let server = store.with(&backend.settings());
+    let (_stream, _) = server.log_in(&on(1, "iphone"));
+    let told = backend.told();
+    for (name, value) in [
+        ("SdkAppid", process::APP.to_string().as_str()),
+        ("CallbackCommand", "State.StateChange"),
+        ("contenttype", "json"),
+        ("OptPlatform", "IOS"),
+    ] {
+        assert_eq!(told.parameter(name), value);
+    }
+    assert!(!told.query.contains("Sign="), "without a token");
+    let time_s = told.body["EventTime"].as_i64().unwrap() / 1000;
+    assert!((time_s - now_s()).abs() <= 5);
+    assert_eq!(told.body["CallbackCommand"], "State.StateChange");
+    let info = json!({"Action": "Login", "To_Account": "alice", "Reason": "Register"});
+    assert_eq!(told.body["Info"], info);
+    assert_eq!(told.body.get("KickedDevice"), None);
+}
+
+fn a_login_that_kicks_is_one_change_that_names_the_kicked_devices(store: Store) {
+    let backend = Backend::start();
+    let server = store.with(&format!("{}policy = \"triple\"\n", backend.settings()));
+    let mut streams = Vec::new();
+    for (which, platform) in [(1, "windows"), (2, "ipad")] {
+        streams.push(server.log_in(&on(which, platform)));
+        assert_eq!(backend.change(), change("Login", "Register", &[]));
+    }
+    for (which, platform, kicked) in [
+        (3, "linux", "Windows"),
+        (4, "iphone", "iPad"),
+        (5, "android", "iOS"),
+    ] {
+        streams.push(server.log_in(&on(which, platform)));
+        assert_eq!(backend.change(), change("Login", "Register", &[kicked]));
+    }
+}
+
+fn every_end_of_a_session_or_connection_is_told_in_its_order(store: Store) {
+    let backend = Backend::start();
+    let server = store.with(&format!(
+        "{}{}",
+        process::admin::SETTINGS,
+        backend.settings()
+    ));
+    let (stream, session) = server.log_in(&on(1, "linux"));
+    assert_eq!(backend.change(), change("Login", "Register", &[]));
+    drop(stream);
+    assert_eq!(backend.change(), change("Disconnect", "LinkClose", &[]));
+    let answer = server.post("/v1/resume", &resume(&session, 1, 1, 2));
+    assert_eq!(answer.status, 200);
+    assert_eq!(backend.change(), change("Login", "Register", &[]));
+    server.post(
+        "/v1/logout",
+        &json!({"session": session["session"], "seq": 3}),
+    );
+    assert_eq!(backend.change(), change("Logout", "Unregister", &[]));
+    let (_stream, _) = server.log_in(&on(2, "web"));
+    assert_eq!(backend.told().parameter("OptPlatform"), "Web");
+    server.reference("im_open_login_svc/kick", &json!({"UserID": "alice"}));
+    let told = backend.told();
+    assert_eq!(told.parameter("OptPlatform"), "RESTAPI");
+    assert_eq!(told.body["Info"]["Action"], "Logout");
+    let mut page = on(3, "web");
+    page["user_sig"] = process::admin::ticket_made(-1, "alice").into();
+    let (_stream, _) = server.log_in(&page);
+    assert_eq!(backend.change(), change("Login", "Register", &[]));
+    let path = "/v1/users/alice/devices/device%203/sign_out";
+    assert_eq!(server.own("POST", path, "").0, 200);
+    let told = backend.told();
+    assert_eq!(told.parameter("OptPlatform"), "RESTAPI");
+    assert_eq!(told.body["Info"]["Action"], "Logout");
+}
+
+over_each_store! {
+    a_login_is_told_with_its_time_and_who_logged_in
+    a_login_that_kicks_is_one_change_that_names_the_kicked_devices
+    every_end_of_a_session_or_connection_is_told_in_its_order
+}
+
+#[test]
+fn requests_are_signed_with_the_token_of_the_file() {
+    let backend = Backend::start();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("token");
+    std::fs::write(&file, "a secret\n").unwrap();
+    let settings = format!("{}webhook_token_file = {file:?}\n", backend.settings());
+    let server = Server::with(&settings);
+    let (_stream, _) = server.log_in(&on(1, "linux"));
+    let told = backend.told();
+    let time = told.parameter("RequestTime");
+    assert!((time.parse::<i64>().unwrap() - now_s()).abs() <= 5);
+    let sign = Sha256::digest(format!("a secret{time}"));
+    let sign: String = sign.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(told.parameter("Sign"), sign);
+}
+
+#[test]
+fn what_is_not_answered_with_200_is_told_again_and_then_the_next() {
+    let backend = Backend::start();
+    let server = Server::with(&format!("{}webhook_retries = 1\n", backend.settings()));
+    let (stream, _) = server.log_in(&on(1, "linux"));
+    // One user's changes keep their order, so the end of the connection waits.
+    drop(stream);
+    for _ in 0..2 {
+        let mut told = backend.request();
+        assert_eq!(told.body["Info"]["Action"], "Login");
+        told.answer("500 Internal Server Error");
+    }
+    assert_eq!(backend.change(), change("Disconnect", "LinkClose", &[]));
+}
+
+#[test]
+fn a_redirect_is_not_followed() {
+    let backend = Backend::start();
+    let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = elsewhere.local_addr().unwrap();
+    let server = Server::with(&format!("{}webhook_retries = 0\n", backend.settings()));
+    let (stream, _) = server.log_in(&on(1, "linux"));
+    let mut told = backend.request();
+    told.answer(&format!(
+        "307 Temporary Redirect\r\nLocation: http://{address}/"
+    ));
+    drop(stream);
+    assert_eq!(backend.change(), change("Disconnect", "LinkClose", &[]));
+    elsewhere.set_nonblocking(true).unwrap();
+    assert!(elsewhere.accept().is_err(), "nobody went there");
+}
+
+#[test]
+fn logins_do_not_wait_for_a_backend_that_never_answers() {
+    let backend = Backend::start();
+    let server = Server::with(&format!("{}takeovers.max = 0\n", backend.settings()));
+    let (_stream, _) = server.log_in(&on(100, "linux"));
+    let held = backend.request();
+    for turn in 1..=100 {
+        server.log_in(&login("alice", 1 + (turn % 2) as u8, turn, turn));
+    }
+    // The backend has not answered the first yet, nor given up on it by itself.
+    assert_eq!(held.body["Info"]["Action"], "Login");
+}
+
+#[test]
+fn settings_that_cannot_be_meant_stop_the_start() {
+    for (settings, what) in [
+        (
+            "webhook_url = \"example.org\"",
+            "webhook_url: expected http:// or https://",
+        ),
+        (
+            "webhook_token_file = \"x\"",
+            "webhook_token_file belongs to a webhook_url",
+        ),
+        (
+            "webhook_url = \"http://a\"\nwebhook_token_file = \"/nowhere\"",
+            "/nowhere",
+        ),
+        ("webhook_retries = 11", "webhook_retries: expected 0 to 10"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("settings.toml");
+        std::fs::write(&file, settings).unwrap();
+        let output = process::program()
+            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(directory.path().join("data"))
+            .arg("--config")
+            .arg(&file)
+            .output()
+            .unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && told.contains(what), "{told}");
+    }
+}
