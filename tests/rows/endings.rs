@@ -1,7 +1,7 @@
 //! Rows of "logged in": the server ends the session, or does not.
 
 use super::scripted_server::SERVER_MS;
-use super::tim_server::{begin_login, begin_renewal, log_in, user_sig};
+use super::tim_server::{begin_renewal, log_in};
 use super::*;
 use tim::error::*;
 use tim_proto::wire::Intent;
@@ -79,7 +79,7 @@ fn the_end_of_the_ticket_is_told_once_and_the_ticket_not_sent_again() {
     stream.tell(&StreamEvent::UserSigExpired(end(ERR_USER_SIG_EXPIRED)));
     alice.is_signed_out(user_sig_expired(ERR_USER_SIG_EXPIRED));
     let code = ERR_USER_SIG_EXPIRED_LOCALLY;
-    assert_eq!(log_in(&alice.client, "alice", &user_sig("alice")), code);
+    assert_eq!(log_in(&alice.client, "alice", &ticket_of("alice")), code);
     alice
         .told
         .wait(alice.seen, |n| *n == user_sig_expired(code));
@@ -135,7 +135,7 @@ fn a_void_token_is_replaced_by_a_login_that_displaces_nobody() {
         serde_json::to_value(Intent::Reconnect).unwrap()
     );
     assert_eq!(asked.login_no(), 1, "it is no new login");
-    assert_eq!(asked.user_sig(), Some(user_sig("alice").as_str()));
+    assert_eq!(asked.user_sig(), Some(ticket_of("alice").as_str()));
     let stream = asked.accept();
     alice.told.connected(alice.seen);
     alice.is_reached_on(stream);

@@ -1,7 +1,7 @@
 //! Rows of "logged out" and "logging in".
 
 use super::scripted_server::Asked;
-use super::tim_server::{begin_logout, begin_renewal, log_out, user_sig};
+use super::tim_server::{begin_logout, begin_renewal, log_out};
 use super::*;
 use std::sync::Mutex;
 use std::thread;
@@ -71,7 +71,7 @@ fn a_refusal_completes_with_the_servers_code_and_nobody_is_logged_in() {
 fn an_expired_ticket_completes_the_login_first_and_raises_the_event_then() {
     let (server, client, told) = scene("");
     let (done, login) = told.completion();
-    client.login("alice", &user_sig("alice"), done).unwrap();
+    client.login("alice", &ticket_of("alice"), done).unwrap();
     server.next().refuse(ERR_USER_SIG_EXPIRED, "");
     let (code, place) = login.recv().unwrap();
     assert_eq!(code, ERR_USER_SIG_EXPIRED);
@@ -220,7 +220,7 @@ fn a_logout_during_a_login_completes_6023_then_0_and_the_server_is_told() {
         let story = story.clone();
         Box::new(move |code| story.lock().unwrap().push((call, code)))
     };
-    let ticket = user_sig("alice");
+    let ticket = ticket_of("alice");
     client.login("alice", &ticket, completes("login")).unwrap();
     let late = server.next();
     client.logout(completes("logout")).unwrap();

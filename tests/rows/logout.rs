@@ -1,6 +1,6 @@
 //! Rows of "logged in" and of a logout that is being told: the app leaves the session.
 
-use super::tim_server::{begin_login, begin_logout, begin_renewal, completion, user_sig};
+use super::tim_server::{begin_logout, begin_renewal, completion};
 use super::told::LONG;
 use super::*;
 use std::sync::mpsc::TryRecvError;
@@ -61,7 +61,7 @@ fn a_login_while_a_logout_is_told_carries_its_token_and_completes_it_first() {
     alice.client.logout(done).unwrap();
     let _unanswered = alice.server.next_on("/v1/logout");
     let (done, login) = alice.told.completion();
-    alice.client.login("bob", &user_sig("bob"), done).unwrap();
+    alice.client.login("bob", &ticket_of("bob"), done).unwrap();
     let asked = alice.server.next_on("/v1/login");
     assert_eq!(asked.ended_tokens(), ["token 1"]);
     assert_eq!(logout.try_recv(), Err(TryRecvError::Empty));

@@ -18,12 +18,13 @@ mod told;
 use scripted_server::{OpenStream, ScriptedServer, kick};
 use serde_json::Value;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 use tim::client::Client;
 use tim::delivery::Notice;
 use tim::error::OK;
 use tim::session::ConnectionStatus;
 use tim_proto::wire::{EndEvent, SessionEvent, StreamEvent};
-use tim_server::{APP, begin_login, client_of};
+use tim_server::{APP, client_of, completion};
 use told::{Told, is_connection, is_kick};
 
 /// Reconnects are quick.
@@ -37,6 +38,18 @@ fn scene(more: &str) -> (ScriptedServer, Client, Arc<Told>) {
     let client = client_of(&server.url, APP, more);
     let told = Told::by(&client);
     (server, client, told)
+}
+
+/// What the scripted server takes for a ticket.
+fn ticket_of(user: &str) -> String {
+    format!("ticket of {user}")
+}
+
+/// Begins a login that is accepted as a call.
+fn begin_login(client: &Client, user: &str) -> Receiver<i32> {
+    let (done, result) = completion();
+    client.login(user, &ticket_of(user), done).unwrap();
+    result
 }
 
 /// Alice, who is logged in.

@@ -1,9 +1,8 @@
 //! Rows of "logged in": a new ticket for the user who is logged in.
 
 use super::scripted_server::ScriptedServer;
-use super::tim_server::{begin_login, begin_logout, begin_renewal, user_sig};
+use super::tim_server::{begin_logout, begin_renewal};
 use super::*;
-use std::sync::mpsc::Receiver;
 use tim::error::*;
 
 fn renews(alice: &Alice) -> Receiver<i32> {
@@ -16,7 +15,7 @@ fn a_login_of_the_same_user_renews_without_a_gap_a_kick_or_a_new_session() {
     let renewal = begin_login(&alice.client, "alice");
     let asked = alice.server.next_on("/v1/resume");
     assert_eq!(asked.body["session"], "token 1");
-    assert_eq!(asked.user_sig(), Some(user_sig("alice").as_str()));
+    assert_eq!(asked.user_sig(), Some(ticket_of("alice").as_str()));
     let new_stream = asked.accept();
     assert_eq!(renewal.recv().unwrap(), OK);
     stream.wait_until_left();
