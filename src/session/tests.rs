@@ -8,6 +8,7 @@ mod living;
 mod logging_in;
 mod pairs;
 mod renewals;
+mod tickets;
 mod waits;
 
 use super::*;
