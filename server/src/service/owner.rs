@@ -1,0 +1,63 @@
+//! What a stream makes known: that its ticket's time has come, and that nobody reads it any more.
+
+use super::Service;
+use crate::metrics::Counted;
+use crate::room::Seat;
+use crate::stream::{Owner, StreamBody};
+use crate::user::StreamRef;
+use std::sync::Arc;
+use tim_proto::code;
+use tim_proto::wire::{EndEvent, StreamEvent};
+
+/// The body of an accepted login or resume.
+pub type Stream = StreamBody<StreamOwner>;
+
+/// Ties a stream to its user.
+pub struct StreamOwner {
+    pub(super) service: Arc<Service>,
+    pub(super) user_id: String,
+    pub(super) _seat: Seat,
+    /// Once the login was accepted.
+    pub(super) online: Option<Counted>,
+}
+
+impl Owner for StreamOwner {
+    fn expired(&self, stream_id: u64) {
+        let (service, user_id) = (self.service.clone(), self.user_id.clone());
+        let place = StreamRef {
+            node: service.node,
+            stream_id,
+        };
+        tokio::spawn(async move {
+            // A renewal that was faster has given the session another stream.
+            let ended = service
+                .decide(&user_id, |user, now, _| user.expire(place, now))
+                .await;
+            if ended.unwrap_or(false) {
+                let event = StreamEvent::UserSigExpired(EndEvent {
+                    code: code::USER_SIG_EXPIRED,
+                    message: "the ticket has expired".to_owned(),
+                });
+                service.streams.last(stream_id, &event);
+            }
+        });
+    }
+
+    fn closed(&self, stream_id: u64) {
+        // Where the process ends, nothing has to be noted.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        let (service, user_id) = (self.service.clone(), self.user_id.clone());
+        let place = StreamRef {
+            node: service.node,
+            stream_id,
+        };
+        runtime.spawn(async move {
+            // If it fails, the next login or resume finds a stream that is not there any more.
+            let _ = service
+                .decide(&user_id, |user, now, _| user.stream_closed(place, now))
+                .await;
+        });
+    }
+}

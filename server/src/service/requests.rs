@@ -1,0 +1,307 @@
+//! What the requests of clients do: logins, resumes, logouts.
+
+use super::operator::{denied, mark};
+use super::owner::{Stream, StreamOwner};
+use super::refused::{Refused, accepted};
+use super::{Service, going_away};
+use crate::clock::now_ms;
+use crate::figures::Tally;
+use crate::room::Turn;
+use crate::settings::Settings;
+use crate::stream::HeldBy;
+use crate::token::{self, Claims};
+use crate::user::{Claim, Held, Login, Session, StreamRef};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tim_proto::code;
+use tim_proto::identity;
+use tim_proto::user_sig::UserSig;
+use tim_proto::wire::{
+    ENDS_MAX, Ending, Intent, LoginRequest, LogoutRequest, RequestNumber, ResumeRequest,
+    SessionEvent, StreamEvent,
+};
+
+impl Service {
+    /// Logs in.
+    pub async fn login(
+        self: &Arc<Self>,
+        from: IpAddr,
+        request: LoginRequest,
+    ) -> Result<Stream, Refused> {
+        let settings = self.settings.get();
+        for ending in request.ends.iter().take(ENDS_MAX) {
+            // The login stands on its own: what cannot be ended ends nothing.
+            if let Err(refused) = self.end(from, ending).await {
+                tracing::debug!(code = refused.code, "an ending of a login was refused");
+            }
+        }
+        let (app, user_id) = (request.sdk_app_id, &request.user_id);
+        let sig = (self.tickets).check(&settings, from, app, user_id, &request.user_sig)?;
+        check_device(&request.device_id, &request.device_name)?;
+        check_number(&request.number)?;
+        let _turn = self.turn(&settings).await?;
+        let stream = self.open_stream(from, user_id, &settings)?;
+        let ticket = mark(&sig);
+        let login = Login {
+            device_id: &request.device_id,
+            platform: request.platform,
+            device_name: &request.device_name,
+            number: &request.number,
+            ends_ms: end_of(&sig),
+            interactive: request.intent == Intent::Interactive,
+            session_id: self.next_id(),
+            stream: self.place(&stream),
+        };
+        let decided = self
+            .decide(user_id, |user, now, pushes| {
+                user.admit(ticket, now).map_err(denied)?;
+                let outcome = user.login(&login, &settings.rules, now, pushes);
+                accepted(user, outcome)
+            })
+            .await;
+        self.answer(user_id, decided, &request.number, stream)
+    }
+
+    /// Resumes a session by its token, and renews its ticket where the request carries one.
+    pub async fn resume(
+        self: &Arc<Self>,
+        from: IpAddr,
+        request: ResumeRequest,
+    ) -> Result<Stream, Refused> {
+        let settings = self.settings.get();
+        let claims = self.claims(&request.session)?;
+        check_number(&request.number)?;
+        let (mut ends_ms, mut ticket) = (claims.ends_ms, None);
+        if let Some(user_sig) = &request.user_sig {
+            let (app, user_id) = (claims.sdk_app_id, &claims.user_id);
+            let sig = (self.tickets).check(&settings, from, app, user_id, user_sig)?;
+            (ends_ms, ticket) = (end_of(&sig), Some(mark(&sig)));
+        } else if now_ms() > ends_ms {
+            return Err(Refused::new(
+                code::USER_SIG_EXPIRED,
+                "the ticket has expired",
+            ));
+        }
+        let user_id = claims.user_id;
+        let claim = Claim {
+            session_id: claims.session_id,
+            device_id: claims.device_id,
+            platform: claims.platform,
+            device_name: claims.device_name,
+            epoch: claims.epoch,
+            ends_ms,
+        };
+        let _turn = self.turn(&settings).await?;
+        let stream = self.open_stream(from, &user_id, &settings)?;
+        let (place, number) = (self.place(&stream), &request.number);
+        let decided = self
+            .decide(&user_id, |user, now, pushes| {
+                user.admit_session(claim.epoch, now).map_err(denied)?;
+                if let Some(ticket) = ticket {
+                    user.admit(ticket, now).map_err(denied)?;
+                }
+                let outcome =
+                    user.resume(claim.clone(), number, place, &settings.rules, now, pushes);
+                accepted(user, outcome)
+            })
+            .await;
+        self.answer(&user_id, decided, number, stream)
+    }
+
+    /// Logs out.
+    pub async fn logout(&self, from: IpAddr, request: &LogoutRequest) -> Result<(), Refused> {
+        self.end(from, &request.ends).await
+    }
+
+    async fn end(&self, from: IpAddr, ending: &Ending) -> Result<(), Refused> {
+        match ending {
+            Ending::Session { session } => {
+                let claims = self.claims(session)?;
+                self.decide(&claims.user_id, |user, _, pushes| {
+                    let device = &claims.device_id;
+                    user.log_out(
+                        claims.session_id,
+                        device,
+                        claims.epoch,
+                        claims.ends_ms,
+                        pushes,
+                    );
+                })
+                .await
+            }
+            Ending::Login {
+                sdk_app_id,
+                user_id,
+                user_sig,
+                device_id,
+                instance,
+                login_no,
+            } => {
+                let settings = self.settings.get();
+                let sig = (self.tickets).check(&settings, from, *sdk_app_id, user_id, user_sig)?;
+                check_device(device_id, "")?;
+                let ticket = mark(&sig);
+                self.decide(user_id, |user, now, pushes| {
+                    user.admit(ticket, now).map_err(denied)?;
+                    user.end_login(device_id, instance, *login_no, now, pushes);
+                    Ok(())
+                })
+                .await?
+            }
+        }
+    }
+
+    fn claims(&self, session: &str) -> Result<Claims, Refused> {
+        token::verify(&self.token_keys(), session)
+            .filter(|claims| claims.sdk_app_id == self.settings.get().app.sdk_app_id)
+            .ok_or_else(|| {
+                Refused::new(
+                    code::SESSION_TOKEN_INVALID,
+                    "the session token does not verify: log in again",
+                )
+            })
+    }
+
+    /// The turn of a login or resume to be decided.
+    async fn turn(&self, settings: &Settings) -> Result<Turn<'_>, Refused> {
+        if self.is_going() {
+            return Err(Refused::new(
+                code::SERVER_OVERLOADED,
+                "this server is going",
+            ));
+        }
+        self.deciding.enter(&settings.room).await
+    }
+
+    fn open_stream(
+        self: &Arc<Self>,
+        from: IpAddr,
+        user_id: &str,
+        settings: &Settings,
+    ) -> Result<Stream, Refused> {
+        let seat = self.seats.take(from, user_id, &settings.room)?;
+        Ok(self.streams.open(StreamOwner {
+            service: self.clone(),
+            user_id: user_id.to_owned(),
+            _seat: seat,
+            online: None,
+        }))
+    }
+
+    fn place(&self, stream: &Stream) -> StreamRef {
+        StreamRef {
+            node: self.node,
+            stream_id: stream.stream_id,
+        }
+    }
+
+    /// Begins the stream of an accepted session, or says why there is none.
+    fn answer(
+        &self,
+        user_id: &str,
+        decided: Result<Result<Session, Refused>, Refused>,
+        number: &RequestNumber,
+        mut stream: Stream,
+    ) -> Result<Stream, Refused> {
+        let session = match decided {
+            Ok(Ok(session)) => session,
+            Ok(Err(refused)) => {
+                stream.refuse();
+                return Err(refused);
+            }
+            // Whether the record has the stream is not known: its end is made known as any other.
+            Err(refused) => return Err(refused),
+        };
+        stream.owner_mut().online = Some(self.metrics.online(session.platform));
+        let now = now_ms();
+        let settings = self.settings.get();
+        let (epoch, ends_ms) = (session.epoch, session.ends_ms);
+        let held = self.store.is_shared().then(|| {
+            Arc::new(HeldBy {
+                user_id: user_id.to_owned(),
+                held: Held {
+                    claim: Claim::of(&session),
+                    instance: session.instance.clone(),
+                    login_no: session.login_no,
+                    stream: self.place(&stream),
+                },
+            })
+        });
+        let claims = Claims {
+            sdk_app_id: settings.app.sdk_app_id,
+            user_id: user_id.to_owned(),
+            device_id: session.device_id,
+            platform: session.platform,
+            device_name: session.device_name,
+            session_id: session.session_id,
+            epoch,
+            login_no: session.login_no,
+            ends_ms,
+        };
+        let token_keys = self.token_keys();
+        let Some(key) = token::signing(&token_keys, now) else {
+            return Err(Refused::new(code::SERVER_ERROR, "there is no token key"));
+        };
+        let first = StreamEvent::Session(SessionEvent {
+            session: token::issue(key, &claims),
+            epoch,
+            server_time_ms: now,
+            heartbeat_ms: u64::try_from(settings.heartbeat.as_millis()).unwrap_or(u64::MAX),
+            spread_ms: self.streams.spread_ms(),
+            user_sig_expires_ms: ends_ms,
+            instance: number.instance.clone(),
+            seq: number.seq,
+        });
+        let left = ends_ms.saturating_add(1).saturating_sub(now);
+        let expires_in = Duration::from_millis(u64::try_from(left).unwrap_or(0));
+        stream.begin(&first, settings.heartbeat, expires_in, &self.timer, held);
+        let tally = Tally {
+            logins: 1,
+            online_max: self.streams.count(),
+        };
+        self.store.tally(settings.rules.time_zone.day(now), tally);
+        if self.is_going() {
+            // It may have come just after all others were told.
+            let place = self.streams.count();
+            self.streams.last(
+                stream.stream_id,
+                &going_away(place, self.streams.spread_ms()),
+            );
+        }
+        Ok(stream)
+    }
+}
+
+/// The end of a ticket, in ms of Unix time.
+fn end_of(sig: &UserSig) -> i64 {
+    sig.expires_s().saturating_mul(1000).saturating_add(999)
+}
+
+fn check_device(device_id: &str, device_name: &str) -> Result<(), Refused> {
+    let what = if !identity::is_device_id(device_id) {
+        "device_id: expected 1 to 64 bytes without control characters"
+    } else if !identity::is_device_name(device_name) {
+        "device_name: expected up to 64 bytes without control characters"
+    } else {
+        return Ok(());
+    };
+    Err(Refused::new(code::BAD_REQUEST, what))
+}
+
+fn check_number(number: &RequestNumber) -> Result<(), Refused> {
+    let hex = |c: char| matches!(c, '0'..='9' | 'a'..='f');
+    if number.instance.len() != 32 || !number.instance.chars().all(hex) {
+        return Err(Refused::new(
+            code::BAD_REQUEST,
+            "instance: expected 32 lower-case hexadecimal digits",
+        ));
+    }
+    if number.login_no == 0 || number.seq == 0 {
+        return Err(Refused::new(
+            code::BAD_REQUEST,
+            "login_no and seq count from 1",
+        ));
+    }
+    Ok(())
+}
