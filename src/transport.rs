@@ -4,6 +4,7 @@
 //! ureq's own time limits are all off. [`Interrupt`] owns the one deadline, and can move it while
 //! a wait lasts.
 
+mod buffers;
 mod connect;
 mod failure;
 mod resolve;
@@ -22,10 +23,6 @@ use std::sync::Arc;
 use tim_proto::wire;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _};
 use wait::{Waiter, Waiters};
-
-/// ureq's buffers for each connection: a request and an answer's head fit, and a stream's events
-/// come in small pieces.
-const BUFFER: usize = 16 * 1024;
 
 /// What a blocked wait asks of its owner. Called on the network thread alone.
 pub(crate) trait Interrupt: Send + Sync + 'static {
@@ -104,8 +101,8 @@ impl Transport {
             // A stream's connection is never used again, and a refusal's hardly ever.
             .max_idle_connections(0)
             .max_idle_connections_per_host(0)
-            .input_buffer_size(BUFFER)
-            .output_buffer_size(BUFFER)
+            .input_buffer_size(buffers::SIZE)
+            .output_buffer_size(buffers::SIZE)
             .user_agent(concat!("libtim/", env!("CARGO_PKG_VERSION")))
             .accept("text/event-stream, application/json")
             .proxy(proxy(endpoint.proxy.as_ref())?);

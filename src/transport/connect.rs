@@ -1,5 +1,6 @@
 //! Opening connections: all addresses of a host, staggered as RFC 8305 says, in one wait.
 
+use super::buffers::ConnectionBuffers;
 use super::failure::{Cause, Phase};
 use super::wait::{Waiter, Waiters};
 use super::{Endpoint, authority};
@@ -10,8 +11,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector as UreqConnector, Either, LazyBuffers, NextTimeout,
-    Transport,
+    Buffers, ConnectionDetails, Connector as UreqConnector, Either, NextTimeout, Transport,
 };
 
 /// How long an address has before the next one is tried beside it.
@@ -145,12 +145,11 @@ impl<In: Transport> UreqConnector<In> for Connector {
         prepared.map_err(|error| waiter.stop_io(&error))?;
         os::limit_unacknowledged(&stream, UNACKNOWLEDGED_MS);
         waiter.set_fd(stream.as_raw_fd());
-        let config = details.config;
         Ok(Some(Either::B(Socket {
             listed: Listed::new(stream.as_raw_fd()),
             stream,
             outbox: Vec::new(),
-            buffers: LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size()),
+            buffers: ConnectionBuffers::new(),
             waiter,
         })))
     }
@@ -198,7 +197,7 @@ pub(super) struct Socket {
     #[expect(dead_code, reason = "held for its drop")]
     listed: Listed,
     stream: TcpStream,
-    buffers: LazyBuffers,
+    buffers: ConnectionBuffers,
     /// Written and not sent yet: what ureq writes in pieces leaves in one when it waits for an answer.
     outbox: Vec<u8>,
     waiter: Arc<Waiter>,
