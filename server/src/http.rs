@@ -143,14 +143,27 @@ async fn welcome(stream: TcpStream, from: IpAddr, shared: Shared, place: Place) 
     let _ = stream.set_nodelay(true);
     let result = match shared.service.settings().tls.clone() {
         None => connection(stream, from, shared, place).await,
-        Some(tls) => match timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
-            Ok(Ok(stream)) => connection(stream, from, shared, place).await,
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err("the TLS handshake took too long".to_owned()),
-        },
+        // Apart, or plain connections would take up as much memory.
+        Some(tls) => Box::pin(secured(tls, stream, from, shared, place)).await,
     };
     if let Err(error) = result {
         tracing::debug!("connection: {error}");
+    }
+}
+
+async fn secured(
+    tls: TlsAcceptor,
+    stream: TcpStream,
+    from: IpAddr,
+    shared: Shared,
+    place: Place,
+) -> Result<(), String> {
+    // Its many states are forgotten once it is done.
+    let handshake = Box::pin(tls.accept(stream));
+    match timeout(HANDSHAKE_TIMEOUT, handshake).await {
+        Ok(Ok(stream)) => connection(stream, from, shared, place).await,
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("the TLS handshake took too long".to_owned()),
     }
 }
 
@@ -164,8 +177,14 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         service, mut stays, ..
     } = shared;
     let limits = service.settings().limits;
+    // Boxed, so that a stream does not keep the room that its login needed.
     let answer = service_fn(move |request| {
-        routes::answer(service.clone(), from, limits.body_timeout, request)
+        Box::pin(routes::answer(
+            service.clone(),
+            from,
+            limits.body_timeout,
+            request,
+        ))
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -173,12 +192,12 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .header_read_timeout(limits.header_timeout)
         .max_buf_size(16 * 1024)
         .serve_connection(TokioIo::new(stream), answer);
-    tokio::pin!(connection);
+    let mut connection = Box::pin(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         _ = stays.changed(), if place.awaited.is_some() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            connection.as_mut().await
         }
     };
     drop(place);

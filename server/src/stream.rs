@@ -28,7 +28,8 @@ const SHARDS: usize = 64;
 
 /// What a stream is sent.
 pub enum Letter {
-    Event(Bytes),
+    /// Boxed: the mailbox of each stream has room for many letters, and most are heartbeats.
+    Event(Box<Bytes>),
     Heartbeat,
     /// The ticket's time has come: the stream's owner finds out whether it has ended.
     Expiry,
@@ -133,7 +134,11 @@ impl Streams {
             return;
         };
         // Whoever read may have gone.
-        for letter in event.map(Letter::Event).into_iter().chain([Letter::End]) {
+        for letter in event
+            .map(|text| Letter::Event(Box::new(text)))
+            .into_iter()
+            .chain([Letter::End])
+        {
             let _ = entry.letters.send(letter);
         }
     }
@@ -173,7 +178,7 @@ impl Streams {
             let streams =
                 std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner));
             for entry in streams.into_values() {
-                let text = event(place).to_text().into();
+                let text = Box::new(event(place).to_text().into());
                 let _ = entry.letters.send(Letter::Event(text));
                 let _ = entry.letters.send(Letter::End);
                 place += 1;
@@ -268,7 +273,7 @@ impl<O: Owner + Unpin> Body for StreamBody<O> {
         loop {
             let text = match self.letters.poll_recv(cx) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Some(Letter::Event(text))) => text,
+                Poll::Ready(Some(Letter::Event(text))) => *text,
                 Poll::Ready(Some(Letter::Heartbeat)) => self.heartbeat(),
                 Poll::Ready(Some(Letter::Expiry)) => {
                     self.owner.expired(self.stream_id);
