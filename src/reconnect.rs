@@ -4,7 +4,7 @@
 const SERVER_DELAY_MAX_MS: u64 = 3_600_000;
 
 /// SplitMix64: enough to spread clients, and the same sequence for the same seed in tests.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Jitter(u64);
 
 impl Jitter {
@@ -24,7 +24,7 @@ impl Jitter {
 }
 
 /// The waits between attempts, each drawn from 0 to a bound that doubles up to a cap.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Backoff {
     first_ms: u64,
     max_ms: u64,

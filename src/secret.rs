@@ -1,7 +1,7 @@
 //! Text that never reaches a log, an error or a panic message.
 
 /// A ticket, token or password. It has no `Display`, and its `Debug` shows nothing of it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(String);
 
 impl Secret {

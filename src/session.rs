@@ -39,7 +39,7 @@ use tim_proto::{Platform, wire};
 const SLEEP_MS: u64 = 2_000;
 
 /// Who this client is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {
     /// The app.
     pub sdk_app_id: u32,
@@ -54,7 +54,7 @@ pub struct Identity {
 }
 
 /// How long things may take, in ms.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// A whole login.
     pub login_timeout_ms: u64,
@@ -68,7 +68,8 @@ pub struct Limits {
     pub expiring_lead_s: Option<u32>,
 }
 
-/// The state machine of one client.
+/// The state machine of one client. It can be copied and compared, so that models can keep it.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Session {
     identity: Identity,
     limits: Limits,
@@ -91,6 +92,7 @@ pub struct Session {
     out: Vec<Action>,
 }
 
+#[derive(Clone, PartialEq, Eq, Hash)]
 enum State {
     LoggedOut,
     LoggingIn(Box<LoggingIn>),

@@ -32,7 +32,7 @@ pub enum Intent {
 }
 
 /// What numbers a request: a request that comes late or twice has no effect.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RequestNumber {
     /// 32 lower-case hexadecimal digits, random per client handle.
     pub instance: String,
@@ -43,7 +43,7 @@ pub struct RequestNumber {
 }
 
 /// The body of `POST /v1/login`.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LoginRequest {
     /// The app.
     pub sdk_app_id: u32,
@@ -69,7 +69,7 @@ pub struct LoginRequest {
 }
 
 /// Which login is to end.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Ending {
     /// By the token of its session.
@@ -95,7 +95,7 @@ pub enum Ending {
 }
 
 /// The body of `POST /v1/resume`. With `user_sig` it is a renewal.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ResumeRequest {
     /// The session token.
     pub session: String,
@@ -108,7 +108,7 @@ pub struct ResumeRequest {
 }
 
 /// The body of `POST /v1/logout`.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LogoutRequest {
     /// Which login is to end.
     #[serde(flatten)]
@@ -118,7 +118,7 @@ pub struct LogoutRequest {
 }
 
 /// The answer 200 to a logout.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LogoutAnswer {
     /// Always 0.
     pub code: i32,
@@ -127,7 +127,7 @@ pub struct LogoutAnswer {
 }
 
 /// The body of every refusal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Refusal {
     /// One of [`crate::code`].
     pub code: i32,
@@ -174,7 +174,7 @@ pub enum KickCause {
 }
 
 /// The first event of a stream: the login or resume was accepted.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SessionEvent {
     /// The session token; a resume may give a new one.
     pub session: String,
@@ -195,7 +195,7 @@ pub struct SessionEvent {
 }
 
 /// A stream's end with a code: `user_sig_expired` and `session_ended`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct EndEvent {
     /// One of [`crate::code`].
     pub code: i32,
@@ -205,7 +205,7 @@ pub struct EndEvent {
 }
 
 /// The server is about to close the stream; the session stays.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct GoingAwayEvent {
     /// After how many ms this client is to come back.
     pub return_in_ms: u64,
@@ -219,7 +219,7 @@ pub struct SpreadEvent {
 }
 
 /// One event of a stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum StreamEvent {
     /// Accepted: the stream's first event.
     Session(SessionEvent),

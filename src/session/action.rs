@@ -4,7 +4,7 @@ use super::input::CallId;
 use tim_proto::wire;
 
 /// One decision, to be carried out in the order given.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Send this request. Its outcome comes back as `Input::Answer` or `Input::Failed` with the
     /// same seq; the network waits no longer than `deadline_ms` (on `Now::ms`) for it.
@@ -41,7 +41,7 @@ pub enum Action {
 }
 
 /// A request to the server.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Request {
     /// `POST /v1/login`.
     Login(wire::LoginRequest),
@@ -62,7 +62,7 @@ impl std::fmt::Debug for Request {
 }
 
 /// What the app is told besides completions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     /// The connection to the server changed; code 0 or why.
     Connection {
@@ -89,7 +89,7 @@ pub enum Event {
 }
 
 /// Whether somebody is logged in. The numbers are those of the C API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum LoginStatus {
     /// The server accepted the login, and nothing has ended it since.
@@ -101,7 +101,7 @@ pub enum LoginStatus {
 }
 
 /// The connection to the server. The numbers are those of the C API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum ConnectionStatus {
     /// The event stream is open.

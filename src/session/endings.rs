@@ -16,13 +16,14 @@ const RETRY_MAX_MS: u64 = 2_000;
 const GRACE_MS: u64 = 1_000;
 
 /// The endings that the server does not know of, oldest first.
-#[derive(Default)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct Endings {
     pending: Vec<Pending>,
     /// How the oldest is being told; none while a login carries them all.
     attempt: Option<Attempt>,
 }
 
+#[derive(Clone, PartialEq, Eq, Hash)]
 struct Pending {
     ending: wire::Ending,
     /// The logout that waits for it.
@@ -34,7 +35,7 @@ struct Pending {
     most_telling: Option<Failure>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Attempt {
     Requested { seq: u64 },
     Waiting { until_ms: u64 },

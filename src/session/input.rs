@@ -7,7 +7,7 @@ use tim_proto::wire;
 pub type CallId = u64;
 
 /// The two clocks, read together. Neither is a wall clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Now {
     /// Monotonic ms that stand still while the device sleeps and while the app's callbacks run.
     pub ms: u64,
@@ -82,7 +82,7 @@ pub enum Input {
 }
 
 /// An answer of whoever answered. Whether it decides anything is the state machine's judgement.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Answer {
     /// Accepted, with header `Tim-Protocol: 1` and a readable session event.
     Session(wire::SessionEvent),
@@ -93,7 +93,7 @@ pub enum Answer {
 }
 
 /// An answer that is not an acceptance.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Refused {
     /// The HTTP status.
     pub http_status: u16,
@@ -108,7 +108,7 @@ pub struct Refused {
 }
 
 /// Why a request or a stream ended without an answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Failure {
     /// A code of the table: 95xx, or 77xx for TLS, HTTP and proxies.
     pub code: i32,
@@ -121,7 +121,7 @@ pub struct Failure {
 }
 
 /// How far a request came; later phases are greater.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Phase {
     /// Nothing was sent: refused on this device.
     Local,

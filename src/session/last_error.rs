@@ -3,7 +3,7 @@
 use super::input::Phase;
 
 /// The last failure of a client.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LastError {
     /// The login that it belongs to.
     pub login_id: u64,

@@ -18,6 +18,7 @@ const TAKEOVER_MS: u64 = 1_000;
 /// How long before its end a ticket is told to expire, where the configuration does not say.
 const EXPIRING_LEAD_S: u32 = 600;
 
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct LoggedIn {
     pub(super) user_id: String,
     /// The ticket that the server accepted.
@@ -35,7 +36,7 @@ pub(super) struct LoggedIn {
     token_is_void: bool,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Link {
     /// The stream that `seq` opened; something was last heard on it at `heard_ms`.
     Streaming { seq: u64, heard_ms: u64 },
@@ -46,6 +47,7 @@ enum Link {
 }
 
 /// A ticket that the server has not accepted yet.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Renewal {
     pub(super) call: CallId,
     ticket: Secret,

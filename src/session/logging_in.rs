@@ -19,6 +19,7 @@ const GRACE_MS: u64 = 1_000;
 /// An attempt that the deadline cut off sooner than this does not say that nobody answers.
 const CUT_SHORT_MS: u64 = 1_000;
 
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct LoggingIn {
     pub(super) call: CallId,
     pub(super) user_id: String,
@@ -32,7 +33,7 @@ pub(super) struct LoggingIn {
     sent: bool,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Attempt {
     Requested { seq: u64, since_ms: u64 },
     Waiting { until_ms: u64 },

@@ -3,7 +3,7 @@
 use super::input::Now;
 
 /// What the server's clock said, and when.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct ServerClock {
     server_ms: i64,
     boot_ms: u64,
