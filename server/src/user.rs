@@ -22,7 +22,7 @@ pub use login::Login;
 pub use operator::Profile;
 pub use presence::Presence;
 pub use reassert::{Gone, Held};
-pub use resume::Claim;
+pub use resume::{Claim, can_resume};
 pub use tickets::{Ban, Denied, Ticket};
 
 use crate::calendar::{Day, TimeZone};
@@ -38,6 +38,10 @@ use tim_proto::wire::{Kick, KickCause};
 /// A session whose ticket has ended is forgotten this much later, if its stream was not told
 /// before: the node that held it may be dead.
 const TICKET_GRACE_MS: i64 = 60_000;
+
+/// How long after its ticket's end a token brings its session back if a new ticket comes with it.
+/// What has ended must be known as long.
+const RENEWABLE_MS: i64 = 7 * 86_400_000;
 
 /// What an app decides about its users' logins.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -193,12 +197,23 @@ impl User {
         self.account.is_some() || decided
     }
 
+    /// The highest epoch that was given.
+    pub fn highest_epoch(&self) -> u64 {
+        self.highest_epoch
+    }
+
+    /// From now on every epoch that is given is above this one: the clock may have been set back
+    /// since an earlier run gave that.
+    pub fn epochs_above(&mut self, epoch: u64) {
+        self.highest_epoch = self.highest_epoch.max(epoch);
+    }
+
     /// Forgets what time has made void. Whether anything but [`User::lasting`] is left.
     pub fn tidy(&mut self, now_ms: i64) -> bool {
         self.sessions
             .retain(|session| session.ends_ms.saturating_add(TICKET_GRACE_MS) > now_ms);
         self.numbers.forget(now_ms);
-        self.floors.forget(now_ms);
+        self.floors.forget(now_ms.saturating_sub(RENEWABLE_MS));
         self.forget_stale_tickets(now_ms);
         !(self.sessions.is_empty() && self.numbers.is_empty())
     }

@@ -10,7 +10,7 @@ use crate::room::Turn;
 use crate::settings::Settings;
 use crate::stream::HeldBy;
 use crate::token::{self, Claims};
-use crate::user::{Claim, Held, Login, Session, StreamRef};
+use crate::user::{Claim, Held, Login, Session, StreamRef, can_resume};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,7 +77,8 @@ impl Service {
             let (app, user_id) = (claims.sdk_app_id, &claims.user_id);
             let sig = (self.tickets).check(&settings, from, app, user_id, user_sig)?;
             (ends_ms, ticket) = (end_of(&sig), Some(mark(&sig)));
-        } else if now_ms() > ends_ms {
+        }
+        if !can_resume(claims.ends_ms, request.user_sig.is_some(), now_ms()) {
             return Err(Refused::new(
                 code::USER_SIG_EXPIRED,
                 "the ticket has expired",

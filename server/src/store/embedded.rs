@@ -2,6 +2,7 @@
 //! and what has come together while it was busy shares the next commit.
 
 mod counts;
+mod epochs;
 
 use super::{Answer, Deliver, Opened, Store, StoreError, Versioned};
 use crate::calendar::Day;
@@ -10,6 +11,7 @@ use crate::figures::{Figures, Tally};
 use crate::token::{self, KeyAges, TokenKey};
 use crate::user::{Push, User};
 use counts::Counts;
+use epochs::Epochs;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use std::collections::HashMap;
 use std::collections::hash_map::{DefaultHasher, Entry};
@@ -47,6 +49,8 @@ impl Kept {
 
 struct Job {
     record: Option<Record>,
+    /// The highest that its record has; 0 without a record.
+    epoch: u64,
     counts: Counts,
     done: Option<oneshot::Sender<Result<(), StoreError>>>,
 }
@@ -65,6 +69,7 @@ pub struct Embedded {
     jobs: Sender<Job>,
     /// Counted, and not given to the thread yet.
     counted: Mutex<Counts>,
+    epochs: Arc<Epochs>,
     /// What became of it.
     last_commit: Arc<Mutex<Result<(), StoreError>>>,
 }
@@ -77,11 +82,12 @@ pub fn open(path: &Path) -> Result<Opened, StoreError> {
     prepare(&database)?;
     let token_keys = turn_token_keys(&database, &KeyAges::only_first(), now_ms())?;
     let (jobs, waiting) = channel();
+    let epochs = Arc::new(Epochs::open(&database)?);
     let last_commit = Arc::new(Mutex::new(Ok(())));
-    let for_thread = (database.clone(), last_commit.clone());
+    let for_thread = (database.clone(), epochs.clone(), last_commit.clone());
     std::thread::Builder::new()
         .name("store".into())
-        .spawn(move || run(&for_thread.0, &for_thread.1, &waiting))
+        .spawn(move || run(&for_thread.0, &for_thread.1, &for_thread.2, &waiting))
         .map_err(failed)?;
     let mut node = [0; 8];
     getrandom::fill(&mut node).map_err(failed)?;
@@ -91,6 +97,7 @@ pub fn open(path: &Path) -> Result<Opened, StoreError> {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             jobs,
             counted: Mutex::default(),
+            epochs,
             last_commit,
         }),
         token_keys,
@@ -162,10 +169,11 @@ impl Embedded {
     fn read(&self, user_id: &str) -> Result<User, StoreError> {
         let transaction = self.database.begin_read().map_err(failed)?;
         let users = transaction.open_table(USERS).map_err(failed)?;
-        match users.get(user_id).map_err(failed)? {
-            None => Ok(User::default()),
-            Some(bytes) => serde_json::from_slice(bytes.value()).map_err(failed),
-        }
+        let read = match users.get(user_id).map_err(failed)? {
+            None => User::default(),
+            Some(bytes) => serde_json::from_slice(bytes.value()).map_err(failed)?,
+        };
+        Ok(self.epochs.begin(read))
     }
 
     fn load_now(&self, user_id: &str) -> Result<Versioned, StoreError> {
@@ -192,7 +200,8 @@ impl Embedded {
         };
         let mut swapped = Swapped::Done;
         // What was decided over an unwritten record waits for that to be written, too.
-        if !user.lasts_as(&kept.user) || kept.is_unwritten() {
+        let waits = kept.is_unwritten() || self.epochs.are_reached_by(&user);
+        if waits || !user.lasts_as(&kept.user) {
             let (done, written) = oneshot::channel();
             // Under the lock, so that the writes of a record keep their order.
             let job = Job {
@@ -201,6 +210,7 @@ impl Embedded {
                     lasting: user.lasting(),
                     _unwritten: kept.unwritten.clone(),
                 }),
+                epoch: user.highest_epoch(),
                 counts: Counts::of_swap(&kept.user, &user),
                 done: Some(done),
             };
@@ -220,6 +230,7 @@ impl Embedded {
         let counts = std::mem::take(&mut *self.counted());
         let job = Job {
             record: None,
+            epoch: 0,
             counts,
             done,
         };
@@ -332,11 +343,16 @@ impl Store for Embedded {
 }
 
 /// Takes all jobs that wait, commits them together, and says so to each.
-fn run(database: &Database, last_commit: &Mutex<Result<(), StoreError>>, waiting: &Receiver<Job>) {
+fn run(
+    database: &Database,
+    epochs: &Epochs,
+    last_commit: &Mutex<Result<(), StoreError>>,
+    waiting: &Receiver<Job>,
+) {
     while let Ok(first) = waiting.recv() {
         let mut jobs = vec![first];
         jobs.extend(waiting.try_iter());
-        let result = commit(database, &jobs);
+        let result = commit(database, epochs, &jobs);
         if let Err(error) = &result {
             tracing::error!("{error}");
         }
@@ -348,7 +364,7 @@ fn run(database: &Database, last_commit: &Mutex<Result<(), StoreError>>, waiting
     }
 }
 
-fn commit(database: &Database, jobs: &[Job]) -> Result<(), StoreError> {
+fn commit(database: &Database, epochs: &Epochs, jobs: &[Job]) -> Result<(), StoreError> {
     let transaction = database.begin_write().map_err(failed)?;
     let mut counts = Counts::default();
     {
@@ -364,7 +380,10 @@ fn commit(database: &Database, jobs: &[Job]) -> Result<(), StoreError> {
         }
     }
     counts.write(&transaction)?;
-    transaction.commit().map_err(failed)
+    let below = epochs.write(&transaction, jobs.iter().map(|job| job.epoch))?;
+    transaction.commit().map_err(failed)?;
+    epochs.written(below);
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! How sessions end, and why none of them comes back: floors.
 //!
 //! A floor is the highest epoch of a device that has ended. It is kept until the last token that it
-//! stands for has run out by itself.
+//! stands for has run out by itself and cannot be renewed any more.
 
-use super::{Push, Pushed, User};
+use super::{Push, Pushed, Session, User};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tim_proto::wire::Kick;
+use tim_proto::wire::{Kick, RequestNumber};
 
 /// How many devices of a user have a floor of their own. Below them there is one for all.
 const FLOORS_MAX: usize = 128;
@@ -33,10 +33,14 @@ struct AllEnded {
 pub(super) struct Floor {
     /// No session of the device with this epoch or an older one lives any more.
     epoch: u64,
-    /// The end of the last token that this stands for, in ms of Unix time.
+    /// The end of the last token that this stands for, in ms of Unix time. It is kept for as long as
+    /// that can be renewed.
     until_ms: i64,
     /// Who took the newest of them over.
     kick: Option<Kick>,
+    /// Whose login that was: its instance and number. A retry of it does not take it back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    displaced: Option<(String, u64)>,
     /// The device was away when that happened, and has not been told.
     notice: Option<Notice>,
 }
@@ -102,6 +106,15 @@ impl Floors {
         self.of_device.get(device_id)?.kick.clone()
     }
 
+    /// Whether this is a retry of the login whose session was taken over, or of one before it.
+    pub(super) fn displaced_login(&self, device_id: &str, number: &RequestNumber) -> bool {
+        let floor = self.of_device.get(device_id);
+        let displaced = floor.and_then(|floor| floor.displaced.as_ref());
+        displaced.is_some_and(|(instance, login_no)| {
+            *instance == number.instance && number.login_no <= *login_no
+        })
+    }
+
     /// The device has been told that it was kicked.
     pub(super) fn told(&mut self, device_id: &str) {
         if let Some(floor) = self.of_device.get_mut(device_id) {
@@ -139,19 +152,26 @@ impl Floors {
         if ended.epoch < floor.epoch {
             return;
         }
-        // Raised again to where it is, it still knows who took the session over.
-        let kick = ended.kick.or_else(|| {
-            let same = ended.epoch == floor.epoch;
-            floor.kick.take().filter(|_| same)
-        });
+        // Raised again to where it is, it still knows who took whose session over.
+        let same = ended.epoch == floor.epoch;
+        let kick = ended.kick.or(floor.kick.take().filter(|_| same));
         *floor = Floor {
             epoch: ended.epoch,
             until_ms: floor.until_ms.max(ended.until_ms),
             kick,
+            displaced: floor.displaced.take().filter(|_| same),
             notice: ended.told_at_login.then(Notice::default),
         };
         if self.of_device.len() > FLOORS_MAX {
             self.merge_lowest(living);
+        }
+    }
+
+    /// Keeps whose login it was that was taken over.
+    fn remember(&mut self, session: &Session) {
+        let floor = self.of_device.get_mut(&session.device_id);
+        if let Some(floor) = floor.filter(|floor| floor.epoch == session.epoch) {
+            floor.displaced = Some((session.instance.clone(), session.login_no));
         }
     }
 
@@ -197,7 +217,7 @@ impl User {
         notice: bool,
         pushes: &mut Vec<Push>,
     ) {
-        let known = |s: &super::Session| s.session_id == session_id;
+        let known = |s: &Session| s.session_id == session_id;
         let Some(at) = self.sessions.iter().position(known) else {
             return;
         };
@@ -210,6 +230,9 @@ impl User {
         };
         let living = self.sessions.iter().map(|session| session.epoch);
         self.floors.raise(&session.device_id, ended, living);
+        if kick.is_some() {
+            self.floors.remember(&session);
+        }
         if let Some(to) = session.stream {
             let what = kick.map_or(Pushed::Closed, Pushed::Kicked);
             pushes.push(Push { to, what });

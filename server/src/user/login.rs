@@ -32,15 +32,18 @@ impl User {
         let Some(seen) = self.numbers.see(login.device_id, number, now_ms) else {
             return Outcome::Ghost;
         };
-        let is_retry = seen.accepted == Some(number.login_no);
-        if is_retry || !login.interactive {
-            if let Some(session_id) = self.again(login, pushes) {
-                self.came(session_id, rules, now_ms);
-                return Outcome::Accepted(session_id);
-            }
-            if is_retry {
-                return self.is_displaced(login.device_id);
-            }
+        let was_accepted = seen.accepted == Some(number.login_no);
+        // Request numbers are forgotten by time and in a restart; sessions and floors know, too.
+        let newer = |s: &Session| s.instance == number.instance && s.login_no > number.login_no;
+        if self.sessions.iter().any(newer) {
+            return Outcome::Ghost;
+        }
+        if let Some(session_id) = self.again(login, pushes) {
+            self.came(session_id, rules, now_ms);
+            return Outcome::Accepted(session_id);
+        }
+        if was_accepted || self.floors.displaced_login(login.device_id, number) {
+            return self.is_displaced(login.device_id);
         }
         let displaced = self.displaced(&rules.policy, login.device_id, login.platform);
         if !login.interactive {

@@ -1,6 +1,6 @@
 //! A session's holder comes back with its token.
 
-use super::{Outcome, Push, Pushed, Rules, Session, StreamRef, User, kick_by};
+use super::{Outcome, Push, Pushed, RENEWABLE_MS, Rules, Session, StreamRef, User, kick_by};
 use tim_proto::Platform;
 use tim_proto::wire::{Kick, KickCause, RequestNumber};
 
@@ -14,6 +14,12 @@ pub struct Claim {
     pub epoch: u64,
     /// The end of the ticket: the token's own, or that of the ticket which renews it.
     pub ends_ms: i64,
+}
+
+/// Whether a token whose ticket ends then can still be resumed, with a new ticket or without.
+pub fn can_resume(ends_ms: i64, with_ticket: bool, now_ms: i64) -> bool {
+    let longer = if with_ticket { RENEWABLE_MS } else { 0 };
+    now_ms <= ends_ms.saturating_add(longer)
 }
 
 impl Claim {

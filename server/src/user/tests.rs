@@ -6,6 +6,8 @@ use super::*;
 use crate::policy::Mode;
 use tim_proto::wire::RequestNumber;
 
+mod coming_back;
+
 const HOUR_MS: i64 = 3_600_000;
 
 /// A record, its rules, its clock, and what was pushed.
@@ -98,6 +100,13 @@ impl World {
             Pushed::Closed | Pushed::Ended(_) => None,
         });
         kicks.collect()
+    }
+
+    /// Its client logs it out.
+    fn end_with_token(&mut self, session: &Session) {
+        let (id, device) = (session.session_id, &session.device_id);
+        let pushes = &mut self.pushes;
+        (self.user).log_out(id, device, session.epoch, session.ends_ms, pushes);
     }
 
     /// The store's memory is gone, what lasts is left.
@@ -212,71 +221,6 @@ fn two_holders_of_one_token_cannot_fight() {
     let kicked = world.kicked();
     assert_eq!(kicked[0].0, session.stream.unwrap().stream_id);
     assert_eq!(kicked[0].1, KickCause::SameDevice);
-}
-
-#[test]
-fn what_has_ended_is_not_resumed_also_after_a_restart() {
-    let mut world = world();
-    let phone = world.is_in("phone", 1, 1);
-    let tablet = world.is_in("tablet", 1, 1);
-    let (id, epoch, ends) = (tablet.session_id, tablet.epoch, tablet.ends_ms);
-    world
-        .user
-        .log_out(id, "tablet", epoch, ends, &mut world.pushes);
-    for _ in 0..2 {
-        let Outcome::Displaced(Some(kick)) = world.resume(&phone, &number("phone", 1, 9)) else {
-            panic!("came back");
-        };
-        assert_eq!(
-            kick.device_name, "tablet",
-            "who it was is kept until it is told"
-        );
-        assert_eq!(
-            world.resume(&tablet, &number("tablet", 1, 9)),
-            Outcome::Displaced(None)
-        );
-        world.restarts();
-    }
-}
-
-#[test]
-fn what_lives_is_resumed_after_a_restart_at_its_old_epoch_in_any_order() {
-    for phone_first in [true, false] {
-        let mut world = world();
-        world.rules.policy.mode = Mode::Multi;
-        world.rules.policy.instances.insert(Platform::Android, 2);
-        let phone = world.is_in("phone", 1, 1);
-        let tablet = world.is_in("tablet", 1, 1);
-        world.restarts();
-        let mut order = [&phone, &tablet];
-        if !phone_first {
-            order.reverse();
-        }
-        for session in order {
-            let device = &session.device_id;
-            assert!(matches!(
-                world.resume(session, &number(device, 1, 2)),
-                Outcome::Accepted(_)
-            ));
-        }
-        let epochs: Vec<_> = world.user.sessions.iter().map(|s| s.epoch).collect();
-        assert!(epochs.contains(&phone.epoch) && epochs.contains(&tablet.epoch));
-        assert!(world.kicked().is_empty());
-    }
-}
-
-#[test]
-fn an_older_session_never_displaces_a_newer_one() {
-    let mut world = world();
-    let phone = world.is_in("phone", 1, 1);
-    // The engine lost its last writes: nobody knows of the phone's end.
-    world.user = User::default();
-    let tablet = world.is_in("tablet", 1, 1);
-    let Outcome::Displaced(Some(kick)) = world.resume(&phone, &number("phone", 1, 2)) else {
-        panic!("an older session came back");
-    };
-    assert_eq!(kick.device_name, "tablet");
-    assert_eq!(world.user.sessions, [tablet]);
 }
 
 #[test]
@@ -447,7 +391,7 @@ fn what_time_has_made_void_is_forgotten() {
     let tablet = world.user.sessions[0].clone();
     world.goes_away(&tablet);
     assert!(world.user.tidy(world.now_ms), "a session is left");
-    assert!(!world.user.tidy(world.now_ms + 2 * HOUR_MS));
+    assert!(!world.user.tidy(world.now_ms + 2 * HOUR_MS + RENEWABLE_MS));
     let empty = User {
         account: world.user.account.clone(),
         devices: world.user.devices.clone(),

@@ -1,0 +1,125 @@
+//! Epochs are ms of the clock, which may have been set back between two runs. The file keeps a bound
+//! that no epoch of the runs so far has reached, and a run gives only epochs above what it found.
+//! The bound is moved ahead before an epoch that reaches it is acknowledged: not at every login.
+
+use super::failed;
+use crate::store::StoreError;
+use crate::user::User;
+use redb::{Database, ReadableTable, TableDefinition, WriteTransaction};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The bound, under the name below.
+const EPOCHS: TableDefinition<&str, u64> = TableDefinition::new("epochs");
+const BELOW: &str = "below";
+/// How far the bound is moved ahead of the epochs: one write in so many ms of logins.
+const AHEAD_MS: u64 = 10_000;
+
+/// What is known of the epochs that were given.
+pub struct Epochs {
+    /// Those of earlier runs are below.
+    earlier: u64,
+    /// Those that were acknowledged are below.
+    below: AtomicU64,
+}
+
+impl Epochs {
+    /// A new run begins.
+    pub fn open(database: &Database) -> Result<Epochs, StoreError> {
+        let transaction = database.begin_write().map_err(failed)?;
+        let table = transaction.open_table(EPOCHS).map_err(failed)?;
+        let found = table.get(BELOW).map_err(failed)?;
+        let earlier = found.map_or(0, |bound| bound.value());
+        drop(table);
+        transaction.commit().map_err(failed)?;
+        Ok(Epochs {
+            earlier,
+            below: AtomicU64::new(earlier),
+        })
+    }
+
+    /// A record as it was read, before anything is decided over it in this run.
+    pub fn begin(&self, mut user: User) -> User {
+        user.epochs_above(self.earlier);
+        user
+    }
+
+    /// Whether the bound has to be moved before this record's epochs are acknowledged.
+    pub fn are_reached_by(&self, user: &User) -> bool {
+        user.highest_epoch() >= self.below.load(Ordering::SeqCst)
+    }
+
+    /// Moves the bound beyond these epochs. Gives where it will be once this is committed.
+    pub fn write(
+        &self,
+        transaction: &WriteTransaction,
+        epochs: impl Iterator<Item = u64>,
+    ) -> Result<u64, StoreError> {
+        let below = self.below.load(Ordering::SeqCst);
+        let highest = epochs.max().filter(|highest| *highest >= below);
+        let Some(highest) = highest else {
+            return Ok(below);
+        };
+        let below = highest.saturating_add(AHEAD_MS);
+        let mut table = transaction.open_table(EPOCHS).map_err(failed)?;
+        table.insert(BELOW, below).map_err(failed)?;
+        Ok(below)
+    }
+
+    /// That was committed.
+    pub fn written(&self, below: u64) {
+        self.below.store(below, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::open;
+    use crate::store::{Opened, Store};
+    use std::path::Path;
+    use std::sync::Arc;
+
+    fn opened(path: &Path) -> Arc<dyn Store> {
+        loop {
+            match open(path) {
+                Ok(Opened { store, .. }) => return store,
+                // The thread of the run before may still have the file.
+                Err(_) => std::thread::yield_now(),
+            }
+        }
+    }
+
+    fn wait<T>(answer: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(answer)
+    }
+
+    /// Gives a user of this name an epoch above this one.
+    fn gives(store: &dyn Store, user_id: &str, above: u64) {
+        let loaded = wait(store.load(user_id)).unwrap();
+        let mut user = (*loaded.user).clone();
+        user.epochs_above(above + 1);
+        assert!(wait(store.swap(user_id, loaded.version, user)).unwrap());
+    }
+
+    #[test]
+    fn a_run_gives_only_epochs_above_those_of_every_run_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store.redb");
+        let highest = |store: &dyn Store, user_id| {
+            let loaded = wait(store.load(user_id)).unwrap();
+            loaded.user.highest_epoch()
+        };
+        let store = opened(&path);
+        assert_eq!(highest(&*store, "alice"), 0);
+        let year_2023_ms = 1_700_000_000_000;
+        for above in [year_2023_ms, year_2023_ms + 1, year_2023_ms + 60_000] {
+            gives(&*store, "alice", above);
+        }
+        drop(store);
+        for _ in 0..2 {
+            // Also for who was not there before, and in a run that gives none.
+            let store = opened(&path);
+            assert!(highest(&*store, "bob") > year_2023_ms + 60_000);
+        }
+    }
+}
