@@ -1,0 +1,281 @@
+//! What must hold, and what is remembered to judge it: the history of a run as an observer of the
+//! whole sees it, who knows more than any client and than the server.
+
+use crate::check::{Count, Seen};
+use crate::token::Token;
+use std::collections::{BTreeMap, BTreeSet};
+use tim_proto::wire::RequestNumber;
+use tim_server::user::{Login, Outcome, Session, User};
+
+/// What must hold at every moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rule {
+    /// Only the first acceptance of a login that an app asked for displaces anybody. A resume, a
+    /// retry, a copy and a login with intent reconnect displace nobody.
+    OnlyNewLoginsDisplace,
+    /// A login that was accepted once gets the same session with the same epoch again, or none.
+    RetryKeepsSession,
+    /// A later login has a greater epoch.
+    EpochsGrow,
+    /// What was logged out or displaced does not come back.
+    EndedStaysEnded,
+    /// A login that its app has left, and the server knows, is not accepted afterwards.
+    LeftStaysLeft,
+    /// Holders of one token take the session from each other once per clone, and once more for
+    /// each time that one of them was cut off. They do not fight.
+    ClonesDoNotFight,
+    /// Who is kicked was displaced, or its session is held by a clone.
+    OnlyDisplacedAreKicked,
+    /// A client that was kicked, or whose ticket has expired, asks for nothing before its app
+    /// logs in.
+    KickIsTerminal,
+    /// Every accepted call completes exactly once.
+    CompletesOnce,
+    /// Every accepted call completes within its limit.
+    CompletesInTime,
+    /// Who logs in, is logged in, or waits for a completion has a next deadline.
+    WayOut,
+    /// Only a call of the app, a verdict and an event of the stream sign a user out.
+    NoFalseSignOut,
+    /// Logged in is who the server said is logged in.
+    LoggedInAsTold,
+    /// An answer to a request that was dropped has no effect.
+    LateHasNoEffect,
+    /// A record has no more sessions than the policy allows.
+    PolicyHolds,
+    /// No client goes on by itself for ever.
+    ComesToRest,
+    /// Once all is quiet, every client is logged in with a stream of its own, which its session on
+    /// the server has too, or logged out; no call is unfinished, and no more are online than the
+    /// policy allows.
+    QuietIsConsistent,
+    /// A logout completes with success or with the code of a network that failed.
+    LogoutSucceeds,
+}
+
+/// A client's login: its index and number.
+type LoginOf = (usize, u64);
+
+/// The history, as far as it matters.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Ledger {
+    /// The first rule that was broken.
+    pub broken: Option<Rule>,
+    /// The sessions that logins got: id and epoch.
+    accepted: BTreeMap<LoginOf, (u64, u64)>,
+    /// Sessions that were logged out or displaced.
+    ended: BTreeSet<u64>,
+    /// Sessions that an accepted interactive login displaced.
+    displaced: BTreeSet<u64>,
+    /// Sessions that a clone has the token of.
+    cloned: BTreeSet<u64>,
+    /// How often a session's holder changed.
+    takeovers: u8,
+    /// Logins that the server knows were left, by user, instance and number.
+    left: BTreeSet<(usize, String, u64)>,
+    /// The records were lost in a restart.
+    records_lost: bool,
+    /// Who came back with its ticket after the keys were lost, and found its place taken.
+    place_taken: BTreeSet<usize>,
+    keys_lost: bool,
+}
+
+/// What was noticed in one step of a client.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// The first rule that was broken.
+    broken: Option<Rule>,
+    /// Its app was told that the session was taken over.
+    pub kicked: bool,
+}
+
+impl Notes {
+    /// This rule does not hold.
+    pub fn breaks(&mut self, rule: Rule) {
+        self.broken.get_or_insert(rule);
+    }
+
+    /// The rule holds if that is so.
+    pub fn holds(&mut self, rule: Rule, holds: bool) {
+        if !holds {
+            self.breaks(rule);
+        }
+    }
+}
+
+impl Ledger {
+    fn holds(&mut self, rule: Rule, holds: bool) {
+        if !holds {
+            self.broken.get_or_insert(rule);
+        }
+    }
+
+    /// What was noticed of this client, which holds this session.
+    pub fn note(&mut self, notes: &Notes, client: usize, session_id: Option<u64>) {
+        self.broken = self.broken.or(notes.broken);
+        if notes.kicked {
+            self.kicked(client, session_id);
+        }
+    }
+
+    /// The server has decided a login.
+    pub fn login(
+        &mut self,
+        client: usize,
+        user: usize,
+        login: &Login<'_>,
+        outcome: &Outcome,
+        (before, after): (&User, &User),
+        count: &Count,
+    ) {
+        let gone = gone(before, after);
+        let number = login.number;
+        let of = (client, number.login_no);
+        let Outcome::Accepted(session_id) = *outcome else {
+            self.holds(Rule::OnlyNewLoginsDisplace, gone.is_empty());
+            if !login.interactive {
+                self.place_taken.insert(client);
+            }
+            count.saw(match outcome {
+                Outcome::Ghost => Seen::GhostLogin,
+                _ if login.interactive => Seen::LoginDisplaced,
+                _ => Seen::ReLoginFoundItsPlaceTaken,
+            });
+            return;
+        };
+        let epoch = after.session(session_id).map_or(0, |s| s.epoch);
+        let is_left = |(of, instance, no): &(usize, String, u64)| {
+            *of == user && *instance == number.instance && number.login_no <= *no
+        };
+        self.holds(Rule::LeftStaysLeft, !self.left.iter().any(is_left));
+        let first = self.accepted.get(&of).copied();
+        if !login.interactive {
+            count.saw(Seen::ReLogin);
+            self.holds(Rule::OnlyNewLoginsDisplace, gone.is_empty());
+        } else if let Some(first) = first {
+            count.saw(Seen::Retry);
+            self.holds(Rule::OnlyNewLoginsDisplace, gone.is_empty());
+            self.holds(Rule::RetryKeepsSession, first == (session_id, epoch));
+        } else {
+            let newest = before.sessions.iter().map(|session| session.epoch).max();
+            self.holds(Rule::EpochsGrow, newest < Some(epoch));
+            if !gone.is_empty() {
+                count.saw(Seen::Displacement);
+            }
+            self.displaced.extend(&gone);
+        }
+        self.accepted.insert(of, (session_id, epoch));
+        self.ended.extend(&gone);
+    }
+
+    /// The server has decided a resume.
+    pub fn resume(
+        &mut self,
+        token: &Token,
+        number: &RequestNumber,
+        outcome: &Outcome,
+        (before, after): (&User, &User),
+        count: &Count,
+    ) {
+        let gone = gone(before, after);
+        // Records that were lost do not say any more who was displaced: the newer one does it again.
+        let again = |id: &u64| {
+            self.records_lost
+                && before
+                    .session(*id)
+                    .is_some_and(|victim| victim.epoch < token.epoch)
+        };
+        let all = gone.iter().all(again);
+        self.holds(Rule::OnlyNewLoginsDisplace, all);
+        self.displaced.extend(&gone);
+        self.ended.extend(&gone);
+        let Outcome::Accepted(session_id) = *outcome else {
+            count.saw(match outcome {
+                Outcome::Ghost => Seen::GhostResume,
+                _ => Seen::ResumeDisplaced,
+            });
+            let is_unknown = before.session(token.session_id).is_none();
+            let newer = |session: &Session| session.epoch >= token.epoch;
+            if is_unknown && before.sessions.iter().any(newer) {
+                // That login displaced this session while the server did not know of it.
+                self.displaced.insert(token.session_id);
+            }
+            return;
+        };
+        count.saw(if before.session(session_id).is_some() {
+            Seen::Resume
+        } else {
+            Seen::Recreated
+        });
+        let epoch = after.session(session_id).map(|session| session.epoch);
+        self.holds(Rule::RetryKeepsSession, epoch == Some(token.epoch));
+        let is_ended = self.ended.contains(&session_id) && !self.records_lost;
+        self.holds(Rule::EndedStaysEnded, !is_ended);
+        let held_by_other = before
+            .session(session_id)
+            .is_some_and(|session| session.instance != number.instance);
+        if held_by_other {
+            count.saw(Seen::Takeover);
+            self.takeovers += 1;
+        }
+    }
+
+    /// Another client has got the token of this session.
+    pub fn cloned(&mut self, session_id: u64) {
+        self.cloned.insert(session_id);
+    }
+
+    /// A session was logged out.
+    pub fn ended(&mut self, session_id: u64) {
+        self.ended.insert(session_id);
+    }
+
+    /// The server has learnt that an app left a login.
+    pub fn left(
+        &mut self,
+        user: usize,
+        instance: &str,
+        login_no: u64,
+        (before, after): (&User, &User),
+    ) {
+        self.left.insert((user, instance.to_owned(), login_no));
+        self.ended.extend(gone(before, after));
+    }
+
+    fn kicked(&mut self, client: usize, session_id: Option<u64>) {
+        let known = |ids: &BTreeSet<u64>| session_id.is_some_and(|id| ids.contains(&id));
+        // Another holder of its token has taken the session, or has logged it out.
+        let by_clone = known(&self.cloned) && (self.takeovers > 0 || known(&self.ended));
+        let taken = self.keys_lost && self.place_taken.contains(&client);
+        let holds = known(&self.displaced) || by_clone || taken;
+        self.holds(Rule::OnlyDisplacedAreKicked, holds);
+    }
+
+    /// How often holders of one token took its session from each other.
+    pub fn takeovers(&self) -> u8 {
+        self.takeovers
+    }
+
+    /// The server has restarted and kept what the store keeps.
+    pub fn restarted(&mut self, is_held: impl Fn(u64) -> bool) {
+        // A login whose answer nobody got, and whose session nobody has ended, is forgotten with
+        // the session: its retry is its first acceptance.
+        let ended = &self.ended;
+        self.accepted
+            .retain(|_, (session_id, _)| ended.contains(session_id) || is_held(*session_id));
+    }
+
+    /// The server has restarted without its records; perhaps without its keys.
+    pub fn lost(&mut self, keys: bool, is_held: impl Fn(u64) -> bool) {
+        self.records_lost = true;
+        self.keys_lost |= keys;
+        self.accepted
+            .retain(|_, (session_id, _)| is_held(*session_id));
+    }
+}
+
+/// The sessions that are there no more.
+fn gone(before: &User, after: &User) -> Vec<u64> {
+    let ids = before.sessions.iter().map(|session| session.session_id);
+    ids.filter(|id| after.session(*id).is_none()).collect()
+}

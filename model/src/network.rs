@@ -1,0 +1,154 @@
+//! What is on its way between clients and server.
+
+use std::collections::BTreeMap;
+use tim::session::{Answer, Request};
+use tim_proto::wire::{Kick, SessionEvent};
+use tim_server::user::StreamRef;
+
+/// Names a request, its answer, and the stream that it opened.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id {
+    /// The client that sent it.
+    pub client: usize,
+    /// Its number.
+    pub seq: u64,
+    /// It is the copy that arrives besides.
+    pub copy: bool,
+}
+
+impl std::fmt::Debug for Id {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let copy = if self.copy { ", copy" } else { "" };
+        write!(f, "client {}, request {}{copy}", self.client, self.seq)
+    }
+}
+
+impl Id {
+    /// A number for the server's ids.
+    pub fn number(self) -> u64 {
+        self.client as u64 * 1000 + self.seq * 2 + u64::from(self.copy)
+    }
+
+    /// The place of the stream that it opens.
+    pub fn place(self) -> StreamRef {
+        StreamRef {
+            node: 1,
+            stream_id: self.number(),
+        }
+    }
+
+    /// The request that opened the stream at this place.
+    pub fn at(place: StreamRef) -> Id {
+        let number = place.stream_id;
+        Id {
+            client: usize::try_from(number / 1000).unwrap_or(usize::MAX),
+            seq: number % 1000 / 2,
+            copy: number % 2 == 1,
+        }
+    }
+}
+
+/// Who waits at the client's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reader {
+    /// The client does.
+    Waits,
+    /// The client has dropped the request; an answer that is just arriving may still be told to
+    /// its state machine.
+    Dropped,
+    /// Nobody: the connection is broken, or this is a copy.
+    Gone,
+}
+
+/// A request on its way to the server.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Sent {
+    /// What it says.
+    pub request: Request,
+    /// How long its client waits for an answer.
+    pub deadline_ms: u64,
+    /// Who waits for it. If somebody does, it arrives; otherwise it may.
+    pub reader: Reader,
+}
+
+/// A stream that the server holds open.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Stream {
+    /// Whose it is.
+    pub user: usize,
+    /// The end of its ticket, which is told on it.
+    pub ends_ms: i64,
+    /// Its first event, until it has reached the client.
+    pub first: Option<SessionEvent>,
+    /// Its last event, once there is one.
+    pub last: Option<Last>,
+    /// Whether the client reads it; if not, the server will find out.
+    pub is_read: bool,
+}
+
+/// What a stream ends with.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum Last {
+    /// The session was taken over.
+    Kicked(Kick),
+    /// No word.
+    Closed,
+    /// The operator ended the session, with this code.
+    Ended(i32),
+    /// The ticket has ended.
+    Expired,
+    /// Nothing, and no heartbeat any more: the client finds that out.
+    Silent,
+}
+
+/// All that is on its way.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Network {
+    /// To the server.
+    pub requests: BTreeMap<Id, Sent>,
+    /// To clients that wait: answers that open no stream.
+    pub answers: BTreeMap<Id, Answer>,
+    /// Streams, from the moment that the server has accepted.
+    pub streams: BTreeMap<Id, Stream>,
+}
+
+impl Network {
+    /// Whether this client waits for an answer.
+    pub fn is_asking(&self, client: usize) -> bool {
+        let mut waiting = self.requests.iter().filter(|(_, sent)| sent.is_awaited());
+        let mut opening = self.streams.iter().filter(|(_, stream)| stream.is_new());
+        waiting.any(|(id, _)| id.client == client)
+            || self.answers.keys().any(|id| id.client == client)
+            || opening.any(|(id, _)| id.client == client)
+    }
+
+    /// Whether this client reads a stream.
+    pub fn is_reading(&self, client: usize) -> bool {
+        self.streams
+            .iter()
+            .any(|(id, stream)| id.client == client && stream.is_read)
+    }
+
+    /// Whether nothing is on its way that has to arrive, and nobody has to find anything out.
+    pub fn is_quiet(&self) -> bool {
+        let at_rest =
+            |stream: &Stream| stream.is_read && stream.first.is_none() && stream.last.is_none();
+        !self.requests.values().any(Sent::is_awaited)
+            && self.answers.is_empty()
+            && self.streams.values().all(at_rest)
+    }
+}
+
+impl Sent {
+    /// Whether its client waits for it.
+    pub fn is_awaited(&self) -> bool {
+        self.reader == Reader::Waits
+    }
+}
+
+impl Stream {
+    /// Whether its client still waits for its first event.
+    fn is_new(&self) -> bool {
+        self.is_read && self.first.is_some()
+    }
+}

@@ -1,0 +1,76 @@
+//! Tickets and session tokens as plain text: who made them is not what the model is about.
+
+use crate::setup::{Setup, USERS};
+use tim_server::user::Claim;
+
+/// A ticket of this user with this end.
+pub fn ticket(user: usize, ends_ms: i64) -> String {
+    format!("{user} {ends_ms}")
+}
+
+/// What a ticket says: its user and its end.
+pub fn read_ticket(text: &str) -> Option<(usize, i64)> {
+    let (user, ends_ms) = text.split_once(' ')?;
+    Some((user.parse().ok()?, ends_ms.parse().ok()?))
+}
+
+/// What a session token says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Token {
+    /// Which keys of the server made it.
+    pub keys: u64,
+    /// The user's index.
+    pub user: usize,
+    /// The device's index.
+    pub device: usize,
+    /// The session.
+    pub session_id: u64,
+    /// Its epoch.
+    pub epoch: u64,
+    /// The end of its ticket.
+    pub ends_ms: i64,
+}
+
+impl Token {
+    /// The token as a client keeps it.
+    pub fn write(&self) -> String {
+        let Token {
+            keys,
+            user,
+            device,
+            session_id,
+            epoch,
+            ends_ms,
+        } = self;
+        format!("{keys} {user} {device} {session_id} {epoch} {ends_ms}")
+    }
+
+    /// Reads a token.
+    pub fn read(text: &str) -> Option<Token> {
+        let mut parts = text.split(' ').map(|part| part.parse::<u64>().ok());
+        let mut next = || parts.next().flatten();
+        Some(Token {
+            keys: next()?,
+            user: usize::try_from(next()?)
+                .ok()
+                .filter(|at| *at < USERS.len())?,
+            device: usize::try_from(next()?).ok()?,
+            session_id: next()?,
+            epoch: next()?,
+            ends_ms: i64::try_from(next()?).ok()?,
+        })
+    }
+
+    /// What the server's rules are told about it.
+    pub fn claim(&self, setup: &Setup, ends_ms: i64) -> Claim {
+        let device = &setup.devices[self.device];
+        Claim {
+            session_id: self.session_id,
+            device_id: device.id.to_owned(),
+            platform: device.platform,
+            device_name: device.id.to_owned(),
+            epoch: self.epoch,
+            ends_ms,
+        }
+    }
+}
