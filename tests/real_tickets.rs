@@ -17,6 +17,9 @@ use tim_server::{
     APP, KEY, OTHER_KEY, TimServer, client_of, log_in, root, user_sig_by, user_sig_for,
 };
 
+/// Each bad ticket is to get its own code, however many there were before.
+const UNTHROTTLED: &str = "[throttle]\nfailures = 0\naddress_failures = 0\n";
+
 fn jsonl(text: &str) -> Vec<Value> {
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -74,7 +77,7 @@ fn tickets_that_both_generators_make_now_log_in() {
         install.status.success(),
         "installing the generators (TIM_OFFLINE=1 leaves them out): {errors}"
     );
-    let server = TimServer::start();
+    let server = TimServer::configured(UNTHROTTLED);
     let client = client_of(&server.url, APP, "");
     let users = [
         "alice",
@@ -96,7 +99,7 @@ fn tickets_that_both_generators_make_now_log_in() {
 
 #[test]
 fn a_ticket_changed_in_any_character_is_refused_or_means_the_same() {
-    let server = TimServer::start();
+    let server = TimServer::configured(UNTHROTTLED);
     every_changed_character_is_refused_or_means_the_same(&server, &user_sig_for("alice", 3600));
 }
 
@@ -176,7 +179,7 @@ fn code_of_the_server(server: &TimServer, user_sig: &str) -> i32 {
 
 #[test]
 fn each_bad_ticket_has_its_code_in_the_library_and_on_the_server() {
-    let server = TimServer::start();
+    let server = TimServer::configured(UNTHROTTLED);
     let client = client_of(&server.url, APP, "");
     let good = user_sig_for("alice", 3600);
     let cases = [
@@ -226,7 +229,7 @@ fn each_bad_ticket_has_its_code_in_the_library_and_on_the_server() {
 
 #[test]
 fn a_ticket_of_a_megabyte_is_refused_before_it_is_sent_and_before_it_is_read() {
-    let server = TimServer::start();
+    let server = TimServer::configured(UNTHROTTLED);
     let client = client_of(&server.url, APP, "");
     let long = "A".repeat(1_000_000);
     assert_eq!(

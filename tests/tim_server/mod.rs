@@ -37,6 +37,15 @@ impl TimServer {
         TimServer::within(directory(), "127.0.0.1:0", arguments)
     }
 
+    /// A server with these settings, in TOML.
+    pub fn configured(settings: &str) -> TimServer {
+        let directory = directory();
+        let file = directory.path().join("settings.toml");
+        std::fs::write(&file, settings).unwrap();
+        let file = file.to_str().unwrap().to_owned();
+        TimServer::within(directory, "127.0.0.1:0", &["--config", &file])
+    }
+
     fn within(directory: tempfile::TempDir, listen: &str, arguments: &[&str]) -> TimServer {
         let key_file = directory.path().join("key");
         std::fs::write(&key_file, KEY).unwrap();
