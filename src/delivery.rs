@@ -1,12 +1,12 @@
 //! From the state machine to the app: one queue per client, drained by its network thread, one
 //! callback at a time and with no lock held.
 //!
-//! * Every accepted call completes once: [`Delivery::accept`] hands out the call's id and
-//!   [`Delivery::complete`] takes it back. At most [`MAX_UNFINISHED`] are out at a time, which
+//! * Every accepted call completes once: `Delivery::accept` hands out the call's id and
+//!   `Delivery::complete` takes it back. At most `MAX_UNFINISHED` are out at a time, which
 //!   bounds the queue.
 //! * A connection event replaces an older one that the app has not got yet. Completions and
 //!   endings are never lost.
-//! * Replacing a callback is a barrier: once [`Delivery::set`] has returned
+//! * Replacing a callback is a barrier: once `Delivery::set` has returned
 //!   [`Replaced::NotRunning`], the old one does not run and will not run.
 
 use crate::session::{CallId, ConnectionStatus, Event};
