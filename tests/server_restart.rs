@@ -87,9 +87,7 @@ fn all_have_heard(server: &TimServer) {
 /// system lets them, tens of ms apart.
 #[test]
 fn five_hundred_clients_return_after_a_power_cut_spread_and_nobody_is_signed_out() {
-    let settings = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(&settings, "heartbeat_ms = 1500\n").unwrap();
-    let server = TimServer::with(&["--config", settings.path().to_str().unwrap()]);
+    let server = TimServer::configured("heartbeat_ms = 1500\n");
     let users: Vec<User> = (0..CLIENTS).map(|number| user(number, &server)).collect();
     for user in &users {
         assert_eq!(user.login.recv().unwrap(), OK, "{}", user.name);

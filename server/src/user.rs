@@ -279,6 +279,26 @@ impl User {
     }
 }
 
+impl Session {
+    /// What the reader of this session's stream is told when another reader, of a client with this
+    /// instance, takes its place.
+    fn replaced_by(&self, instance: &str, now_ms: i64) -> Pushed {
+        if self.instance == instance {
+            // It is the same client, and has gone on without that stream.
+            Pushed::Closed
+        } else {
+            // Two holders of one token: the one who came last has it.
+            Pushed::Kicked(self.kicks(self, now_ms))
+        }
+    }
+
+    /// Says that this session has the place of that one.
+    fn kicks(&self, victim: &Session, now_ms: i64) -> Kick {
+        let (device_id, device_name) = (&self.device_id, &self.device_name);
+        kick_by(device_id, self.platform, device_name, victim, now_ms)
+    }
+}
+
 /// Says who has taken a session over.
 fn kick_by(
     device_id: &str,

@@ -7,19 +7,41 @@ mod process;
 use process::admin::{SETTINGS, admin_query, query_of, ticket_made};
 use process::{APP, Server, first_line, login, program, ticket};
 use serde_json::json;
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// A server with these settings and arguments, and a data directory of its own.
+fn server_of(directory: &Path, settings: &str, arguments: &[&str]) -> Command {
+    let file = directory.join("settings.toml");
+    std::fs::write(&file, settings).unwrap();
+    let mut server = program();
+    server
+        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(directory.join("data"))
+        .arg("--config")
+        .arg(&file)
+        .args(arguments);
+    server
+}
+
+/// Starts a server and gives the line that it prints when it is ready.
+fn line_when_ready(settings: &str, arguments: &[&str]) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let mut process = server_of(directory.path(), settings, arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let line = first_line(&mut process);
+    process.kill().unwrap();
+    process.wait().unwrap();
+    line
+}
 
 /// Starts a server that is expected to refuse, and gives what it says.
 fn refused(settings: &str, arguments: &[&str]) -> String {
     let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("settings.toml");
-    std::fs::write(&file, settings).unwrap();
-    let output = program()
-        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-        .arg(directory.path().join("data"))
-        .arg("--config")
-        .arg(&file)
-        .args(arguments)
+    let output = server_of(directory.path(), settings, arguments)
         .output()
         .unwrap();
     assert!(!output.status.success() && output.stdout.is_empty());
@@ -47,28 +69,7 @@ fn a_port_alone_is_one_of_this_machine() {
 
 #[test]
 fn the_command_line_stands_above_the_file_and_the_ready_line_says_where() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("settings.toml");
-    std::fs::write(&file, SETTINGS).unwrap();
-    let mut process = program()
-        .args([
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--admin-listen",
-            "127.0.0.2:0",
-        ])
-        .arg("--data-dir")
-        .arg(directory.path().join("data"))
-        .arg("--config")
-        .arg(&file)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let line = first_line(&mut process);
-    process.kill().unwrap();
-    process.wait().unwrap();
+    let line = line_when_ready(SETTINGS, &["--admin-listen", "127.0.0.2:0"]);
     assert!(
         line.starts_with("tim-server ready http=127.0.0.1:"),
         "{line}"
@@ -215,19 +216,7 @@ fn where_other_machines_reach_it_it_has_tls_if_the_server_has() {
             path("cert"),
             path("key")
         );
-        std::fs::write(path("settings.toml"), settings).unwrap();
-        let mut process = program()
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(path("data"))
-            .arg("--config")
-            .arg(path("settings.toml"))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let line = first_line(&mut process);
-        process.kill().unwrap();
-        process.wait().unwrap();
+        let line = line_when_ready(&settings, &[]);
         assert!(line.contains(&format!(" admin={scheme}://")), "{line}");
     }
 }

@@ -142,12 +142,7 @@ impl Floors {
         true
     }
 
-    pub(super) fn raise(
-        &mut self,
-        device_id: &str,
-        ended: Ended,
-        living: impl Iterator<Item = u64>,
-    ) {
+    fn raise(&mut self, device_id: &str, ended: Ended, living: impl Iterator<Item = u64>) {
         let floor = self.of_device.entry(device_id.to_owned()).or_default();
         if ended.epoch < floor.epoch {
             return;
@@ -228,8 +223,7 @@ impl User {
             kick: kick.clone(),
             told_at_login: notice && session.stream.is_none(),
         };
-        let living = self.sessions.iter().map(|session| session.epoch);
-        self.floors.raise(&session.device_id, ended, living);
+        self.raise_floor(&session.device_id, ended);
         if kick.is_some() {
             self.floors.remember(&session);
         }
@@ -237,6 +231,12 @@ impl User {
             let what = kick.map_or(Pushed::Closed, Pushed::Kicked);
             pushes.push(Push { to, what });
         }
+    }
+
+    /// No session of the device up to this one comes back.
+    pub(super) fn raise_floor(&mut self, device_id: &str, ended: Ended) {
+        let living = self.sessions.iter().map(|session| session.epoch);
+        self.floors.raise(device_id, ended, living);
     }
 
     /// Logs a session out by what its token says, also one that is not known here, perhaps after
@@ -256,8 +256,7 @@ impl User {
             kick: None,
             told_at_login: false,
         };
-        let living = self.sessions.iter().map(|session| session.epoch);
-        self.floors.raise(device_id, ended, living);
+        self.raise_floor(device_id, ended);
     }
 
     /// Ends a session of a device of which no session is known: none up to now comes back.
@@ -272,8 +271,7 @@ impl User {
             kick: Some(kick.clone()),
             told_at_login: false,
         };
-        let living = self.sessions.iter().map(|session| session.epoch);
-        self.floors.raise(device_id, ended, living);
+        self.raise_floor(device_id, ended);
     }
 
     /// Ends the session whose stream this is if its ticket has ended, and says whether it did: a

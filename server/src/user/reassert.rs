@@ -2,7 +2,7 @@
 //! and a stream that was not told of its end learns it.
 
 use super::endings::Ended;
-use super::{Claim, Push, Pushed, Rules, Session, StreamRef, User, kick_by};
+use super::{Claim, Push, Pushed, Rules, StreamRef, User};
 
 /// A session whose stream a node holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,15 +42,7 @@ impl User {
                     known.away_since_ms = None;
                     None
                 }
-                // Its client has gone on without this stream.
-                _ if known.instance == held.instance => Some(Pushed::Closed),
-                _ => Some(Pushed::Kicked(kick_by(
-                    &known.device_id,
-                    known.platform,
-                    &known.device_name,
-                    known,
-                    now_ms,
-                ))),
+                _ => Some(known.replaced_by(&held.instance, now_ms)),
             };
         }
         if let Some(code) = self.floors.all_ended_with(claim.epoch) {
@@ -61,18 +53,9 @@ impl User {
             self.floors.told(&claim.device_id);
             return Some(kick.map_or(Pushed::Closed, Pushed::Kicked));
         }
-        let session = Session {
-            session_id: claim.session_id,
-            device_id: claim.device_id.clone(),
-            platform: claim.platform,
-            device_name: claim.device_name.clone(),
-            instance: held.instance.clone(),
-            login_no: held.login_no,
-            epoch: claim.epoch,
-            ends_ms: claim.ends_ms,
-            stream: Some(held.stream),
-            away_since_ms: None,
-        };
+        let session = claim
+            .clone()
+            .into_session(&held.instance, held.login_no, held.stream);
         self.restore(session, rules, now_ms, pushes)
             .err()
             .map(Pushed::Kicked)
@@ -110,8 +93,6 @@ impl User {
         if let Some(session_id) = back.map(|session| session.session_id) {
             self.end(session_id, gone.ended.kick.clone(), false, pushes);
         }
-        let living = self.sessions.iter().map(|session| session.epoch);
-        self.floors
-            .raise(&gone.device_id, gone.ended.clone(), living);
+        self.raise_floor(&gone.device_id, gone.ended.clone());
     }
 }

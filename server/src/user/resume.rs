@@ -1,8 +1,8 @@
 //! A session's holder comes back with its token.
 
-use super::{Outcome, Push, Pushed, RENEWABLE_MS, Rules, Session, StreamRef, User, kick_by};
+use super::{Outcome, Push, RENEWABLE_MS, Rules, Session, StreamRef, User};
 use tim_proto::Platform;
-use tim_proto::wire::{Kick, KickCause, RequestNumber};
+use tim_proto::wire::{Kick, RequestNumber};
 
 /// What a token says of its session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -34,6 +34,22 @@ impl Claim {
             ends_ms: session.ends_ms,
         }
     }
+
+    /// The session that a token says, held by this client over this stream.
+    pub(super) fn into_session(self, instance: &str, login_no: u64, stream: StreamRef) -> Session {
+        Session {
+            session_id: self.session_id,
+            device_id: self.device_id,
+            platform: self.platform,
+            device_name: self.device_name,
+            instance: instance.to_owned(),
+            login_no,
+            epoch: self.epoch,
+            ends_ms: self.ends_ms,
+            stream: Some(stream),
+            away_since_ms: None,
+        }
+    }
 }
 
 impl User {
@@ -60,18 +76,7 @@ impl User {
             .find(|session| session.session_id == claim.session_id);
         if let Some(known) = known {
             if let Some(to) = known.stream.replace(stream) {
-                let what = if known.instance == number.instance {
-                    Pushed::Closed
-                } else {
-                    // Two holders of one token: the one who came last has it.
-                    Pushed::Kicked(kick_by(
-                        &known.device_id,
-                        known.platform,
-                        &known.device_name,
-                        known,
-                        now_ms,
-                    ))
-                };
+                let what = known.replaced_by(&number.instance, now_ms);
                 pushes.push(Push { to, what });
             }
             known.away_since_ms = None;
@@ -81,18 +86,7 @@ impl User {
             self.came(claim.session_id, rules, now_ms);
             return Outcome::Accepted(claim.session_id);
         }
-        let session = Session {
-            session_id: claim.session_id,
-            device_id: claim.device_id,
-            platform: claim.platform,
-            device_name: claim.device_name,
-            instance: number.instance.clone(),
-            login_no: number.login_no,
-            epoch: claim.epoch,
-            ends_ms: claim.ends_ms,
-            stream: Some(stream),
-            away_since_ms: None,
-        };
+        let session = claim.into_session(&number.instance, number.login_no, stream);
         match self.restore(session, rules, now_ms, pushes) {
             Ok(session_id) => {
                 self.came(session_id, rules, now_ms);
@@ -123,25 +117,13 @@ impl User {
             .map(|at| &self.sessions[*at])
             .find(|other| other.epoch >= session.epoch);
         if let Some(by) = newer {
-            return Err(Kick {
-                cause: if by.device_id == session.device_id {
-                    KickCause::SameDevice
-                } else {
-                    KickCause::OtherDevice
-                },
-                platform: Some(by.platform),
-                device_name: by.device_name.clone(),
-                time_ms: i64::try_from(by.epoch).unwrap_or(now_ms),
-            });
+            let then_ms = i64::try_from(by.epoch).unwrap_or(now_ms);
+            return Err(by.kicks(&session, then_ms));
         }
-        let (by, name) = (session.device_id.as_str(), session.device_name.as_str());
         let victims: Vec<(u64, Kick)> = in_the_way
             .into_iter()
             .map(|at| &self.sessions[at])
-            .map(|victim| {
-                let kick = kick_by(by, session.platform, name, victim, now_ms);
-                (victim.session_id, kick)
-            })
+            .map(|victim| (victim.session_id, session.kicks(victim, now_ms)))
             .collect();
         for (victim, kick) in victims {
             self.end(victim, Some(kick), rules.kicked_while_away_notice, pushes);
