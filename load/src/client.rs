@@ -44,10 +44,29 @@ impl App {
     }
 
     /// Logins of so many users, as requests.
-    pub fn login_bodies(&self, prefix: &str, users: usize) -> Result<Vec<String>, String> {
-        (0..users)
+    pub fn logins(&self, prefix: &str, users: usize) -> Result<Logins, String> {
+        let bodies = (0..users)
             .map(|at| Ok(self.login(&format!("{prefix}{at}"), "phone")?.to_string()))
-            .collect()
+            .collect::<Result<_, String>>()?;
+        Ok(Logins { bodies, next: 0 })
+    }
+}
+
+/// Logins of users who take turns; each comes back as a client that logs in once more.
+pub struct Logins {
+    bodies: Vec<String>,
+    next: usize,
+}
+
+impl Logins {
+    pub fn next(&mut self) -> String {
+        let (turn, at) = (self.next / self.bodies.len(), self.next % self.bodies.len());
+        self.next += 1;
+        let body = &self.bodies[at];
+        ["login_no", "seq"].iter().fold(body.clone(), |body, name| {
+            let first = format!("\"{name}\":1");
+            body.replacen(&first, &format!("\"{name}\":{}", turn + 1), 1)
+        })
     }
 }
 
@@ -118,6 +137,14 @@ impl Connection {
             self.more().await?;
         }
         self.buffer.drain(..length);
+        Ok(())
+    }
+
+    /// Takes the first block of a stream, whatever it says.
+    pub async fn block(&mut self) -> Result<(), String> {
+        while find(&self.buffer, b"\n\n").is_none() {
+            self.more().await?;
+        }
         Ok(())
     }
 

@@ -1,9 +1,9 @@
 //! How many logins a second: over new connections, each of which ends with its login, and requests
 //! over kept connections.
 
-use crate::client::{App, Connection, log_in};
+use crate::client::{App, Connection, Logins, log_in};
 use serde_json::json;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tim_proto::wire;
@@ -12,7 +12,6 @@ use tokio::task::LocalSet;
 /// What the clients of a run share.
 struct Run {
     until: Instant,
-    next: Cell<usize>,
     done: Cell<u64>,
     failed: Cell<u64>,
 }
@@ -21,7 +20,6 @@ impl Run {
     fn start(time: Duration) -> Rc<Run> {
         Rc::new(Run {
             until: Instant::now() + time,
-            next: Cell::new(0),
             done: Cell::new(0),
             failed: Cell::new(0),
         })
@@ -54,17 +52,16 @@ pub async fn new_connections(
     address: &str,
     time: Duration,
     clients: usize,
-    bodies: Vec<String>,
+    logins: Logins,
 ) -> Result<(), String> {
-    let (run, bodies) = (Run::start(time), Rc::new(bodies));
+    let (run, logins) = (Run::start(time), Rc::new(RefCell::new(logins)));
     let tasks = LocalSet::new();
     for _ in 0..clients {
-        let (run, bodies, address) = (run.clone(), bodies.clone(), address.to_owned());
+        let (run, logins, address) = (run.clone(), logins.clone(), address.to_owned());
         tasks.spawn_local(async move {
             while run.goes_on() {
-                let at = run.next.get();
-                run.next.set(at + 1);
-                run.count(once(&address, &bodies[at % bodies.len()]).await);
+                let body = logins.borrow_mut().next();
+                run.count(once(&address, &body).await);
             }
         });
     }
@@ -79,7 +76,7 @@ async fn once(address: &str, body: &str) -> Result<(), String> {
     match connection.head().await? {
         // nginx says how long its answer is; a stream goes on.
         (200, Some(length)) => connection.body(length).await,
-        (200, None) => connection.event().await.map(|_| ()),
+        (200, None) => connection.block().await,
         (status, _) => Err(format!("HTTP {status}")),
     }
 }

@@ -13,7 +13,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 const USAGE: &str = "usage:
-  tim-load logins ADDR SECONDS CLIENTS USERS PREFIX   new connections, each logs in and goes
+  tim-load logins ADDR SECONDS CLIENTS USERS PREFIX   new connections, each logs in and goes;
+                                                      users take turns
   tim-load posts ADDR SECONDS CLIENTS                 the same bytes to a server that answers 200
   tim-load kept ADDR SECONDS CLIENTS                  logouts over kept connections
   tim-load hold ADDR COUNT PREFIX                     holds streams, resumes them, until stdin ends
@@ -44,21 +45,21 @@ fn run(arguments: &[String]) -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     match arguments[..] {
         ["logins", address, seconds, clients, users, prefix] => {
-            let bodies = App::from_environment()?.login_bodies(prefix, number(users)?)?;
+            let logins = App::from_environment()?.logins(prefix, number(users)?)?;
             runtime.block_on(logins::new_connections(
                 address,
                 time(seconds)?,
                 number(clients)?,
-                bodies,
+                logins,
             ))
         }
         ["posts", address, seconds, clients] => {
-            let bodies = App::from_environment()?.login_bodies("nobody", 1000)?;
+            let logins = App::from_environment()?.logins("nobody", 1000)?;
             runtime.block_on(logins::new_connections(
                 address,
                 time(seconds)?,
                 number(clients)?,
-                bodies,
+                logins,
             ))
         }
         ["kept", address, seconds, clients] => {
