@@ -105,7 +105,7 @@ async fn answer(
             return Ok(refusal(&refused));
         }
     };
-    let result = own::answer(&service, &method, &path, &query, &body).await;
+    let result = own::answer(&service, from, &method, &path, &query, &body).await;
     let code = result.as_ref().err().map_or(0, |refused| refused.code);
     tracing::info!(admin_id, %method, path, code, "administration");
     Ok(result.unwrap_or_else(|refused| refusal(&refused)))

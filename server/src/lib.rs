@@ -13,6 +13,7 @@
     reason = "the library is for this program and its tests alone"
 )]
 
+mod absent;
 pub mod admin;
 pub mod calendar;
 pub mod cli;

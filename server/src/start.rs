@@ -150,8 +150,7 @@ async fn look_after(service: Arc<Service>) {
     let mut every = tokio::time::interval(SWEEP);
     loop {
         every.tick().await;
-        service.sweep();
-        service.turn_token_keys().await;
+        service.look_after().await;
     }
 }
 

@@ -201,10 +201,36 @@ fn every_end_of_a_session_or_connection_is_told_in_its_order(store: Store) {
     assert_eq!(told.body["Info"]["Action"], "Logout");
 }
 
+fn each_change_names_the_address_that_it_came_from(store: Store) {
+    let backend = Backend::start();
+    let server = store.with_admin(&backend.settings());
+    let next = |action: &str, address: &str| {
+        let told = backend.told();
+        assert_eq!(told.body["Info"]["Action"], action);
+        assert_eq!(told.parameter("ClientIP"), address, "{action}");
+    };
+    let mut stream = server.post_from("127.0.0.2", "/v1/login", &on(1, "linux"));
+    let (_, session) = stream.event().unwrap();
+    next("Login", "127.0.0.2");
+    drop(stream);
+    next("Disconnect", "127.0.0.2");
+    let resume = resume(&session, 1, 1, 2);
+    let _stream = server.post_from("127.0.0.3", "/v1/resume", &resume);
+    next("Login", "127.0.0.3");
+    let logout = json!({"session": session["session"], "seq": 3});
+    server.post_from("127.0.0.4", "/v1/logout", &logout);
+    next("Logout", "127.0.0.4");
+    let _stream = server.post_from("127.0.0.5", "/v1/login", &on(2, "web"));
+    next("Login", "127.0.0.5");
+    server.reference("im_open_login_svc/kick", &json!({"UserID": "alice"}));
+    next("Logout", "127.0.0.1");
+}
+
 over_each_store! {
     a_login_is_told_with_its_time_and_who_logged_in
     a_login_that_kicks_is_one_change_that_names_the_kicked_devices
     every_end_of_a_session_or_connection_is_told_in_its_order
+    each_change_names_the_address_that_it_came_from
 }
 
 #[test]

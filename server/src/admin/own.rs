@@ -7,6 +7,7 @@ use crate::user::{Ban, Device, Session, User};
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::net::IpAddr;
 use std::sync::Arc;
 use tim_proto::{code, identity};
 
@@ -47,6 +48,7 @@ struct BanRequest {
 /// Answers an administrator.
 pub async fn answer(
     service: &Arc<Service>,
+    from: IpAddr,
     method: &Method,
     path: &str,
     query: &str,
@@ -71,13 +73,13 @@ pub async fn answer(
         }
         What::SignOut => {
             let device_id = parts.get(1).map(String::as_str).unwrap_or_default();
-            if !service.sign_out(user_id, device_id).await? {
+            if !service.sign_out(from, user_id, device_id).await? {
                 return Err(missing("there is no such device"));
             }
             json!({"code": 0})
         }
         What::Ban => {
-            service.ban(user_id, &read_ban(body)?).await?;
+            service.ban(from, user_id, &read_ban(body)?).await?;
             json!({"code": 0})
         }
         What::LiftBan => {

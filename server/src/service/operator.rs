@@ -53,20 +53,24 @@ impl Service {
     }
 
     /// Removes an account; false where there is none.
-    pub async fn delete(&self, user_id: &str) -> Result<bool, Refused> {
-        self.decide(user_id, |user, now, pushes| user.delete(now, pushes))
-            .await
+    pub async fn delete(&self, from: IpAddr, user_id: &str) -> Result<bool, Refused> {
+        self.decide_for(user_id, Some(from), |user, now, pushes| {
+            user.delete(now, pushes)
+        })
+        .await
     }
 
     /// Ends every session and voids every ticket; false where there is no account.
-    pub async fn kick(&self, user_id: &str) -> Result<bool, Refused> {
-        self.decide(user_id, |user, now, pushes| user.kick(now, pushes))
-            .await
+    pub async fn kick(&self, from: IpAddr, user_id: &str) -> Result<bool, Refused> {
+        self.decide_for(user_id, Some(from), |user, now, pushes| {
+            user.kick(now, pushes)
+        })
+        .await
     }
 
     /// Keeps a user out.
-    pub async fn ban(&self, user_id: &str, ban: &Ban) -> Result<(), Refused> {
-        self.decide(user_id, |user, now, pushes| {
+    pub async fn ban(&self, from: IpAddr, user_id: &str, ban: &Ban) -> Result<(), Refused> {
+        self.decide_for(user_id, Some(from), |user, now, pushes| {
             user.set_ban(ban.clone(), now, pushes);
         })
         .await
@@ -79,8 +83,13 @@ impl Service {
     }
 
     /// Signs one device out; false where it is not the user's.
-    pub async fn sign_out(&self, user_id: &str, device_id: &str) -> Result<bool, Refused> {
-        self.decide(user_id, |user, now, pushes| {
+    pub async fn sign_out(
+        &self,
+        from: IpAddr,
+        user_id: &str,
+        device_id: &str,
+    ) -> Result<bool, Refused> {
+        self.decide_for(user_id, Some(from), |user, now, pushes| {
             user.sign_out(device_id, now, pushes)
         })
         .await

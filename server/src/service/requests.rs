@@ -54,7 +54,7 @@ impl Service {
             stream: self.place(&stream),
         };
         let decided = self
-            .decide(user_id, |user, now, pushes| {
+            .decide_for(user_id, Some(from), |user, now, pushes| {
                 user.admit(ticket, now).map_err(denied)?;
                 let outcome = user.login(&login, &settings.rules, now, pushes);
                 accepted(user, outcome)
@@ -97,7 +97,7 @@ impl Service {
         let stream = self.open_stream(from, &user_id, &settings)?;
         let (place, number) = (self.place(&stream), &request.number);
         let decided = self
-            .decide(&user_id, |user, now, pushes| {
+            .decide_for(&user_id, Some(from), |user, now, pushes| {
                 user.admit_session(claim.epoch, now).map_err(denied)?;
                 if let Some(ticket) = ticket {
                     user.admit(ticket, now).map_err(denied)?;
@@ -119,7 +119,7 @@ impl Service {
         match ending {
             Ending::Session { session } => {
                 let claims = self.claims(session)?;
-                self.decide(&claims.user_id, |user, _, pushes| {
+                self.decide_for(&claims.user_id, Some(from), |user, _, pushes| {
                     let device = &claims.device_id;
                     user.log_out(
                         claims.session_id,
@@ -143,7 +143,7 @@ impl Service {
                 let sig = (self.tickets).check(&settings, from, *sdk_app_id, user_id, user_sig)?;
                 check_device(device_id, "")?;
                 let ticket = mark(&sig);
-                self.decide(user_id, |user, now, pushes| {
+                self.decide_for(user_id, Some(from), |user, now, pushes| {
                     user.admit(ticket, now).map_err(denied)?;
                     user.end_login(device_id, instance, *login_no, now, pushes);
                     Ok(())
@@ -185,6 +185,7 @@ impl Service {
         Ok(self.streams.open(StreamOwner {
             service: self.clone(),
             user_id: user_id.to_owned(),
+            from,
             _seat: seat,
             online: None,
         }))
