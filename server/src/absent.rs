@@ -95,7 +95,7 @@ mod tests {
         };
         let sessions = [session(1, Some(0)), ends_first, session(3, None)];
         absent.note("alice", None, &sessions, &rules);
-        assert_eq!(due(&absent, DAY_MS), [], "a token may still come");
+        assert!(due(&absent, DAY_MS).is_empty(), "it is still let in");
         assert_eq!(due(&absent, DAY_MS + 60_000), [2]);
         assert_eq!(due(&absent, 7 * DAY_MS), [2]);
         let mut all = due(&absent, 7 * DAY_MS + 1);
@@ -112,6 +112,6 @@ mod tests {
         assert_eq!(absent.forget(1), first);
         absent.note("alice", first, &[session(1, Some(0))], &rules);
         absent.note("alice", later, &[session(1, None)], &rules);
-        assert_eq!(absent.due(i64::MAX), []);
+        assert!(absent.due(i64::MAX).is_empty());
     }
 }
