@@ -1,9 +1,10 @@
 //! The operator's listener: the reference system's REST paths (`reference.rs`) and this server's own
-//! (`own.rs`). Somebody who does not show an administrator's ticket is told health, and the figures
+//! (`own.rs`), with faults for tests where they are enabled (`faults.rs`). Somebody who does not show an administrator's ticket is told health, and the figures
 //! unless they are closed.
 //!
 //! A ticket comes in the query where the reference system has it there: queries reach no log.
 
+mod faults;
 mod own;
 mod query;
 mod reference;
@@ -37,15 +38,19 @@ const METRICS_PATH: &str = "/metrics";
 /// The code of somebody who is not an administrator.
 const NOT_ADMIN: i32 = 70403;
 
-/// Every route: method and path, with variable parts in braces.
+/// Every route, those of fault injection among them: method and path, with variable parts in braces.
 pub fn routes() -> impl Iterator<Item = (&'static str, &'static str)> {
     let reference = reference::PATHS.iter().map(|(path, _)| ("POST", *path));
     let own = own::ROUTES.iter().map(|(method, path, _)| (*method, *path));
+    let faults = faults::ROUTES
+        .iter()
+        .map(|(method, path, _)| (*method, *path));
     [HEALTH_PATH, READY_PATH, METRICS_PATH]
         .into_iter()
         .map(|path| ("GET", path))
         .chain(reference)
         .chain(own)
+        .chain(faults)
 }
 
 type Answer = Response<Full<Bytes>>;
@@ -123,7 +128,12 @@ async fn answer(
     if asks_for_figures {
         return Ok(figures(&service, &method));
     }
-    let result = own::answer(&service, from, &method, &path, &query, &body).await;
+    let result = match service.faults() {
+        Some(asked) if path.starts_with(faults::PREFIX) => {
+            faults::answer(&service, asked, from, &method, &path, &body).await
+        }
+        _ => own::answer(&service, from, &method, &path, &query, &body).await,
+    };
     let code = result.as_ref().err().map_or(0, |refused| refused.code);
     tracing::info!(admin_id, %method, path, code, "administration");
     Ok(result.unwrap_or_else(|refused| refusal(&refused)))
@@ -192,6 +202,14 @@ async fn read(request: Request<Incoming>, in_time: Duration) -> Result<Bytes, An
 struct Refusal<'a> {
     code: i32,
     message: &'a str,
+}
+
+fn problem(status: StatusCode, message: &str) -> Answer {
+    let body = Refusal {
+        code: code::BAD_REQUEST,
+        message,
+    };
+    json(status, &body)
 }
 
 fn refusal(refused: &Refused) -> Answer {

@@ -19,6 +19,7 @@ pub mod calendar;
 pub mod cli;
 mod clock;
 mod config;
+mod faults;
 mod figures;
 mod http;
 mod identity_file;

@@ -1,15 +1,18 @@
 //! The service behind the listeners: decisions over users' records, its settings, its end.
 
+mod faults;
 mod operator;
 mod owner;
 mod refused;
 mod requests;
 mod told;
 
+pub use faults::Whose;
 pub use owner::Stream;
 pub use refused::Refused;
 
 use crate::clock::now_ms;
+use crate::faults::Faults;
 use crate::figures::Tally;
 use crate::metrics::Metrics;
 use crate::reconcile::Lately;
@@ -47,6 +50,7 @@ pub struct Service {
     last_id: AtomicU64,
     metrics: Metrics,
     watched: Option<Watched>,
+    faults: Option<Box<Faults>>,
     /// The process is about to end.
     going: AtomicBool,
     /// What has ended here lately, where nodes share the store.
@@ -73,6 +77,7 @@ impl Service {
             node: opened.node,
             streams,
             watched: None,
+            faults: None,
             lately: Lately::default(),
             metrics: Metrics::default(),
             going: AtomicBool::new(false),

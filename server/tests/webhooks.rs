@@ -226,11 +226,64 @@ fn each_change_names_the_address_that_it_came_from(store: Store) {
     next("Logout", "127.0.0.1");
 }
 
+fn who_does_not_come_back_in_time_is_told_with_the_last_address(store: Store) {
+    let backend = Backend::start();
+    let server = store.with_faults(&backend.settings());
+    // Within its hour the ticket ends; that of the other one outlives the absence.
+    for (which, lasts_s, away_ms) in [
+        (1, 3600, 3_600_000 + 61_000),
+        (2, 86_400 * 30, 7 * 86_400_000),
+    ] {
+        let mut login = on(which, "linux");
+        login["user_sig"] = process::ticket("alice", lasts_s).into();
+        let stream = server.post_from("127.0.0.2", "/v1/login", &login);
+        assert_eq!(backend.change(), change("Login", "Register", &[]));
+        drop(stream);
+        assert_eq!(backend.change(), change("Disconnect", "LinkClose", &[]));
+        // Not yet, and then at once.
+        server.fault(
+            "PUT",
+            "/clock",
+            &json!({"offset_ms": away_ms - 60_000 - 3_000}),
+        );
+        server.fault("PUT", "/clock", &json!({"offset_ms": away_ms + 60_000}));
+        let told = backend.told();
+        assert_eq!(told.body["Info"]["Action"], "Disconnect");
+        assert_eq!(told.body["Info"]["Reason"], "TimeOut");
+        assert_eq!(told.parameter("ClientIP"), "127.0.0.2");
+        assert_eq!(told.parameter("OptPlatform"), "Unknown");
+        let late_ms = told.body["EventTime"].as_i64().unwrap() - now_s() * 1000;
+        assert!(
+            late_ms >= away_ms + 50_000,
+            "not before its time: {late_ms}"
+        );
+        server.fault("DELETE", "", &json!({}));
+    }
+}
+
+fn who_comes_back_in_time_is_not_told_to_be_gone(store: Store) {
+    let backend = Backend::start();
+    let server = store.with_faults(&backend.settings());
+    let mut login = on(1, "linux");
+    login["user_sig"] = process::ticket("alice", 86_400 * 60).into();
+    let (stream, session) = server.log_in(&login);
+    assert_eq!(backend.change(), change("Login", "Register", &[]));
+    drop(stream);
+    assert_eq!(backend.change(), change("Disconnect", "LinkClose", &[]));
+    let (_stream, _) = server.log_in_by(&resume(&session, 1, 1, 2));
+    assert_eq!(backend.change(), change("Login", "Register", &[]));
+    server.fault("PUT", "/clock", &json!({"offset_ms": 30 * 86_400_000_i64}));
+    server.fault("POST", "/kick", &json!({"user_id": "alice"}));
+    assert_eq!(backend.change(), change("Logout", "Unregister", &[]));
+}
+
 over_each_store! {
     a_login_is_told_with_its_time_and_who_logged_in
     a_login_that_kicks_is_one_change_that_names_the_kicked_devices
     every_end_of_a_session_or_connection_is_told_in_its_order
     each_change_names_the_address_that_it_came_from
+    who_does_not_come_back_in_time_is_told_with_the_last_address
+    who_comes_back_in_time_is_not_told_to_be_gone
 }
 
 #[test]

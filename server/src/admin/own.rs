@@ -54,9 +54,9 @@ pub async fn answer(
     query: &str,
     body: &[u8],
 ) -> Result<Answer, Refused> {
-    let (what, parts) = match route(method, path) {
+    let (what, parts) = match query::route(&ROUTES, method, path) {
         Ok(found) => found,
-        Err((status, what)) => return Ok(problem(status, what)),
+        Err((status, what)) => return Ok(super::problem(status, what)),
     };
     let user_id = parts.first().map(String::as_str).unwrap_or_default();
     if !parts.is_empty() && !identity::is_user_id(user_id) {
@@ -93,40 +93,12 @@ pub async fn answer(
     Ok(json(StatusCode::OK, &answer))
 }
 
-fn route(method: &Method, path: &str) -> Result<(What, Vec<String>), (StatusCode, &'static str)> {
-    let mut is_path = false;
-    for (known, form, what) in ROUTES {
-        if let Some(parts) = query::parts(form, path) {
-            if known == method.as_str() {
-                return Ok((what, parts));
-            }
-            is_path = true;
-        }
-    }
-    Err(if is_path {
-        let what = "the path does not take this method";
-        (StatusCode::METHOD_NOT_ALLOWED, what)
-    } else {
-        (StatusCode::NOT_FOUND, "no such path")
-    })
-}
-
 fn bad(what: impl Into<String>) -> Refused {
     Refused::new(code::BAD_REQUEST, what)
 }
 
 fn missing(what: &str) -> Refused {
     Refused::new(code::ACCOUNT_NOT_FOUND, what)
-}
-
-fn problem(status: StatusCode, message: &str) -> Answer {
-    json(
-        status,
-        &super::Refusal {
-            code: code::BAD_REQUEST,
-            message,
-        },
-    )
 }
 
 fn read_ban(body: &[u8]) -> Result<Ban, Refused> {

@@ -3,12 +3,10 @@
 use super::Service;
 use crate::metrics::Counted;
 use crate::room::Seat;
-use crate::stream::{Owner, StreamBody};
+use crate::stream::{Owner, StreamBody, user_sig_expired};
 use crate::user::StreamRef;
 use std::net::IpAddr;
 use std::sync::Arc;
-use tim_proto::code;
-use tim_proto::wire::{EndEvent, StreamEvent};
 
 /// The body of an accepted login or resume.
 pub type Stream = StreamBody<StreamOwner>;
@@ -38,11 +36,7 @@ impl Owner for StreamOwner {
                 .decide_for(&user_id, Some(from), |user, now, _| user.expire(place, now))
                 .await;
             if ended.unwrap_or(false) {
-                let event = StreamEvent::UserSigExpired(EndEvent {
-                    code: code::USER_SIG_EXPIRED,
-                    message: "the ticket has expired".to_owned(),
-                });
-                service.streams.last(stream_id, &event);
+                service.streams.last(stream_id, &user_sig_expired());
             }
         });
     }

@@ -43,6 +43,7 @@ impl Service {
         let _turn = self.turn(&settings).await?;
         let stream = self.open_stream(from, user_id, &settings)?;
         let ticket = mark(&sig);
+        self.check_not_run_out(user_id, &request.device_id, ticket)?;
         let login = Login {
             device_id: &request.device_id,
             platform: request.platform,
@@ -76,9 +77,14 @@ impl Service {
         if let Some(user_sig) = &request.user_sig {
             let (app, user_id) = (claims.sdk_app_id, &claims.user_id);
             let sig = (self.tickets).check(&settings, from, app, user_id, user_sig)?;
+            self.check_not_run_out(&claims.user_id, &claims.device_id, mark(&sig))?;
             (ends_ms, ticket) = (end_of(&sig), Some(mark(&sig)));
         }
-        if !can_resume(claims.ends_ms, request.user_sig.is_some(), now_ms()) {
+        if !can_resume(
+            self.ticket_ends_ms(&claims),
+            request.user_sig.is_some(),
+            now_ms(),
+        ) {
             return Err(Refused::new(
                 code::USER_SIG_EXPIRED,
                 "the ticket has expired",
