@@ -10,6 +10,8 @@ use std::process::{Command, Stdio};
 /// A folder in which the page's commands run.
 pub struct Shell {
     page: String,
+    /// What stands on the page, and what is here instead.
+    places: Vec<(String, String)>,
     directory: tempfile::TempDir,
 }
 
@@ -23,8 +25,28 @@ impl Shell {
             directory.path().join("build/bin/tim-server"),
         )
         .unwrap();
-        let page = page.to_owned();
-        Shell { page, directory }
+        let etc = directory.path().join("etc");
+        std::fs::create_dir(&etc).unwrap();
+        let etc = etc.to_str().unwrap().to_owned();
+        Shell {
+            page: page.to_owned(),
+            places: vec![("/etc/tim-server".to_owned(), etc)],
+            directory,
+        }
+    }
+
+    /// From now on, this stands for what is printed.
+    pub fn stands_for(&mut self, printed: &str, here: &str) {
+        self.places.push((printed.to_owned(), here.to_owned()));
+    }
+
+    /// A text of the page with what is here in the place of what is printed.
+    pub fn here(&self, text: &str) -> String {
+        let replaced = |text: String, (printed, here): &(String, String)| {
+            assert!(!here.contains(printed.as_str()));
+            text.replace(printed, here)
+        };
+        self.places.iter().fold(text.to_owned(), replaced)
     }
 
     pub fn path(&self) -> &Path {
@@ -58,6 +80,7 @@ impl Shell {
 
     /// Starts the server of a command of the page, on free ports, with these further arguments.
     pub fn start(&self, command: &str, arguments: &str) -> Server {
+        let command = self.here(command);
         let command = command
             .trim_end()
             .replace("--admin-listen 7701", "--admin-listen 0");
@@ -95,7 +118,7 @@ impl Shell {
     /// The same without a server.
     pub fn run_as_it_is(&self, script: &str) -> String {
         let output = Command::new("sh")
-            .args(["-e", "-c", script])
+            .args(["-e", "-c", &self.here(script)])
             .current_dir(self.path())
             .output()
             .unwrap();
