@@ -8,13 +8,14 @@ mod process;
 
 use process::engine::database;
 use process::page::Shell;
-use process::{Server, resume};
+use process::{Server, now_s, resume};
 use serde_json::{Value, json};
+use tim_proto::user_sig;
 
 const SERVER: &str = include_str!("../../docs/server.md");
 const ADMIN: &str = include_str!("../../docs/admin.md");
 /// Where the page has the settings of the nodes.
-const SETTINGS: &str = "etc/settings.toml";
+const SETTINGS: &str = "etc/tim-server.toml";
 const RELOADED: &str = "settings reloaded";
 
 /// The one node that the page begins with.
@@ -40,6 +41,7 @@ fn three_nodes(mut one: Server, shell: &mut Shell) -> [Server; 3] {
     for (printed, here) in [
         ("0.0.0.0:7700", "127.0.0.1:0"),
         ("127.0.0.1:7702", "127.0.0.1:0"),
+        ("\"7701\"", "\"0\""),
         ("redis://10.0.0.5:6379", &database()),
         ("1400000001", app.trim()),
     ] {
@@ -47,7 +49,7 @@ fn three_nodes(mut one: Server, shell: &mut Shell) -> [Server; 3] {
     }
     let settings = shell.block_with("toml", "store = ");
     shell.write(SETTINGS, &shell.here(&settings));
-    let command = shell.block_with("sh", "settings.toml");
+    let command = shell.block_with("sh", "tim-server.toml");
     [(); 3].map(|()| shell.start(&command, ""))
 }
 
@@ -88,6 +90,46 @@ fn one_node_becomes_three_and_its_users_come_back_with_the_tickets_they_have() {
     let (_tablet, _) = nodes[0].log_in(&elsewhere);
     let displaced = nodes[1].refusal("/v1/resume", &resume(&same, 1, 1, 6));
     assert_eq!(displaced, (403, 6208));
+}
+
+/// The line of the operator's page that begins with this, with the lines before it that it needs.
+fn admin_line(begin: &str) -> String {
+    let page = Shell::new(ADMIN);
+    let ticket = page.block_with("sh", "ADMIN=");
+    let block = page.block_with("sh", &format!("\n{begin}"));
+    let is_asked = |line: &&str| line.starts_with("own ") || line.starts_with("v4 ");
+    let setup: Vec<&str> = block.lines().filter(|line| !is_asked(line)).collect();
+    let asked = block.lines().find(|line| line.starts_with(begin));
+    format!("{ticket}{}\n{}", setup.join("\n"), asked.unwrap())
+}
+
+#[test]
+fn bans_kicks_and_profiles_are_done_again_at_the_new_nodes_before_the_users_come() {
+    let (mut shell, one) = one_node();
+    let nodes = three_nodes(one, &mut shell);
+    let run = |begin: &str| {
+        let told = shell.run(&nodes[0], &admin_line(begin));
+        serde_json::from_str::<Value>(&told).unwrap()
+    };
+    assert_eq!(
+        run("own -X PUT")["code"],
+        0,
+        "also before there is an account"
+    );
+    let banned = nodes[1].refusal("/v1/login", &shell.login("alice", 1));
+    assert_eq!(banned, (403, 70051));
+    assert_eq!(run("own -X DELETE")["code"], 0);
+
+    let key = std::fs::read_to_string(shell.path().join("etc/key")).unwrap();
+    let mut login = shell.login("alice", 2);
+    let app = u32::try_from(login["sdk_app_id"].as_u64().unwrap()).unwrap();
+    let old = user_sig::make(key.trim_end(), app, "alice", now_s() - 10, 3600, None).unwrap();
+    login["user_sig"] = old.into();
+    assert_eq!(run("v4 im_open_login_svc/account_import")["ErrorCode"], 0);
+    assert_eq!(run("v4 im_open_login_svc/kick")["ErrorCode"], 0);
+    assert_eq!(nodes[2].refusal("/v1/login", &login), (401, 70052));
+    let account = &run("own http")["account"];
+    assert_eq!(account["nick"], "Alice");
 }
 
 #[test]
