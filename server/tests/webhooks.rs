@@ -4,6 +4,7 @@
 
 mod process;
 
+use process::engine::Engine;
 use process::{Server, Store, login, now_s, resume};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -284,6 +285,29 @@ over_each_store! {
     each_change_names_the_address_that_it_came_from
     who_does_not_come_back_in_time_is_told_with_the_last_address
     who_comes_back_in_time_is_not_told_to_be_gone
+}
+
+#[test]
+fn a_connection_that_died_with_its_node_is_told_when_the_user_is_next_looked_at() {
+    let (backend, engine) = (Backend::start(), Engine::start());
+    let first = Server::node(&engine.url(), "");
+    let leases = format!("tim:{}:nodes", process::APP);
+    let name = "return {ok=redis.call('ZRANGE',KEYS[1],0,0)[1]}";
+    let name = engine.command(&format!("EVAL \"{name}\" 1 {leases}"));
+    let settings = format!("{}{}", process::admin::SETTINGS, backend.settings());
+    let second = Server::node(&engine.url(), &settings);
+    let (_stream, _) = first.log_in(&on(1, "linux"));
+    drop(first);
+    // Its lease has run out, as it would by itself in a while.
+    let lately_ms = now_s() * 1000 - 1000;
+    engine.command(&format!("ZADD {leases} {lately_ms} {}", &name[1..]));
+    while second.user("alice")["devices"][0]["online"] == true {
+        std::thread::yield_now();
+    }
+    let told = backend.told();
+    assert_eq!(told.body["Info"]["Action"], "Disconnect");
+    assert_eq!(told.body["Info"]["Reason"], "TimeOut");
+    assert!(!told.query.contains("ClientIP="), "it is not known");
 }
 
 #[test]
