@@ -1,19 +1,22 @@
 //! The operator's listener: the reference system's REST paths (`reference.rs`) and this server's own
-//! (`own.rs`). Only health is told to somebody who does not show an administrator's ticket.
+//! (`own.rs`), with faults for tests where they are enabled (`faults.rs`). Somebody who does not show an administrator's ticket is told health, and the figures
+//! unless they are closed.
 //!
 //! A ticket comes in the query where the reference system has it there: queries reach no log.
 
+mod faults;
 mod own;
 mod query;
 mod reference;
 
 use crate::http;
+use crate::metrics;
 use crate::service::{Refused, Service};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -28,19 +31,26 @@ const BODY_MAX: usize = 256 * 1024;
 /// How many connections may be open.
 const CONNECTIONS_MAX: usize = 256;
 
-/// The only path for everybody.
+/// The paths for everybody; the last one can be closed.
 const HEALTH_PATH: &str = "/healthz";
+const READY_PATH: &str = "/readyz";
+const METRICS_PATH: &str = "/metrics";
 /// The code of somebody who is not an administrator.
 const NOT_ADMIN: i32 = 70403;
 
-/// Every route: method and path, with variable parts in braces.
+/// Every route, those of fault injection among them: method and path, with variable parts in braces.
 pub fn routes() -> impl Iterator<Item = (&'static str, &'static str)> {
     let reference = reference::PATHS.iter().map(|(path, _)| ("POST", *path));
     let own = own::ROUTES.iter().map(|(method, path, _)| (*method, *path));
-    [("GET", HEALTH_PATH)]
+    let faults = faults::ROUTES
+        .iter()
+        .map(|(method, path, _)| (*method, *path));
+    [HEALTH_PATH, READY_PATH, METRICS_PATH]
         .into_iter()
+        .map(|path| ("GET", path))
         .chain(reference)
         .chain(own)
+        .chain(faults)
 }
 
 type Answer = Response<Full<Bytes>>;
@@ -83,6 +93,16 @@ async fn answer(
     if path == HEALTH_PATH {
         return Ok(text(StatusCode::OK, "ok\n"));
     }
+    if path == READY_PATH {
+        return Ok(match service.ready().await {
+            Ok(()) => text(StatusCode::OK, "ready\n"),
+            Err(why) => text(StatusCode::SERVICE_UNAVAILABLE, why),
+        });
+    }
+    let asks_for_figures = path == METRICS_PATH;
+    if asks_for_figures && service.settings().admin_metrics {
+        return Ok(figures(&service, &method));
+    }
     let query = request.uri().query().unwrap_or_default().to_owned();
     let bearer = bearer(&request);
     let body = match read(request, service.settings().limits.body_timeout).await {
@@ -105,10 +125,26 @@ async fn answer(
             return Ok(refusal(&refused));
         }
     };
-    let result = own::answer(&service, &method, &path, &query, &body).await;
+    if asks_for_figures {
+        return Ok(figures(&service, &method));
+    }
+    let result = match service.faults() {
+        Some(asked) if path.starts_with(faults::PREFIX) => {
+            faults::answer(&service, asked, from, &method, &path, &body).await
+        }
+        _ => own::answer(&service, from, &method, &path, &query, &body).await,
+    };
     let code = result.as_ref().err().map_or(0, |refused| refused.code);
     tracing::info!(admin_id, %method, path, code, "administration");
     Ok(result.unwrap_or_else(|refused| refusal(&refused)))
+}
+
+fn figures(service: &Service, method: &Method) -> Answer {
+    if method != Method::GET {
+        return text(StatusCode::METHOD_NOT_ALLOWED, "expected GET\n");
+    }
+    let figures = service.metrics().to_text();
+    with_type(StatusCode::OK, figures.into(), metrics::CONTENT_TYPE)
 }
 
 fn is_admin(service: &Service, user_id: &str) -> bool {
@@ -166,6 +202,14 @@ async fn read(request: Request<Incoming>, in_time: Duration) -> Result<Bytes, An
 struct Refusal<'a> {
     code: i32,
     message: &'a str,
+}
+
+fn problem(status: StatusCode, message: &str) -> Answer {
+    let body = Refusal {
+        code: code::BAD_REQUEST,
+        message,
+    };
+    json(status, &body)
 }
 
 fn refusal(refused: &Refused) -> Answer {

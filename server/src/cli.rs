@@ -58,6 +58,10 @@ pub struct Serve {
     /// Where the operator's requests are answered; a port alone is one of 127.0.0.1 [default: nowhere]
     #[arg(long, value_name = "ADDR:PORT")]
     pub admin_listen: Option<String>,
+    /// Let the operator ask for faults, for tests of apps: never where real users are. Only with an
+    /// --admin-listen of this machine's own
+    #[arg(long)]
+    pub enable_fault_injection: bool,
     /// Settings in TOML; the command line stands above them
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

@@ -48,6 +48,8 @@ pub struct Config {
     /// Whether that address may be another than this machine's own.
     #[serde(default)]
     pub admin_allow_remote: bool,
+    /// Whether `GET /metrics` is answered there to whoever reaches it; otherwise to the operator.
+    pub admin_metrics: Option<bool>,
     /// The users who administer the app.
     #[serde(default, deserialize_with = "admins")]
     pub admins: Vec<String>,

@@ -13,11 +13,13 @@
     reason = "the library is for this program and its tests alone"
 )]
 
+mod absent;
 pub mod admin;
 pub mod calendar;
 pub mod cli;
 mod clock;
 mod config;
+mod faults;
 mod figures;
 mod http;
 mod identity_file;

@@ -56,6 +56,7 @@ pub fn settings(config: &Config, app: App) -> Result<Settings, String> {
         app: app.with_old_keys(&config.old_secret_key_files)?,
         rules: config.rules(),
         admins: config.admins.clone(),
+        admin_metrics: config.admin_metrics.unwrap_or(true),
         heartbeat: Duration::from_millis(config.heartbeat_ms.unwrap_or(DEFAULT_HEARTBEAT_MS)),
         throttle: (&config.throttle).into(),
         room: (&config.limits).into(),

@@ -1,5 +1,6 @@
 //! The routes: bodies in, answers out.
 
+use crate::faults::{Failing, Faults};
 use crate::metrics::Asked;
 use crate::service::{Refused, Service, Stream};
 use bytes::Bytes;
@@ -60,11 +61,17 @@ pub async fn answer(
         Ok(body) => body,
         Err(refused) => return Ok(*refused),
     };
+    if let Some(failing) = service.faults().and_then(Faults::next_failure) {
+        return Ok(failed(&failing));
+    }
     let start = Instant::now();
     let echo: Echo = serde_json::from_slice(&body).unwrap_or_default();
     let result = answer_to(&service, from, asked, &body, echo.seq).await;
     let code = result.as_ref().map_or_else(|refused| refused.code, |_| 0);
     service.metrics().answered(asked, code, start.elapsed());
+    if let Some(faults) = service.faults() {
+        Box::pin(faults.hold_back()).await;
+    }
     Ok(match result {
         Ok(answer) => {
             tracing::info!(path, seq = echo.seq, "accepted");
@@ -162,6 +169,16 @@ fn json<T: serde::Serialize>(status: StatusCode, body: &T) -> Answer {
 fn plain(status: StatusCode, text: &'static str) -> Answer {
     let mut answer = Response::new(Either::Left(Full::new(Bytes::from_static(text.as_bytes()))));
     *answer.status_mut() = status;
+    answer
+}
+
+/// An answer that fault injection asked for, as a proxy before the server may give it.
+fn failed(failing: &Failing) -> Answer {
+    let mut answer = plain(failing.status, "fault injection\n");
+    if let Some(after_s) = failing.retry_after_s {
+        let headers = answer.headers_mut();
+        headers.insert(RETRY_AFTER, HeaderValue::from(after_s));
+    }
     answer
 }
 

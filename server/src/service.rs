@@ -1,14 +1,18 @@
 //! The service behind the listeners: decisions over users' records, its settings, its end.
 
+mod faults;
 mod operator;
 mod owner;
 mod refused;
 mod requests;
+mod told;
 
+pub use faults::Whose;
 pub use owner::Stream;
 pub use refused::Refused;
 
 use crate::clock::now_ms;
+use crate::faults::Faults;
 use crate::figures::Tally;
 use crate::metrics::Metrics;
 use crate::reconcile::Lately;
@@ -19,13 +23,14 @@ use crate::stream::Streams;
 use crate::tickets::Tickets;
 use crate::timer::Timer;
 use crate::token::TokenKey;
-use crate::user::{Change, Push, Pushed, User};
-use crate::webhook::{Event, Webhook};
+use crate::user::{Push, Pushed, User};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tim_proto::code;
 use tim_proto::wire::{GoingAwayEvent, StreamEvent};
+use told::{Seen, Watched};
 
 /// How often a decision is taken anew because somebody was faster.
 const TRIES: usize = 100;
@@ -44,7 +49,8 @@ pub struct Service {
     streams: Arc<Streams>,
     last_id: AtomicU64,
     metrics: Metrics,
-    webhook: Option<Webhook>,
+    watched: Option<Watched>,
+    faults: Option<Box<Faults>>,
     /// The process is about to end.
     going: AtomicBool,
     /// What has ended here lately, where nodes share the store.
@@ -70,19 +76,14 @@ impl Service {
             token_keys: Mutex::new(opened.token_keys.into()),
             node: opened.node,
             streams,
-            webhook: None,
+            watched: None,
+            faults: None,
             lately: Lately::default(),
             metrics: Metrics::default(),
             going: AtomicBool::new(false),
             // Session ids differ from those of earlier runs and other nodes, which are in tokens.
             last_id: AtomicU64::new(u64::from_le_bytes(random) >> 1),
         })
-    }
-
-    /// Tells the app's backend who comes and goes.
-    #[must_use]
-    pub fn with_webhook(self, webhook: Option<Webhook>) -> Service {
-        Service { webhook, ..self }
     }
 
     fn next_id(&self) -> u64 {
@@ -94,6 +95,16 @@ impl Service {
     pub(crate) async fn decide<T>(
         &self,
         user_id: &str,
+        rule: impl FnMut(&mut User, i64, &mut Vec<Push>) -> T,
+    ) -> Result<T, Refused> {
+        self.decide_for(user_id, None, rule).await
+    }
+
+    /// The same for a request from this address.
+    pub(crate) async fn decide_for<T>(
+        &self,
+        user_id: &str,
+        from: Option<IpAddr>,
         mut rule: impl FnMut(&mut User, i64, &mut Vec<Push>) -> T,
     ) -> Result<T, Refused> {
         for _ in 0..TRIES {
@@ -106,7 +117,7 @@ impl Service {
             user.tidy(now);
             user.nodes_died(|node| self.store.is_dead(node), now);
             user.end_absent(&self.settings.get().rules, now);
-            let watched = self.webhook.as_ref().map(|_| user.clone());
+            let tidied = self.watched.as_ref().map(|_| user.clone());
             let decision = rule(&mut user, now, &mut pushes);
             if user == *before {
                 return Ok(decision);
@@ -115,10 +126,12 @@ impl Service {
                 true => user.gone_since(&before),
                 false => Vec::new(),
             };
-            let changes = watched.map(|before| user.changes_since(&before));
+            let seen = tidied.map(|tidied| Seen::of(&before, &tidied, &user));
             let swap = self.store.swap(user_id, version, user);
             if self.metrics.store_swap(swap).await? {
-                self.report(user_id, changes.unwrap_or_default(), now);
+                if let Some(seen) = seen {
+                    self.report(user_id, from, seen, now);
+                }
                 self.lately.add(user_id, gone);
                 self.push(pushes).await;
                 return Ok(decision);
@@ -128,20 +141,6 @@ impl Service {
             code::SERVER_TIMEOUT,
             "too many requests of this user at once",
         ))
-    }
-
-    /// Lets the app's backend know.
-    fn report(&self, user_id: &str, changes: Vec<Change>, time_ms: i64) {
-        let Some(webhook) = &self.webhook else {
-            return;
-        };
-        for change in changes {
-            webhook.tell(Event {
-                user_id: user_id.to_owned(),
-                change,
-                time_ms,
-            });
-        }
     }
 
     async fn push(&self, mut pushes: Vec<Push>) {
@@ -226,7 +225,7 @@ impl Service {
     }
 
     /// Gives old token keys their successors, and learns of those that other nodes have made.
-    pub async fn turn_token_keys(&self) {
+    async fn turn_token_keys(&self) {
         let ages = self.settings.get().token_keys;
         match self.store.turn_token_keys(&ages, now_ms()).await {
             Ok(keys) => {
@@ -237,8 +236,17 @@ impl Service {
         }
     }
 
-    /// Forgets users of whom nothing is left.
-    pub fn sweep(&self) {
+    /// Does what time makes due: sessions end that nobody came back to, users are forgotten of whom
+    /// nothing is left, token keys turn.
+    pub async fn look_after(&self) {
+        // What the sweep takes for void has been told by then.
+        let now = now_ms();
+        self.end_absent(now).await;
+        self.sweep(now);
+        self.turn_token_keys().await;
+    }
+
+    fn sweep(&self, now_ms: i64) {
         let tally = Tally {
             logins: 0,
             online_max: self.streams.count(),
@@ -246,9 +254,9 @@ impl Service {
         // One node alone says so at logins; of several, each has to know how many the others have.
         if self.store.is_shared() {
             self.store
-                .tally(self.settings.get().rules.time_zone.day(now_ms()), tally);
+                .tally(self.settings.get().rules.time_zone.day(now_ms), tally);
         }
-        self.store.sweep(now_ms());
+        self.store.sweep(now_ms);
     }
 }
 

@@ -16,6 +16,8 @@ pub struct Settings {
     pub rules: Rules,
     /// The users who administer the app.
     pub admins: Vec<String>,
+    /// Whether the operator's listener gives the figures to whoever reaches it.
+    pub admin_metrics: bool,
     /// Of streams that begin from now on.
     pub heartbeat: Duration,
     pub throttle: throttle::Bounds,

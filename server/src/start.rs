@@ -3,6 +3,7 @@
 use crate::admin;
 use crate::cli::Serve;
 use crate::config::Config;
+use crate::faults::Faults;
 use crate::http;
 use crate::identity_file::{self, App};
 use crate::logs;
@@ -37,13 +38,16 @@ pub fn serve(args: Serve) -> Result<(), String> {
         .as_deref()
         .map(|text| admin_address(text, &config))
         .transpose()?;
+    let faults = faults(&args, admin)?;
     let opened = open_store(&args, &config, data_dir, settings.app.sdk_app_id)?;
     let webhook = config
         .webhook(settings.app.sdk_app_id)?
         .map(|settings| Webhook::start(&settings))
         .transpose()
         .map_err(|error| format!("no thread: {error}"))?;
-    let service = Service::new(settings, opened)?.with_webhook(webhook);
+    let service = Service::new(settings, opened)?
+        .with_webhook(webhook)
+        .with_faults(faults);
     let service = Arc::new(service);
     // Connections are served by threads of their own: this one waits for signals.
     tokio::runtime::Builder::new_current_thread()
@@ -81,6 +85,12 @@ async fn run(
         let address = start_admin(listen, service.clone()).await?;
         ready.push_str(&format!(" admin={address}"));
     }
+    if service.faults().is_some() {
+        ready.push_str(" fault_injection=on");
+        tracing::warn!(
+            "FAULT INJECTION IS ON: this server fails when it is asked to; for tests alone"
+        );
+    }
     {
         let mut stdout = std::io::stdout().lock();
         // Whoever started this may not read it; that is no reason not to serve.
@@ -107,6 +117,25 @@ async fn run(
     }
     service.write_figures().await;
     Ok(())
+}
+
+/// The faults, where the command line enables them: for the operator on this machine alone.
+fn faults(args: &Serve, admin: Option<SocketAddr>) -> Result<Option<Box<Faults>>, String> {
+    if !args.enable_fault_injection {
+        return Ok(None);
+    }
+    match admin {
+        Some(address) if address.ip().is_loopback() => Ok(Some(Box::default())),
+        Some(address) => Err(format!(
+            "--enable-fault-injection: other machines reach {address}: expected an admin_listen of \
+             this machine's own, such as 127.0.0.1:7701"
+        )),
+        None => Err(
+            "--enable-fault-injection: faults are asked for at the operator's listener: give \
+             --admin-listen and admins"
+                .to_owned(),
+        ),
+    }
 }
 
 /// Where the operator's listener is to be.
@@ -150,8 +179,7 @@ async fn look_after(service: Arc<Service>) {
     let mut every = tokio::time::interval(SWEEP);
     loop {
         every.tick().await;
-        service.sweep();
-        service.turn_token_keys().await;
+        service.look_after().await;
     }
 }
 

@@ -5,7 +5,6 @@ use crate::user::{Held, Pushed};
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,7 +33,21 @@ pub enum Letter {
     /// The ticket's time has come: the stream's owner finds out whether it has ended.
     Expiry,
     End,
+    /// The connection is to break off.
+    Cut,
 }
+
+/// Why a body ends before its end: fault injection has cut its connection.
+#[derive(Debug)]
+pub struct Cut;
+
+impl std::fmt::Display for Cut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the connection was cut, as asked for")
+    }
+}
+
+impl std::error::Error for Cut {}
 
 /// Where a stream's letters go. A stream gets a handful of events in its life, and the last one
 /// ends it: its mailbox needs no bound.
@@ -110,6 +123,7 @@ impl Streams {
         match what {
             Pushed::Kicked(kick) => self.last(stream_id, &StreamEvent::Kicked(kick)),
             Pushed::Closed => self.end(stream_id, None),
+            Pushed::Ended(code::USER_SIG_EXPIRED) => self.last(stream_id, &user_sig_expired()),
             Pushed::Ended(code) => {
                 let message = match code {
                     code::USER_SIG_REVOKED => "the ticket was revoked",
@@ -141,6 +155,23 @@ impl Streams {
         {
             let _ = entry.letters.send(letter);
         }
+    }
+
+    /// Breaks a stream's connection off, and gives whether it was here. Its session stays.
+    pub fn cut(&self, stream_id: u64) -> bool {
+        let shard = self.shard(stream_id);
+        let entry = shard.get(&stream_id);
+        entry.is_some_and(|entry| entry.letters.send(Letter::Cut).is_ok())
+    }
+
+    /// Breaks the connections of all streams off, and gives how many.
+    pub fn cut_all(&self) -> usize {
+        let cut = |shard: &Mutex<HashMap<u64, Entry>>| {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let letters = shard.values().map(|entry| entry.letters.send(Letter::Cut));
+            letters.filter(Result::is_ok).count()
+        };
+        self.shards.iter().map(cut).sum()
     }
 
     /// Whether a stream is held here.
@@ -185,6 +216,14 @@ impl Streams {
             }
         }
     }
+}
+
+/// What a stream is told whose ticket has ended.
+pub fn user_sig_expired() -> StreamEvent {
+    StreamEvent::UserSigExpired(EndEvent {
+        code: code::USER_SIG_EXPIRED,
+        message: "the ticket has expired".to_owned(),
+    })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -261,12 +300,12 @@ impl<O: Owner> StreamBody<O> {
 
 impl<O: Owner + Unpin> Body for StreamBody<O> {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = Cut;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(Ok(Frame::data(first))));
         }
@@ -280,6 +319,7 @@ impl<O: Owner + Unpin> Body for StreamBody<O> {
                     continue;
                 }
                 Poll::Ready(Some(Letter::End) | None) => return Poll::Ready(None),
+                Poll::Ready(Some(Letter::Cut)) => return Poll::Ready(Some(Err(Cut))),
             };
             return Poll::Ready(Some(Ok(Frame::data(text))));
         }

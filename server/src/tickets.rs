@@ -29,7 +29,20 @@ impl Tickets {
         user_id: &str,
         token: &str,
     ) -> Result<UserSig, Refused> {
-        check(&settings.app, app, user_id, token, now_ms()).map_err(|refused| {
+        self.check_at(settings, from, app, user_id, token, now_ms())
+    }
+
+    /// The same at this time.
+    pub fn check_at(
+        &self,
+        settings: &Settings,
+        from: IpAddr,
+        app: u32,
+        user_id: &str,
+        token: &str,
+        now_ms: i64,
+    ) -> Result<UserSig, Refused> {
+        check(&settings.app, app, user_id, token, now_ms).map_err(|refused| {
             // Forgotten or run out: whoever shows that guesses at nothing.
             let guessed = matches!(
                 refused.code,

@@ -7,6 +7,7 @@
 mod changes;
 mod devices;
 mod endings;
+mod faults;
 mod login;
 mod operator;
 mod presence;

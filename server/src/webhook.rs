@@ -10,6 +10,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -44,6 +45,8 @@ pub struct Settings {
 pub struct Event {
     pub user_id: String,
     pub change: Change,
+    /// Where it came from, if that is known.
+    pub from: Option<IpAddr>,
     pub time_ms: i64,
 }
 
@@ -107,6 +110,7 @@ impl Event {
             Change::Came(platform, kicked) => ("Login", "Register", Some(*platform), kicked),
             Change::Left(platform) => ("Logout", "Unregister", *platform, &[]),
             Change::Lost(platform) => ("Disconnect", "LinkClose", Some(*platform), &[]),
+            Change::TimedOut(platform) => ("Disconnect", "TimeOut", Some(*platform), &[]),
         }
     }
 
@@ -151,6 +155,9 @@ impl Settings {
             self.url, self.sdk_app_id
         );
         // Writing into a string cannot fail.
+        if let Some(from) = event.from {
+            let _ = write!(url, "&ClientIP={}", from.to_canonical());
+        }
         let _ = write!(url, "&OptPlatform={}", cause_name(event.told().2));
         if let Some(token) = &self.token {
             let sign = sign(token, now_s);
@@ -276,6 +283,7 @@ mod tests {
         Event {
             user_id: "alice".into(),
             change,
+            from: None,
             time_ms: 1_700_000_000_123,
         }
     }
@@ -319,6 +327,19 @@ mod tests {
             "http://a/b?c=d&SdkAppid=7&CallbackCommand=State.StateChange&contenttype=json\
              &OptPlatform=IOS"
         );
+        let from = |from: &str| Event {
+            from: Some(from.parse().unwrap()),
+            ..event(Change::TimedOut(Platform::Web))
+        };
+        for (address, told) in [
+            ("10.0.0.7", "10.0.0.7"),
+            ("::ffff:10.0.0.7", "10.0.0.7"),
+            ("2001:db8::1", "2001:db8::1"),
+        ] {
+            let url = settings("http://a", None).url_of(&from(address), 1);
+            let expected = format!("&contenttype=json&ClientIP={told}&OptPlatform=Web");
+            assert!(url.ends_with(&expected), "{url}");
+        }
         let by_operator = event(Change::Left(None));
         let signed = settings("http://a", Some("t")).url_of(&by_operator, 1_700_000_000);
         assert!(signed.starts_with("http://a?SdkAppid=7&"), "{signed}");

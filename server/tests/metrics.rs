@@ -132,6 +132,44 @@ fn figures_are_on_their_own_listener_where_there_is_one_and_nowhere_else() {
     assert_eq!(Answer::read(posted_to(&server)).status, 405);
 }
 
+/// The figures as the operator's listener gives them.
+fn of_admin(server: &Server, headers: &str) -> (u16, String) {
+    let request = format!("GET /metrics HTTP/1.1\r\nHost: tim\r\n{headers}\r\n");
+    let mut answer = server.send_admin(&request);
+    (answer.status, answer.text())
+}
+
+#[test]
+fn the_operators_listener_gives_health_and_figures_to_everybody_and_nothing_else() {
+    let server = Server::with_admin("");
+    let (_stream, _) = server.log_in(&login("alice", 1, 1, 1));
+    let (status, text) = of_admin(&server, "");
+    assert_eq!(status, 200);
+    assert!(text.contains("tim_logins_total{code=\"0\"} 1\n"), "{text}");
+    for (path, expected) in [("/healthz", 200), ("/readyz", 200), ("/v1/figures", 401)] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: tim\r\n\r\n");
+        assert_eq!(server.send_admin(&request).status, expected, "{path}");
+    }
+    let posted = "POST /metrics HTTP/1.1\r\nHost: tim\r\nContent-Length: 0\r\n\r\n";
+    assert_eq!(server.send_admin(posted).status, 405);
+}
+
+#[test]
+fn closed_figures_are_for_administrators_alone_and_may_be_opened_by_a_reload() {
+    let server = Server::with_admin("admin_metrics = false\n");
+    assert_eq!(of_admin(&server, "").0, 401);
+    let bearer = |user: &str| {
+        let ticket = process::ticket(user, 3600);
+        format!("Authorization: Bearer {ticket}\r\n")
+    };
+    assert_eq!(of_admin(&server, &bearer("alice")).0, 403);
+    let (status, text) = of_admin(&server, &bearer("administrator"));
+    assert_eq!(status, 200);
+    assert!(text.contains("# TYPE tim_logins counter"), "{text}");
+    server.reload(process::admin::SETTINGS, "settings reloaded");
+    assert_eq!(of_admin(&server, "").0, 200);
+}
+
 fn posted_to(server: &Server) -> TcpStream {
     let mut stream = TcpStream::connect(server.metrics.as_ref().unwrap()).unwrap();
     let request = b"POST /metrics HTTP/1.1\r\nHost: tim\r\nContent-Length: 0\r\n\r\n";

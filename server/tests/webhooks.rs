@@ -4,6 +4,7 @@
 
 mod process;
 
+use process::engine::Engine;
 use process::{Server, Store, login, now_s, resume};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -201,10 +202,112 @@ fn every_end_of_a_session_or_connection_is_told_in_its_order(store: Store) {
     assert_eq!(told.body["Info"]["Action"], "Logout");
 }
 
+fn each_change_names_the_address_that_it_came_from(store: Store) {
+    let backend = Backend::start();
+    let server = store.with_admin(&backend.settings());
+    let next = |action: &str, address: &str| {
+        let told = backend.told();
+        assert_eq!(told.body["Info"]["Action"], action);
+        assert_eq!(told.parameter("ClientIP"), address, "{action}");
+    };
+    let mut stream = server.post_from("127.0.0.2", "/v1/login", &on(1, "linux"));
+    let (_, session) = stream.event().unwrap();
+    next("Login", "127.0.0.2");
+    drop(stream);
+    next("Disconnect", "127.0.0.2");
+    let resume = resume(&session, 1, 1, 2);
+    let _stream = server.post_from("127.0.0.3", "/v1/resume", &resume);
+    next("Login", "127.0.0.3");
+    let logout = json!({"session": session["session"], "seq": 3});
+    server.post_from("127.0.0.4", "/v1/logout", &logout);
+    next("Logout", "127.0.0.4");
+    let _stream = server.post_from("127.0.0.5", "/v1/login", &on(2, "web"));
+    next("Login", "127.0.0.5");
+    server.reference("im_open_login_svc/kick", &json!({"UserID": "alice"}));
+    next("Logout", "127.0.0.1");
+}
+
+fn who_does_not_come_back_in_time_is_told_with_the_last_address(store: Store) {
+    let backend = Backend::start();
+    let server = store.with_faults(&backend.settings());
+    // Within its hour the ticket ends; that of the other one outlives the absence.
+    for (which, lasts_s, away_ms) in [
+        (1, 3600, 3_600_000 + 61_000),
+        (2, 86_400 * 30, 7 * 86_400_000),
+    ] {
+        let mut login = on(which, "linux");
+        login["user_sig"] = process::ticket("alice", lasts_s).into();
+        let stream = server.post_from("127.0.0.2", "/v1/login", &login);
+        assert_eq!(backend.change(), change("Login", "Register", &[]));
+        drop(stream);
+        assert_eq!(backend.change(), change("Disconnect", "LinkClose", &[]));
+        // Not yet, and then at once.
+        server.fault(
+            "PUT",
+            "/clock",
+            &json!({"offset_ms": away_ms - 60_000 - 3_000}),
+        );
+        server.fault("PUT", "/clock", &json!({"offset_ms": away_ms + 60_000}));
+        let told = backend.told();
+        assert_eq!(told.body["Info"]["Action"], "Disconnect");
+        assert_eq!(told.body["Info"]["Reason"], "TimeOut");
+        assert_eq!(told.parameter("ClientIP"), "127.0.0.2");
+        assert_eq!(told.parameter("OptPlatform"), "Unknown");
+        let late_ms = told.body["EventTime"].as_i64().unwrap() - now_s() * 1000;
+        assert!(
+            late_ms >= away_ms + 50_000,
+            "not before its time: {late_ms}"
+        );
+        server.fault("DELETE", "", &json!({}));
+    }
+}
+
+fn who_comes_back_in_time_is_not_told_to_be_gone(store: Store) {
+    let backend = Backend::start();
+    let server = store.with_faults(&backend.settings());
+    let mut login = on(1, "linux");
+    login["user_sig"] = process::ticket("alice", 86_400 * 60).into();
+    let (stream, session) = server.log_in(&login);
+    assert_eq!(backend.change(), change("Login", "Register", &[]));
+    drop(stream);
+    assert_eq!(backend.change(), change("Disconnect", "LinkClose", &[]));
+    let (_stream, _) = server.log_in_by(&resume(&session, 1, 1, 2));
+    assert_eq!(backend.change(), change("Login", "Register", &[]));
+    server.fault("PUT", "/clock", &json!({"offset_ms": 30 * 86_400_000_i64}));
+    server.fault("POST", "/kick", &json!({"user_id": "alice"}));
+    assert_eq!(backend.change(), change("Logout", "Unregister", &[]));
+}
+
 over_each_store! {
     a_login_is_told_with_its_time_and_who_logged_in
     a_login_that_kicks_is_one_change_that_names_the_kicked_devices
     every_end_of_a_session_or_connection_is_told_in_its_order
+    each_change_names_the_address_that_it_came_from
+    who_does_not_come_back_in_time_is_told_with_the_last_address
+    who_comes_back_in_time_is_not_told_to_be_gone
+}
+
+#[test]
+fn a_connection_that_died_with_its_node_is_told_when_the_user_is_next_looked_at() {
+    let (backend, engine) = (Backend::start(), Engine::start());
+    let first = Server::node(&engine.url(), "");
+    let leases = format!("tim:{}:nodes", process::APP);
+    let name = "return {ok=redis.call('ZRANGE',KEYS[1],0,0)[1]}";
+    let name = engine.command(&format!("EVAL \"{name}\" 1 {leases}"));
+    let settings = format!("{}{}", process::admin::SETTINGS, backend.settings());
+    let second = Server::node(&engine.url(), &settings);
+    let (_stream, _) = first.log_in(&on(1, "linux"));
+    drop(first);
+    // Its lease has run out, as it would by itself in a while.
+    let lately_ms = now_s() * 1000 - 1000;
+    engine.command(&format!("ZADD {leases} {lately_ms} {}", &name[1..]));
+    while second.user("alice")["devices"][0]["online"] == true {
+        std::thread::yield_now();
+    }
+    let told = backend.told();
+    assert_eq!(told.body["Info"]["Action"], "Disconnect");
+    assert_eq!(told.body["Info"]["Reason"], "TimeOut");
+    assert!(!told.query.contains("ClientIP="), "it is not known");
 }
 
 #[test]

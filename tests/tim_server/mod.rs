@@ -2,7 +2,8 @@
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -24,6 +25,8 @@ pub struct TimServer {
     directory: tempfile::TempDir,
     /// `http://127.0.0.1:PORT`, or https.
     pub url: String,
+    /// `127.0.0.1:PORT` of the operator's listener, where there is one.
+    pub admin: Option<String>,
 }
 
 impl TimServer {
@@ -46,6 +49,36 @@ impl TimServer {
         TimServer::within(directory, "127.0.0.1:0", &["--config", &file])
     }
 
+    /// A server that does wrong what it is asked to.
+    pub fn with_faults() -> TimServer {
+        let directory = directory();
+        let file = directory.path().join("settings.toml");
+        std::fs::write(&file, "admins = [\"administrator\"]").unwrap();
+        let file = file.to_str().unwrap().to_owned();
+        let arguments = [
+            "--enable-fault-injection",
+            "--admin-listen",
+            "0",
+            "--config",
+            &file,
+        ];
+        TimServer::within(directory, "127.0.0.1:0", &arguments)
+    }
+
+    /// Asks it for a fault, which it must grant.
+    pub fn fault(&self, method: &str, path: &str, body: &str) {
+        let (ticket, length) = (user_sig("administrator"), body.len());
+        let request = format!(
+            "{method} /v1/faults{path} HTTP/1.1\r\nHost: tim\r\nConnection: close\r\n\
+             Authorization: Bearer {ticket}\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        let mut stream = TcpStream::connect(self.admin.as_ref().unwrap()).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+
     fn within(directory: tempfile::TempDir, listen: &str, arguments: &[&str]) -> TimServer {
         let key_file = directory.path().join("key");
         std::fs::write(&key_file, KEY).unwrap();
@@ -63,14 +96,19 @@ impl TimServer {
         let stdout = process.stdout.take().unwrap();
         BufReader::new(stdout).read_line(&mut line).unwrap();
         let ready = line.trim_end().strip_prefix("tim-server ready ");
-        let (scheme, address) = ready
-            .and_then(|ready| ready.split_once('='))
+        let mut places = ready.unwrap_or_default().split(' ');
+        let (scheme, address) = places
+            .next()
+            .and_then(|place| place.split_once('='))
             .unwrap_or_else(|| panic!("no ready line: {line:?}"));
         let url = format!("{scheme}://{address}");
+        let admin = places.find_map(|place| place.strip_prefix("admin=http://"));
+        let admin = admin.map(str::to_owned);
         TimServer {
             process,
             directory,
             url,
+            admin,
         }
     }
 

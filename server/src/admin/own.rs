@@ -7,6 +7,7 @@ use crate::user::{Ban, Device, Session, User};
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::net::IpAddr;
 use std::sync::Arc;
 use tim_proto::{code, identity};
 
@@ -47,14 +48,15 @@ struct BanRequest {
 /// Answers an administrator.
 pub async fn answer(
     service: &Arc<Service>,
+    from: IpAddr,
     method: &Method,
     path: &str,
     query: &str,
     body: &[u8],
 ) -> Result<Answer, Refused> {
-    let (what, parts) = match route(method, path) {
+    let (what, parts) = match query::route(&ROUTES, method, path) {
         Ok(found) => found,
-        Err((status, what)) => return Ok(problem(status, what)),
+        Err((status, what)) => return Ok(super::problem(status, what)),
     };
     let user_id = parts.first().map(String::as_str).unwrap_or_default();
     if !parts.is_empty() && !identity::is_user_id(user_id) {
@@ -71,13 +73,13 @@ pub async fn answer(
         }
         What::SignOut => {
             let device_id = parts.get(1).map(String::as_str).unwrap_or_default();
-            if !service.sign_out(user_id, device_id).await? {
+            if !service.sign_out(from, user_id, device_id).await? {
                 return Err(missing("there is no such device"));
             }
             json!({"code": 0})
         }
         What::Ban => {
-            service.ban(user_id, &read_ban(body)?).await?;
+            service.ban(from, user_id, &read_ban(body)?).await?;
             json!({"code": 0})
         }
         What::LiftBan => {
@@ -91,40 +93,12 @@ pub async fn answer(
     Ok(json(StatusCode::OK, &answer))
 }
 
-fn route(method: &Method, path: &str) -> Result<(What, Vec<String>), (StatusCode, &'static str)> {
-    let mut is_path = false;
-    for (known, form, what) in ROUTES {
-        if let Some(parts) = query::parts(form, path) {
-            if known == method.as_str() {
-                return Ok((what, parts));
-            }
-            is_path = true;
-        }
-    }
-    Err(if is_path {
-        let what = "the path does not take this method";
-        (StatusCode::METHOD_NOT_ALLOWED, what)
-    } else {
-        (StatusCode::NOT_FOUND, "no such path")
-    })
-}
-
 fn bad(what: impl Into<String>) -> Refused {
     Refused::new(code::BAD_REQUEST, what)
 }
 
 fn missing(what: &str) -> Refused {
     Refused::new(code::ACCOUNT_NOT_FOUND, what)
-}
-
-fn problem(status: StatusCode, message: &str) -> Answer {
-    json(
-        status,
-        &super::Refusal {
-            code: code::BAD_REQUEST,
-            message,
-        },
-    )
 }
 
 fn read_ban(body: &[u8]) -> Result<Ban, Refused> {

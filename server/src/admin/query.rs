@@ -1,5 +1,33 @@
 //! Queries and paths of requests: names and values, without their percent signs.
 
+use hyper::{Method, StatusCode};
+
+/// A route: method, path with variable parts in braces, and what it does.
+pub type Route<T> = (&'static str, &'static str, T);
+
+/// What a request asks for, and its path's variable parts; or with what status it is refused, and why.
+pub fn route<T: Copy>(
+    routes: &[Route<T>],
+    method: &Method,
+    path: &str,
+) -> Result<(T, Vec<String>), (StatusCode, &'static str)> {
+    let mut is_path = false;
+    for (known, form, what) in routes {
+        if let Some(parts) = parts(form, path) {
+            if *known == method.as_str() {
+                return Ok((*what, parts));
+            }
+            is_path = true;
+        }
+    }
+    Err(if is_path {
+        let what = "the path does not take this method";
+        (StatusCode::METHOD_NOT_ALLOWED, what)
+    } else {
+        (StatusCode::NOT_FOUND, "no such path")
+    })
+}
+
 /// The first value of a name in a query.
 pub fn value(query: &str, name: &str) -> Option<String> {
     query.split('&').find_map(|pair| {

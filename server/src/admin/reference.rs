@@ -134,7 +134,7 @@ pub async fn answer(service: &Arc<Service>, from: IpAddr, asked: &Asked<'_>) -> 
     let takes = [Method::POST, Method::GET].contains(asked.method);
     let result = match what.filter(|_| takes) {
         None => Err(Refused::new(NO_SUCH_PATH, "no such path")),
-        Some(what) => does(service, what, asked.body).await,
+        Some(what) => does(service, from, what, asked.body).await,
     };
     let code = result.as_ref().err().map_or(0, |refused| refused.code);
     tracing::info!(admin_id, path, code, "administration");
@@ -177,7 +177,12 @@ async fn who_asks(
     }
 }
 
-async fn does(service: &Arc<Service>, what: What, body: &[u8]) -> Result<Answer, Refused> {
+async fn does(
+    service: &Arc<Service>,
+    from: IpAddr,
+    what: What,
+    body: &[u8],
+) -> Result<Answer, Refused> {
     let bad_json = what.codes().bad_json;
     let body: Value = if body.trim_ascii().is_empty() {
         Value::Object(serde_json::Map::new())
@@ -191,8 +196,8 @@ async fn does(service: &Arc<Service>, what: What, body: &[u8]) -> Result<Answer,
         What::Import => accounts::import(service, &body).await,
         What::ImportMany => accounts::import_many(service, &body).await,
         What::Check => accounts::check(service, &body).await,
-        What::Delete => accounts::delete(service, &body).await,
-        What::Kick => accounts::kick(service, &body).await,
+        What::Delete => accounts::delete(service, from, &body).await,
+        What::Kick => accounts::kick(service, from, &body).await,
         What::QueryOnlineStatus => states::query(service, &body, &states::ONLINE_STATUS).await,
         What::QueryState => states::query(service, &body, &states::STATE).await,
         What::AppInfo => figures::app_info(service, &body).await,

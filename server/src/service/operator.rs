@@ -2,7 +2,7 @@
 
 use super::{Refused, Service};
 use crate::calendar::Day;
-use crate::clock::now_ms;
+use crate::clock::{now_ms, true_now_ms};
 use crate::figures::Figures;
 use crate::user::{Ban, Denied, Profile, Ticket, User};
 use std::net::IpAddr;
@@ -19,7 +19,9 @@ impl Service {
         ticket: &str,
     ) -> Result<(), Refused> {
         let settings = self.settings.get();
-        let sig = (self.tickets).check(&settings, from, app, user_id, ticket)?;
+        // Whoever has moved the clock can move it back.
+        let now = true_now_ms();
+        let sig = (self.tickets).check_at(&settings, from, app, user_id, ticket, now)?;
         let ticket = mark(&sig);
         self.decide(user_id, |user, now, _| user.admit(ticket, now))
             .await?
@@ -53,20 +55,24 @@ impl Service {
     }
 
     /// Removes an account; false where there is none.
-    pub async fn delete(&self, user_id: &str) -> Result<bool, Refused> {
-        self.decide(user_id, |user, now, pushes| user.delete(now, pushes))
-            .await
+    pub async fn delete(&self, from: IpAddr, user_id: &str) -> Result<bool, Refused> {
+        self.decide_for(user_id, Some(from), |user, now, pushes| {
+            user.delete(now, pushes)
+        })
+        .await
     }
 
     /// Ends every session and voids every ticket; false where there is no account.
-    pub async fn kick(&self, user_id: &str) -> Result<bool, Refused> {
-        self.decide(user_id, |user, now, pushes| user.kick(now, pushes))
-            .await
+    pub async fn kick(&self, from: IpAddr, user_id: &str) -> Result<bool, Refused> {
+        self.decide_for(user_id, Some(from), |user, now, pushes| {
+            user.kick(now, pushes)
+        })
+        .await
     }
 
     /// Keeps a user out.
-    pub async fn ban(&self, user_id: &str, ban: &Ban) -> Result<(), Refused> {
-        self.decide(user_id, |user, now, pushes| {
+    pub async fn ban(&self, from: IpAddr, user_id: &str, ban: &Ban) -> Result<(), Refused> {
+        self.decide_for(user_id, Some(from), |user, now, pushes| {
             user.set_ban(ban.clone(), now, pushes);
         })
         .await
@@ -79,8 +85,13 @@ impl Service {
     }
 
     /// Signs one device out; false where it is not the user's.
-    pub async fn sign_out(&self, user_id: &str, device_id: &str) -> Result<bool, Refused> {
-        self.decide(user_id, |user, now, pushes| {
+    pub async fn sign_out(
+        &self,
+        from: IpAddr,
+        user_id: &str,
+        device_id: &str,
+    ) -> Result<bool, Refused> {
+        self.decide_for(user_id, Some(from), |user, now, pushes| {
             user.sign_out(device_id, now, pushes)
         })
         .await

@@ -3,11 +3,10 @@
 use super::Service;
 use crate::metrics::Counted;
 use crate::room::Seat;
-use crate::stream::{Owner, StreamBody};
+use crate::stream::{Owner, StreamBody, user_sig_expired};
 use crate::user::StreamRef;
+use std::net::IpAddr;
 use std::sync::Arc;
-use tim_proto::code;
-use tim_proto::wire::{EndEvent, StreamEvent};
 
 /// The body of an accepted login or resume.
 pub type Stream = StreamBody<StreamOwner>;
@@ -16,6 +15,8 @@ pub type Stream = StreamBody<StreamOwner>;
 pub struct StreamOwner {
     pub(super) service: Arc<Service>,
     pub(super) user_id: String,
+    /// Where its connection comes from.
+    pub(super) from: IpAddr,
     pub(super) _seat: Seat,
     /// Once the login was accepted.
     pub(super) online: Option<Counted>,
@@ -24,6 +25,7 @@ pub struct StreamOwner {
 impl Owner for StreamOwner {
     fn expired(&self, stream_id: u64) {
         let (service, user_id) = (self.service.clone(), self.user_id.clone());
+        let from = self.from;
         let place = StreamRef {
             node: service.node,
             stream_id,
@@ -31,14 +33,10 @@ impl Owner for StreamOwner {
         tokio::spawn(async move {
             // A renewal that was faster has given the session another stream.
             let ended = service
-                .decide(&user_id, |user, now, _| user.expire(place, now))
+                .decide_for(&user_id, Some(from), |user, now, _| user.expire(place, now))
                 .await;
             if ended.unwrap_or(false) {
-                let event = StreamEvent::UserSigExpired(EndEvent {
-                    code: code::USER_SIG_EXPIRED,
-                    message: "the ticket has expired".to_owned(),
-                });
-                service.streams.last(stream_id, &event);
+                service.streams.last(stream_id, &user_sig_expired());
             }
         });
     }
@@ -49,6 +47,7 @@ impl Owner for StreamOwner {
             return;
         };
         let (service, user_id) = (self.service.clone(), self.user_id.clone());
+        let from = self.from;
         let place = StreamRef {
             node: service.node,
             stream_id,
@@ -56,7 +55,9 @@ impl Owner for StreamOwner {
         runtime.spawn(async move {
             // If it fails, the next login or resume finds a stream that is not there any more.
             let _ = service
-                .decide(&user_id, |user, now, _| user.stream_closed(place, now))
+                .decide_for(&user_id, Some(from), |user, now, _| {
+                    user.stream_closed(place, now)
+                })
                 .await;
         });
     }

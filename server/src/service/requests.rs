@@ -43,6 +43,7 @@ impl Service {
         let _turn = self.turn(&settings).await?;
         let stream = self.open_stream(from, user_id, &settings)?;
         let ticket = mark(&sig);
+        self.check_not_run_out(user_id, &request.device_id, ticket)?;
         let login = Login {
             device_id: &request.device_id,
             platform: request.platform,
@@ -54,7 +55,7 @@ impl Service {
             stream: self.place(&stream),
         };
         let decided = self
-            .decide(user_id, |user, now, pushes| {
+            .decide_for(user_id, Some(from), |user, now, pushes| {
                 user.admit(ticket, now).map_err(denied)?;
                 let outcome = user.login(&login, &settings.rules, now, pushes);
                 accepted(user, outcome)
@@ -76,9 +77,14 @@ impl Service {
         if let Some(user_sig) = &request.user_sig {
             let (app, user_id) = (claims.sdk_app_id, &claims.user_id);
             let sig = (self.tickets).check(&settings, from, app, user_id, user_sig)?;
+            self.check_not_run_out(&claims.user_id, &claims.device_id, mark(&sig))?;
             (ends_ms, ticket) = (end_of(&sig), Some(mark(&sig)));
         }
-        if !can_resume(claims.ends_ms, request.user_sig.is_some(), now_ms()) {
+        if !can_resume(
+            self.ticket_ends_ms(&claims),
+            request.user_sig.is_some(),
+            now_ms(),
+        ) {
             return Err(Refused::new(
                 code::USER_SIG_EXPIRED,
                 "the ticket has expired",
@@ -97,7 +103,7 @@ impl Service {
         let stream = self.open_stream(from, &user_id, &settings)?;
         let (place, number) = (self.place(&stream), &request.number);
         let decided = self
-            .decide(&user_id, |user, now, pushes| {
+            .decide_for(&user_id, Some(from), |user, now, pushes| {
                 user.admit_session(claim.epoch, now).map_err(denied)?;
                 if let Some(ticket) = ticket {
                     user.admit(ticket, now).map_err(denied)?;
@@ -119,7 +125,7 @@ impl Service {
         match ending {
             Ending::Session { session } => {
                 let claims = self.claims(session)?;
-                self.decide(&claims.user_id, |user, _, pushes| {
+                self.decide_for(&claims.user_id, Some(from), |user, _, pushes| {
                     let device = &claims.device_id;
                     user.log_out(
                         claims.session_id,
@@ -143,7 +149,7 @@ impl Service {
                 let sig = (self.tickets).check(&settings, from, *sdk_app_id, user_id, user_sig)?;
                 check_device(device_id, "")?;
                 let ticket = mark(&sig);
-                self.decide(user_id, |user, now, pushes| {
+                self.decide_for(user_id, Some(from), |user, now, pushes| {
                     user.admit(ticket, now).map_err(denied)?;
                     user.end_login(device_id, instance, *login_no, now, pushes);
                     Ok(())
@@ -185,6 +191,7 @@ impl Service {
         Ok(self.streams.open(StreamOwner {
             service: self.clone(),
             user_id: user_id.to_owned(),
+            from,
             _seat: seat,
             online: None,
         }))

@@ -1,6 +1,6 @@
 //! What a decision means to somebody who watches who is online.
 
-use super::{Session, User};
+use super::{Rules, Session, TICKET_GRACE_MS, User};
 use tim_proto::Platform;
 use tim_proto::wire::KickCause;
 
@@ -13,9 +13,29 @@ pub enum Change {
     Left(Option<Platform>),
     /// A connection was lost, the session stays.
     Lost(Platform),
+    /// A connection died with its node, or nobody came back to the session, which has ended.
+    TimedOut(Platform),
+}
+
+impl Session {
+    /// When it ends by itself unless somebody comes back; none while somebody reads.
+    pub fn ends_unless_back_ms(&self, rules: &Rules) -> Option<i64> {
+        let since = self.away_since_ms.filter(|_| self.stream.is_none())?;
+        let absent = since.saturating_add(rules.away_max_ms).saturating_add(1);
+        Some(absent.min(self.ends_ms.saturating_add(TICKET_GRACE_MS)))
+    }
 }
 
 impl User {
+    /// Where time alone has changed the record since: sessions that it has ended, and those that
+    /// nobody reads any more.
+    pub fn timed_out_since<'a>(&self, before: &'a User) -> impl Iterator<Item = &'a Session> {
+        before.sessions.iter().filter(|old| {
+            let now = self.session(old.session_id);
+            now.is_none_or(|now| old.stream.is_some() && now.stream.is_none())
+        })
+    }
+
     /// What has changed since the record was like that.
     pub fn changes_since(&self, before: &User) -> Vec<Change> {
         let gone: Vec<&Session> = before

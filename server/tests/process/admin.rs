@@ -15,12 +15,40 @@ impl Store {
     pub fn with_admin(self, settings: &str) -> Server {
         self.with(&format!("{SETTINGS}{settings}"))
     }
+
+    /// A server that does wrong what it is asked to.
+    pub fn with_faults(self, settings: &str) -> Server {
+        match self {
+            Store::Embedded => Server::with_faults(settings),
+            Store::Valkey => {
+                let store = super::engine::database();
+                Server::with_faults(&format!("store = \"{store}\"\n{settings}"))
+            }
+        }
+    }
 }
 
 impl Server {
     /// A server with an operator's listener and these further settings.
     pub fn with_admin(settings: &str) -> Server {
         Store::Embedded.with_admin(settings)
+    }
+
+    /// A server that does wrong what it is asked to, with these further settings.
+    pub fn with_faults(settings: &str) -> Server {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = format!("{SETTINGS}{settings}");
+        std::fs::write(directory.path().join("key"), super::KEY).unwrap();
+        std::fs::write(directory.path().join("settings.toml"), settings).unwrap();
+        let arguments = ["--enable-fault-injection"];
+        Server::logging(directory, "127.0.0.1:0", None, "info", &arguments)
+    }
+
+    /// Asks for a fault, which must be granted.
+    pub fn fault(&self, method: &str, path: &str, body: &Value) -> Value {
+        let (status, told) = self.own(method, &format!("/v1/faults{path}"), &body.to_string());
+        assert_eq!(status, 200, "{told}");
+        told
     }
 
     /// Sends any text to the operator's listener and reads the head of what comes back.
@@ -57,6 +85,12 @@ impl Server {
             &format!("Authorization: Bearer {ticket}\r\n"),
             body,
         )
+    }
+
+    /// The same without a body, with a ticket of another app.
+    pub fn own_with(&self, ticket: &str, method: &str, path: &str) -> (u16, Value) {
+        let header = format!("Authorization: Bearer {ticket}\r\n");
+        self.own_by(method, path, &header, "")
     }
 
     /// The same with any headers.

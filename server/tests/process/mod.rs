@@ -4,6 +4,7 @@
 
 pub mod admin;
 pub mod engine;
+pub mod page;
 
 use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
@@ -34,6 +35,8 @@ pub struct Server {
     pub metrics: Option<String>,
     /// The same of the operator's listener, where there is one.
     pub admin: Option<String>,
+    /// What it says of fault injection.
+    pub fault_injection: Option<String>,
     /// The lines of its log that nobody has asked for yet.
     log: Mutex<Receiver<String>>,
 }
@@ -86,7 +89,7 @@ impl Server {
     }
 
     fn within(directory: tempfile::TempDir, listen: &str, authorities: Option<&Path>) -> Server {
-        Server::logging(directory, listen, authorities, "info")
+        Server::logging(directory, listen, authorities, "info", &[])
     }
 
     /// A server with an operator's listener that logs all it can.
@@ -94,7 +97,7 @@ impl Server {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("key"), KEY).unwrap();
         std::fs::write(directory.path().join("settings.toml"), admin::SETTINGS).unwrap();
-        Server::logging(directory, "127.0.0.1:0", None, "trace")
+        Server::logging(directory, "127.0.0.1:0", None, "trace", &[])
     }
 
     fn logging(
@@ -102,9 +105,10 @@ impl Server {
         listen: &str,
         authorities: Option<&Path>,
         level: &str,
+        arguments: &[&str],
     ) -> Server {
         let path = |name: &str| directory.path().join(name);
-        let mut process = program()
+        let process = program()
             .args([
                 "serve",
                 "--listen",
@@ -118,12 +122,23 @@ impl Server {
             .arg(path("data"))
             .arg("--config")
             .arg(path("settings.toml"))
+            .args(arguments)
             .envs(authorities.map(|file| ("SSL_CERT_FILE", file)))
             .env("TIM_SERVER_LOG", level)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        let settings = std::fs::read_to_string(path("settings.toml")).unwrap();
+        let scheme = match settings.contains("tls_cert") {
+            true => "https",
+            false => "http",
+        };
+        Server::ready(process, directory, scheme)
+    }
+
+    /// A server that was started, once it is ready.
+    fn ready(mut process: Child, directory: tempfile::TempDir, scheme: &str) -> Server {
         let stderr = process.stderr.take().unwrap();
         let (lines, log) = channel();
         std::thread::spawn(move || {
@@ -132,11 +147,6 @@ impl Server {
                 let _ = lines.send(line);
             }
         });
-        let settings = std::fs::read_to_string(path("settings.toml")).unwrap();
-        let scheme = match settings.contains("tls_cert") {
-            true => "https",
-            false => "http",
-        };
         let line = first_line(&mut process);
         let (address, admin) = addresses(&line, scheme);
         Server {
@@ -145,6 +155,7 @@ impl Server {
             address,
             metrics: named(&line, "metrics"),
             admin,
+            fault_injection: named(&line, "fault_injection"),
             log: Mutex::new(log),
         }
     }
@@ -397,6 +408,11 @@ impl Answer {
             body,
             text: String::new(),
         }
+    }
+
+    /// What comes after all that was read.
+    pub fn into_connection(self) -> BufReader<TcpStream> {
+        self.body
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

@@ -5,6 +5,7 @@ use crate::service::{Refused, Service};
 use crate::user::Profile;
 use serde::Serialize;
 use serde_json::Value;
+use std::net::IpAddr;
 use std::sync::Arc;
 use tim_proto::{code, identity};
 
@@ -171,14 +172,14 @@ struct Deleted {
     user_id: String,
 }
 
-pub async fn delete(service: &Arc<Service>, body: &Value) -> Result<Answer, Refused> {
+pub async fn delete(service: &Arc<Service>, from: IpAddr, body: &Value) -> Result<Answer, Refused> {
     let remove = |user_id: String| {
         let service = service.clone();
         async move {
             if !identity::is_user_id(&user_id) {
                 return Ok(None);
             }
-            service.delete(&user_id).await.map(Some)
+            service.delete(from, &user_id).await.map(Some)
         }
     };
     let removed = for_each(users(body, "DeleteItem")?, remove).await?;
@@ -198,8 +199,8 @@ pub async fn delete(service: &Arc<Service>, body: &Value) -> Result<Answer, Refu
     Ok(ok(Results { items }))
 }
 
-pub async fn kick(service: &Service, body: &Value) -> Result<Answer, Refused> {
-    if service.kick(&user_of(body)?).await? {
+pub async fn kick(service: &Service, from: IpAddr, body: &Value) -> Result<Answer, Refused> {
+    if service.kick(from, &user_of(body)?).await? {
         Ok(ok(Nothing {}))
     } else {
         Err(Refused::new(code::ACCOUNT_NOT_FOUND, NO_ACCOUNT))

@@ -1,0 +1,230 @@
+//! The faults that tests of apps ask for: only where `--enable-fault-injection` was given.
+//! docs/faults.md is their manual, docs/openapi.json describes them.
+
+use super::{Answer, json, query};
+use crate::faults::{Failing, Faults};
+use crate::service::{Refused, Service, Whose};
+use hyper::{Method, StatusCode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::net::IpAddr;
+use std::time::Duration;
+use tim_proto::{Platform, code, identity};
+
+pub const PREFIX: &str = "/v1/faults";
+
+/// The longest delay: ten minutes.
+const DELAY_MAX_MS: u64 = 600_000;
+/// The clock moves by up to ten years.
+const OFFSET_MAX_MS: u64 = 315_360_000_000;
+/// Who took a session over, where nobody says.
+const DEVICE_NAME: &str = "fault injection";
+
+#[derive(Clone, Copy)]
+pub enum What {
+    Show,
+    Clear,
+    Expire,
+    Kick,
+    Drop,
+    Delay,
+    Status,
+    Clock,
+}
+
+pub const ROUTES: [(&str, &str, What); 8] = [
+    ("GET", "/v1/faults", What::Show),
+    ("DELETE", "/v1/faults", What::Clear),
+    ("POST", "/v1/faults/expire", What::Expire),
+    ("POST", "/v1/faults/kick", What::Kick),
+    ("POST", "/v1/faults/drop", What::Drop),
+    ("PUT", "/v1/faults/delay", What::Delay),
+    ("PUT", "/v1/faults/status", What::Status),
+    ("PUT", "/v1/faults/clock", What::Clock),
+];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfUser {
+    user_id: String,
+    device_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KickRequest {
+    user_id: String,
+    device_id: Option<String>,
+    by_platform: Option<Platform>,
+    by_device_name: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DropRequest {
+    user_id: Option<String>,
+    device_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DelayRequest {
+    ms: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StatusRequest {
+    status: u16,
+    count: Option<u32>,
+    retry_after_s: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClockRequest {
+    offset_ms: i64,
+}
+
+/// Answers an administrator.
+pub async fn answer(
+    service: &Service,
+    faults: &Faults,
+    from: IpAddr,
+    method: &Method,
+    path: &str,
+    body: &[u8],
+) -> Result<Answer, Refused> {
+    let what = match query::route(&ROUTES, method, path) {
+        Ok((what, _)) => what,
+        Err((status, what)) => return Ok(super::problem(status, what)),
+    };
+    let answer = match what {
+        What::Show => show(faults),
+        What::Clear => {
+            faults.clear();
+            service.move_clock(0).await;
+            json!({"code": 0})
+        }
+        What::Expire => {
+            let asked: OfUser = read(body, "{\"user_id\", \"device_id\"}")?;
+            let whose = whose(&asked.user_id, asked.device_id.as_deref())?;
+            found(service.run_out(from, &whose).await?)?
+        }
+        What::Kick => {
+            let expected = "{\"user_id\", \"device_id\", \"by_platform\", \"by_device_name\"}";
+            let asked: KickRequest = read(body, expected)?;
+            let whose = whose(&asked.user_id, asked.device_id.as_deref())?;
+            let name = asked.by_device_name.as_deref().unwrap_or(DEVICE_NAME);
+            if !identity::is_device_name(name) {
+                return Err(bad(
+                    "by_device_name: expected up to 64 bytes without control characters",
+                ));
+            }
+            let displaced = service.displace(from, &whose, asked.by_platform, name);
+            found(displaced.await?)?
+        }
+        What::Drop => {
+            let asked: DropRequest = read(body, "{} or {\"user_id\", \"device_id\"}")?;
+            let device_id = asked.device_id.as_deref();
+            match (&asked.user_id, device_id) {
+                (Some(user_id), _) => {
+                    let whose = whose(user_id, device_id)?;
+                    found(service.cut(Some(&whose)).await?)?
+                }
+                (None, None) => done(service.cut(None).await?),
+                (None, Some(_)) => return Err(bad("device_id needs a user_id")),
+            }
+        }
+        What::Delay => {
+            let asked: DelayRequest = read(body, "{\"ms\"}")?;
+            if asked.ms > DELAY_MAX_MS {
+                return Err(bad("ms: expected 0 to 600000"));
+            }
+            faults.set_delay(Duration::from_millis(asked.ms));
+            json!({"code": 0})
+        }
+        What::Status => {
+            faults.set_failing(Some(failing(&read(
+                body,
+                "{\"status\", \"count\", \"retry_after_s\"}",
+            )?)?));
+            json!({"code": 0})
+        }
+        What::Clock => {
+            let asked: ClockRequest = read(body, "{\"offset_ms\"}")?;
+            if asked.offset_ms.unsigned_abs() > OFFSET_MAX_MS {
+                return Err(bad("offset_ms: expected -315360000000 to 315360000000"));
+            }
+            service.move_clock(asked.offset_ms).await;
+            json!({"code": 0})
+        }
+    };
+    tracing::warn!(%method, path, "fault injection");
+    Ok(json(StatusCode::OK, &answer))
+}
+
+fn bad(what: impl Into<String>) -> Refused {
+    Refused::new(code::BAD_REQUEST, what)
+}
+
+fn read<T: DeserializeOwned>(body: &[u8], expected: &str) -> Result<T, Refused> {
+    serde_json::from_slice(body).map_err(|error| bad(format!("expected {expected}: {error}")))
+}
+
+fn whose<'a>(user_id: &'a str, device_id: Option<&'a str>) -> Result<Whose<'a>, Refused> {
+    if !identity::is_user_id(user_id) {
+        return Err(bad(
+            "user_id: expected 1 to 32 bytes of UTF-8 without control characters",
+        ));
+    }
+    Ok(Whose { user_id, device_id })
+}
+
+fn done(sessions: usize) -> Value {
+    json!({"code": 0, "sessions": sessions})
+}
+
+/// A test that means nobody is told so.
+fn found(sessions: usize) -> Result<Value, Refused> {
+    match sessions {
+        0 => Err(Refused::new(
+            code::ACCOUNT_NOT_FOUND,
+            "there is no such session",
+        )),
+        sessions => Ok(done(sessions)),
+    }
+}
+
+fn failing(asked: &StatusRequest) -> Result<Failing, Refused> {
+    let status = StatusCode::from_u16(asked.status).ok();
+    let status = status
+        .filter(StatusCode::is_server_error)
+        .ok_or_else(|| bad("status: expected 500 to 599"))?;
+    if asked.count == Some(0) {
+        return Err(bad("count: expected 1 or more, or none for all"));
+    }
+    Ok(Failing {
+        status,
+        left: asked.count,
+        retry_after_s: asked.retry_after_s,
+    })
+}
+
+fn show(faults: &Faults) -> Value {
+    let set = faults.set();
+    let failing = set.failing.map(|failing| {
+        json!({
+            "status": failing.status.as_u16(),
+            "count": failing.left,
+            "retry_after_s": failing.retry_after_s,
+        })
+    });
+    json!({
+        "delay_ms": u64::try_from(set.delay.as_millis()).unwrap_or(u64::MAX),
+        "status": failing,
+        "clock_offset_ms": set.clock_offset_ms,
+        "run_out_tickets": set.run_out_tickets,
+    })
+}
