@@ -184,6 +184,9 @@ pub struct Limits {
     pub header_timeout_ms: u64,
     #[serde(deserialize_with = "within::<_, _, 100, 600_000>")]
     pub body_timeout_ms: u64,
+    /// How long what was sent may stay unread.
+    #[serde(deserialize_with = "within::<_, _, 100, 600_000>")]
+    pub unread_timeout_ms: u64,
     #[serde(deserialize_with = "within::<_, _, 1, 1_000_000>")]
     pub logins_at_once: usize,
     #[serde(deserialize_with = "within::<_, _, 0, 60_000>")]
@@ -202,6 +205,7 @@ impl Default for Limits {
             connections: 100_000,
             header_timeout_ms: 10_000,
             body_timeout_ms: 10_000,
+            unread_timeout_ms: 120_000,
             logins_at_once: 1000,
             login_wait_ms: 2000,
             streams_per_user: 64,
@@ -216,6 +220,7 @@ impl From<&Limits> for http::Limits {
             connections: limits.connections,
             header_timeout: Duration::from_millis(limits.header_timeout_ms),
             body_timeout: Duration::from_millis(limits.body_timeout_ms),
+            unread_timeout: Duration::from_millis(limits.unread_timeout_ms),
         }
     }
 }
@@ -388,6 +393,11 @@ mod tests {
             ("[throttle]", "failures = -1", "0 to 1000000, found -1"),
             ("[throttle]", "window_s = 0", "1 to 3600, found 0"),
             ("[limits]", "connections = 0", "1 to 1000000, found 0"),
+            (
+                "[limits]",
+                "unread_timeout_ms = 99",
+                "100 to 600000, found 99",
+            ),
         ] {
             let text = refused(&format!("{section}\n{line}\n"));
             for part in ["line 2", line, &format!("expected {expected}")] {
