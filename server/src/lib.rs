@@ -14,6 +14,7 @@
 )]
 
 pub mod admin;
+mod body;
 pub mod calendar;
 pub mod cli;
 mod clock;
