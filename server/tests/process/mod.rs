@@ -4,6 +4,10 @@
 
 pub mod admin;
 pub mod engine;
+pub mod metrics;
+pub mod random;
+pub mod resources;
+pub mod tls;
 
 use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
@@ -59,10 +63,15 @@ impl Server {
 
     /// A server that speaks TLS with this certificate and key, in the files `cert` and `cert key`.
     pub fn with_tls(cert: &str, key: &str) -> Server {
+        Server::with_tls_and(cert, key, "")
+    }
+
+    /// The same with further settings.
+    pub fn with_tls_and(cert: &str, key: &str, settings: &str) -> Server {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         let settings = format!(
-            "tls_cert = {:?}\ntls_key = {:?}",
+            "tls_cert = {:?}\ntls_key = {:?}\n{settings}",
             path("cert"),
             path("cert key")
         );
@@ -357,7 +366,7 @@ fn named(line: &str, name: &str) -> Option<String> {
     places.find_map(|place| Some(place.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
 }
 
-fn posted(path: &str, body: &str) -> String {
+pub fn posted(path: &str, body: &str) -> String {
     let length = body.len();
     format!(
         "POST {path} HTTP/1.1\r\nHost: tim\r\nTim-Protocol: 1\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
