@@ -3,6 +3,7 @@
 #   make lib          build/include/tim.h, build/lib/libtim.so and libtim.a, build/bin/tim-server
 #   make demo         logins and the life of a session, as a person would watch them
 #   make test         everything that can fail
+#   make test-long    the server killed in the middle of everything: 200 times, or TIM_ROUNDS
 #   make mutations    puts old faults back into a copy: the model must notice each
 #   make bench        figures of the library beside their floors
 #   make bench-server figures of the server beside nginx's
@@ -28,7 +29,7 @@ REMAP = printf -- '--remap-path-prefix=%s\037--remap-path-prefix=%s\037--remap-p
 RELEASE = CARGO_ENCODED_RUSTFLAGS="$$($(REMAP))" \
 	CFLAGS="$(CFLAGS) -ffile-prefix-map=$(CARGO_HOME_DIR)=/cargo -ffile-prefix-map=$(CURDIR)=/tim" $(CARGO)
 
-.PHONY: lib server demo test mutations bench bench-server header install clean abi-baseline
+.PHONY: lib server demo test test-long mutations bench bench-server header install clean abi-baseline
 .DEFAULT_GOAL := lib
 
 # An rlib in the list of crate types would switch LTO off without a word, so the list is given.
@@ -56,6 +57,9 @@ test: lib
 	TIM_BUILD_DIR="$(CURDIR)/build" $(CARGO) test --workspace --no-fail-fast
 	RUSTFLAGS="--cfg tim_shuttle" $(CARGO) test -p tim --lib --target-dir $(TARGET)/shuttle shuttle
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
+
+test-long:
+	$(CARGO) test -p tim-server --test power_cuts -- --ignored --nocapture
 
 mutations:
 	model/mutations/run

@@ -159,11 +159,21 @@ impl Server {
     }
 
     /// Kills the process as a power cut would, and starts it again on the same data and port.
-    pub fn after_a_power_cut(mut self) -> Server {
+    pub fn after_a_power_cut(self) -> Server {
+        let address = self.address.clone();
+        self.after_a_power_cut_at(&address)
+    }
+
+    /// The same on another port.
+    pub fn after_a_power_cut_elsewhere(self) -> Server {
+        self.after_a_power_cut_at("127.0.0.1:0")
+    }
+
+    fn after_a_power_cut_at(mut self, listen: &str) -> Server {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
         let directory = std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap());
-        Server::within(directory, &self.address, None)
+        Server::within(directory, listen, None)
     }
 
     /// The same with other settings.
