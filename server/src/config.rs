@@ -1,6 +1,7 @@
 //! The settings of a server: a TOML file, and the command line above it.
 
 mod bounded;
+mod mistake;
 
 use crate::calendar::TimeZone;
 use crate::http;
@@ -241,7 +242,12 @@ impl Config {
     pub fn read(path: &Path) -> Result<Config, String> {
         let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
         let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
-        toml::from_str(&text).map_err(|error| failed(&error))
+        Config::parse(&text).map_err(|error| failed(&error))
+    }
+
+    /// Reads the text of a file. The error names the line and the key, and repeats no text.
+    pub fn parse(text: &str) -> Result<Config, String> {
+        toml::from_str(text).map_err(|error| mistake::told(&error))
     }
 
     /// Where and how the app's backend is told who comes and goes.
@@ -292,7 +298,7 @@ mod tests {
     use super::*;
 
     fn refused(text: &str) -> String {
-        toml::from_str::<Config>(text).unwrap_err().to_string()
+        Config::parse(text).unwrap_err()
     }
 
     #[test]
