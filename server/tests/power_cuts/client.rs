@@ -38,12 +38,17 @@ struct User {
     which: u8,
     login_no: u64,
     seq: u64,
+    /// The server has seen their session since it started. If not, it cannot know that a login
+    /// displaces it: that it has ended is then nothing that the server has acknowledged.
+    seen: bool,
     /// Something has happened to them in this round.
     touched: bool,
+    /// What has happened to them, for whoever looks for a fault.
+    story: Vec<String>,
 }
 
 /// What the server is asked for.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Deed {
     LogIn,
     LogInElsewhere,
@@ -62,6 +67,8 @@ impl User {
     /// Has the server do it; the status and what it said, or none when it is gone.
     fn ask(&mut self, deed: Deed, server: &Server, open: &mut Vec<TcpStream>) -> Option<Value> {
         let seq = self.next_seq();
+        self.story
+            .push(format!("asked to {deed:?} as request {seq}"));
         let (path, body) = match deed {
             Deed::LogIn | Deed::LogInElsewhere => {
                 if matches!(deed, Deed::LogInElsewhere) {
@@ -109,15 +116,20 @@ impl User {
 
     /// Remembers what the server has said.
     fn is_told(&mut self, deed: Deed, said: Value) {
+        self.story.push(format!("told {}", said["epoch"]));
         let former = self.session.clone();
         match deed {
             Deed::LogIn | Deed::LogInElsewhere => {
-                if self.state == State::LoggedIn {
+                if self.state == State::LoggedIn && self.seen {
                     self.ended.push(former);
                 }
                 (self.state, self.session) = (State::LoggedIn, said);
+                self.seen = true;
             }
-            Deed::Renew => self.session = said,
+            Deed::Renew => {
+                self.session = said;
+                self.seen = true;
+            }
             Deed::LogOut => {
                 self.ended.push(former);
                 self.state = State::LoggedOut;
@@ -133,6 +145,7 @@ impl User {
 
     /// Whether all that the server has said of this user is true.
     fn is_as_acknowledged(&mut self, server: &Server) {
+        self.story.push("looked after".to_owned());
         let user_id = self.user_id.clone();
         let account = &server.user(&user_id)["account"];
         assert!(account.is_object(), "{user_id} has no account");
@@ -154,6 +167,7 @@ impl User {
                 panic!("{user_id} was logged in: {}", answer.json());
             }
             self.session = answer.event().unwrap().1;
+            self.seen = true;
         }
     }
 
@@ -161,7 +175,8 @@ impl User {
     fn resumes_as_a_stranger(&mut self, server: &Server, session: &Value) -> (u16, i64) {
         let seq = self.next_seq();
         let mut answer = server.post("/v1/resume", &resume(session, STRANGER, 1, seq));
-        assert_ne!(answer.status, 200, "{} came back", self.user_id);
+        let epoch = &session["epoch"];
+        assert_ne!(answer.status, 200, "{epoch} came back: {:#?}", self.story);
         (answer.status, answer.json()["code"].as_i64().unwrap())
     }
 }
@@ -267,12 +282,17 @@ impl Client {
             which: 1,
             login_no: 0,
             seq: 0,
+            seen: false,
             touched: true,
+            story: Vec::new(),
         }
     }
 
     /// Looks after the users of this round, and some of those from before.
     pub fn finds_what_it_was_told(&mut self, server: &Server) {
+        for user in &mut self.users {
+            user.seen = false;
+        }
         let mut user_ids: Vec<usize> = (0..self.users.len())
             .filter(|at| std::mem::take(&mut self.users[*at].touched))
             .collect();
