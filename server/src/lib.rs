@@ -20,6 +20,9 @@ pub mod cli;
 mod clock;
 mod config;
 mod figures;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod identity_file;
 mod logs;
