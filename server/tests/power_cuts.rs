@@ -81,7 +81,7 @@ fn what_was_acknowledged_is_true_after_a_power_cut_at_any_moment() {
 }
 
 #[test]
-#[ignore = "takes minutes: make test-long"]
+#[ignore = "takes half a minute: make test-long"]
 fn what_was_acknowledged_is_true_after_hundreds_of_power_cuts() {
     cut_the_power(given("TIM_ROUNDS").unwrap_or(200));
 }
