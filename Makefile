@@ -3,6 +3,8 @@
 #   make lib          build/include/tim.h, build/lib/libtim.so and libtim.a, build/bin/tim-server
 #   make demo         logins and the life of a session, as a person would watch them
 #   make test         everything that can fail
+#   make test-long    the server killed in the middle of everything: 200 times, or TIM_ROUNDS
+#   make fuzz         bytes nobody thought of, to every parser: FUZZ_SECONDS each (60); nightly, cargo-fuzz
 #   make mutations    puts old faults back into a copy: the model must notice each
 #   make bench        figures of the library beside their floors
 #   make bench-server figures of the server beside nginx's
@@ -14,6 +16,8 @@
 CARGO ?= cargo
 CC ?= cc
 PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= ticket http_body configuration event_stream
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 ABI := $(shell sed -n 's/^const ABI_VERSION: u32 = \(.*\);/\1/p' build.rs)
@@ -28,7 +32,7 @@ REMAP = printf -- '--remap-path-prefix=%s\037--remap-path-prefix=%s\037--remap-p
 RELEASE = CARGO_ENCODED_RUSTFLAGS="$$($(REMAP))" \
 	CFLAGS="$(CFLAGS) -ffile-prefix-map=$(CARGO_HOME_DIR)=/cargo -ffile-prefix-map=$(CURDIR)=/tim" $(CARGO)
 
-.PHONY: lib server demo test mutations bench bench-server header install clean abi-baseline
+.PHONY: lib server demo test test-long fuzz mutations bench bench-server header install clean abi-baseline
 .DEFAULT_GOAL := lib
 
 # An rlib in the list of crate types would switch LTO off without a word, so the list is given.
@@ -56,6 +60,17 @@ test: lib
 	TIM_BUILD_DIR="$(CURDIR)/build" $(CARGO) test --workspace --no-fail-fast
 	RUSTFLAGS="--cfg tim_shuttle" $(CARGO) test -p tim --lib --target-dir $(TARGET)/shuttle shuttle
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
+
+test-long:
+	$(CARGO) test -p tim-server --test power_cuts -- --ignored --nocapture
+
+# What is found stays in fuzz/corpus and fuzz/artifacts. There is no unsafe code in what is fuzzed.
+fuzz:
+	@for target in $(FUZZ_TARGETS); do \
+		mkdir -p fuzz/corpus/$$target; \
+		$(CARGO) +nightly fuzz run --sanitizer none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
 
 mutations:
 	model/mutations/run

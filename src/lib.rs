@@ -47,6 +47,9 @@ mod event_stream;
 #[cfg(not(tim_shuttle))]
 #[allow(unsafe_code, reason = "the C boundary")]
 mod ffi;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(not(tim_shuttle))]
 mod host;
 #[cfg(not(tim_shuttle))]

@@ -9,11 +9,12 @@ mod own;
 mod query;
 mod reference;
 
+use crate::body::{self, Unread};
 use crate::http;
 use crate::metrics;
 use crate::service::{Refused, Service};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode};
@@ -179,22 +180,18 @@ fn bearer(request: &Request<Incoming>) -> Option<String> {
 }
 
 async fn read(request: Request<Incoming>, in_time: Duration) -> Result<Bytes, Answer> {
-    let body = Limited::new(request.into_body(), BODY_MAX).collect();
-    match tokio::time::timeout(in_time, body).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(text(
+    let body = body::read(request.into_body(), BODY_MAX, in_time).await;
+    body.map_err(|unread| match unread {
+        Unread::TooLarge => text(
             StatusCode::PAYLOAD_TOO_LARGE,
             "the body is larger than 256 KiB\n",
-        )),
-        Ok(Err(_)) => Err(text(
-            StatusCode::BAD_REQUEST,
-            "the body did not come whole\n",
-        )),
-        Err(_) => Err(text(
+        ),
+        Unread::NotWhole => text(StatusCode::BAD_REQUEST, "the body did not come whole\n"),
+        Unread::TooLate => text(
             StatusCode::REQUEST_TIMEOUT,
             "the body did not come in time\n",
-        )),
-    }
+        ),
+    })
 }
 
 /// What this server's own paths say where they refuse.

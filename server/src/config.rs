@@ -1,6 +1,7 @@
 //! The settings of a server: a TOML file, and the command line above it.
 
 mod bounded;
+mod mistake;
 
 use crate::calendar::TimeZone;
 use crate::http;
@@ -186,6 +187,9 @@ pub struct Limits {
     pub header_timeout_ms: u64,
     #[serde(deserialize_with = "within::<_, _, 100, 600_000>")]
     pub body_timeout_ms: u64,
+    /// How long what was sent may stay unread.
+    #[serde(deserialize_with = "within::<_, _, 100, 600_000>")]
+    pub unread_timeout_ms: u64,
     #[serde(deserialize_with = "within::<_, _, 1, 1_000_000>")]
     pub logins_at_once: usize,
     #[serde(deserialize_with = "within::<_, _, 0, 60_000>")]
@@ -204,6 +208,7 @@ impl Default for Limits {
             connections: 100_000,
             header_timeout_ms: 10_000,
             body_timeout_ms: 10_000,
+            unread_timeout_ms: 120_000,
             logins_at_once: 1000,
             login_wait_ms: 2000,
             streams_per_user: 64,
@@ -218,6 +223,7 @@ impl From<&Limits> for http::Limits {
             connections: limits.connections,
             header_timeout: Duration::from_millis(limits.header_timeout_ms),
             body_timeout: Duration::from_millis(limits.body_timeout_ms),
+            unread_timeout: Duration::from_millis(limits.unread_timeout_ms),
         }
     }
 }
@@ -238,7 +244,12 @@ impl Config {
     pub fn read(path: &Path) -> Result<Config, String> {
         let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
         let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
-        toml::from_str(&text).map_err(|error| failed(&error))
+        Config::parse(&text).map_err(|error| failed(&error))
+    }
+
+    /// Reads the text of a file. The error names the line and the key, and repeats no text.
+    pub fn parse(text: &str) -> Result<Config, String> {
+        toml::from_str(text).map_err(|error| mistake::told(&error))
     }
 
     /// Where and how the app's backend is told who comes and goes.
@@ -289,7 +300,7 @@ mod tests {
     use super::*;
 
     fn refused(text: &str) -> String {
-        toml::from_str::<Config>(text).unwrap_err().to_string()
+        Config::parse(text).unwrap_err()
     }
 
     #[test]
@@ -390,6 +401,11 @@ mod tests {
             ("[throttle]", "failures = -1", "0 to 1000000, found -1"),
             ("[throttle]", "window_s = 0", "1 to 3600, found 0"),
             ("[limits]", "connections = 0", "1 to 1000000, found 0"),
+            (
+                "[limits]",
+                "unread_timeout_ms = 99",
+                "100 to 600000, found 99",
+            ),
         ] {
             let text = refused(&format!("{section}\n{line}\n"));
             for part in ["line 2", line, &format!("expected {expected}")] {

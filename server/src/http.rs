@@ -8,10 +8,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
 use socket2::{Domain, Socket, Type};
 use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -22,12 +25,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-/// How long a TLS handshake may take.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many connections may wait to be accepted, a listener.
 const BACKLOG: i32 = 1024;
-/// How long what was sent may stay unread, before a connection counts as dead.
-const UNREAD_TIMEOUT: Duration = Duration::from_secs(120);
 /// What a connection gets for which there is no room.
 const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n\
     Content-Length: 0\r\nConnection: close\r\n\r\n";
@@ -37,10 +36,14 @@ const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n\
 pub struct Limits {
     /// How many connections may be open; what it is at the start counts.
     pub connections: usize,
-    /// How long the head of a request may take, and how long a connection may idle.
+    /// How long the head of a request may take, and a TLS handshake, and how long a connection may
+    /// idle.
     pub header_timeout: Duration,
     /// How long the body of a request may take.
     pub body_timeout: Duration,
+    /// How long what was sent may stay unread, before a connection counts as dead; what it is at
+    /// the start counts.
+    pub unread_timeout: Duration,
 }
 
 /// What every connection of a server shares.
@@ -160,7 +163,8 @@ async fn secured(
 ) -> Result<(), String> {
     // Its many states are forgotten once it is done.
     let handshake = Box::pin(tls.accept(stream));
-    match timeout(HANDSHAKE_TIMEOUT, handshake).await {
+    let in_time = shared.service.settings().limits.header_timeout;
+    match timeout(in_time, handshake).await {
         Ok(Ok(stream)) => connection(stream, from, shared, place).await,
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("the TLS handshake took too long".to_owned()),
@@ -229,7 +233,7 @@ where
     let answer = service_fn(answer);
     let ended = match tls {
         None => http.serve_connection(TokioIo::new(stream), answer).await,
-        Some(tls) => match timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
+        Some(tls) => match timeout(limits.header_timeout, tls.accept(stream)).await {
             Ok(Ok(stream)) => http.serve_connection(TokioIo::new(stream), answer).await,
             Ok(Err(error)) => return Err(error.to_string()),
             Err(_) => return Err("the TLS handshake took too long".to_owned()),
@@ -240,7 +244,7 @@ where
 
 /// Opens as many listeners on one address as this machine has processors; the system spreads the
 /// connections over them. The port 0 takes a free one.
-pub fn listen(address: &str) -> io::Result<Vec<std::net::TcpListener>> {
+pub fn listen(address: &str, unread_timeout: Duration) -> io::Result<Vec<std::net::TcpListener>> {
     // Alone at first: listeners that share a port would also share it with another server.
     let address = std::net::TcpListener::bind(address)?.local_addr()?;
     let count = thread::available_parallelism().map_or(1, usize::from);
@@ -249,13 +253,20 @@ pub fn listen(address: &str) -> io::Result<Vec<std::net::TcpListener>> {
             let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
             socket.set_reuse_address(true)?;
             socket.set_reuse_port(true)?;
-            // Accepted connections inherit it.
-            #[cfg(target_os = "linux")]
-            socket.set_tcp_user_timeout(Some(UNREAD_TIMEOUT))?;
+            cut_off_unread(&socket, unread_timeout)?;
             socket.bind(&address.into())?;
             socket.listen(BACKLOG)?;
             socket.set_nonblocking(true)?;
             Ok(socket.into())
         })
         .collect()
+}
+
+/// Ends the connections of a listener whose clients leave unread for that long what was sent: they
+/// inherit it.
+#[cfg_attr(not(target_os = "linux"), allow(unused_variables))]
+pub fn cut_off_unread<S: AsFd>(listener: &S, in_time: Duration) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    SockRef::from(listener).set_tcp_user_timeout(Some(in_time))?;
+    Ok(())
 }

@@ -15,12 +15,16 @@
 
 mod absent;
 pub mod admin;
+mod body;
 pub mod calendar;
 pub mod cli;
 mod clock;
 mod config;
 mod faults;
 mod figures;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod identity_file;
 mod logs;

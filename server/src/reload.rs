@@ -136,6 +136,10 @@ fn fixed(started: &Config, now: &Config) -> Vec<&'static str> {
             "limits.connections",
             limits.connections != now_limits.connections,
         ),
+        (
+            "limits.unread_timeout_ms",
+            limits.unread_timeout_ms != now_limits.unread_timeout_ms,
+        ),
     ]
     .into_iter()
     .filter_map(|(key, differs)| differs.then_some(key))

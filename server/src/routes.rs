@@ -1,10 +1,11 @@
 //! The routes: bodies in, answers out.
 
+use crate::body::{self, Unread};
 use crate::faults::{Failing, Faults};
 use crate::metrics::Asked;
 use crate::service::{Refused, Service, Stream};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode};
@@ -100,23 +101,21 @@ async fn answer_to(
 
 /// Reads a body that is small and comes in time.
 async fn read(request: Request<Incoming>, in_time: Duration) -> Result<Bytes, Box<Answer>> {
-    let body = Limited::new(request.into_body(), wire::BODY_MAX).collect();
-    match tokio::time::timeout(in_time, body).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Box::new(refusal_with(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            Refused::new(code::BAD_REQUEST, "the body is larger than 16 KiB"),
-            Echo::default(),
-        ))),
-        Ok(Err(_)) => Err(Box::new(plain(
-            StatusCode::BAD_REQUEST,
-            "the body did not come whole\n",
-        ))),
-        Err(_) => Err(Box::new(plain(
-            StatusCode::REQUEST_TIMEOUT,
-            "the body did not come in time\n",
-        ))),
-    }
+    let body = body::read(request.into_body(), wire::BODY_MAX, in_time).await;
+    body.map_err(|unread| {
+        Box::new(match unread {
+            Unread::TooLarge => refusal_with(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                Refused::new(code::BAD_REQUEST, "the body is larger than 16 KiB"),
+                Echo::default(),
+            ),
+            Unread::NotWhole => plain(StatusCode::BAD_REQUEST, "the body did not come whole\n"),
+            Unread::TooLate => plain(
+                StatusCode::REQUEST_TIMEOUT,
+                "the body did not come in time\n",
+            ),
+        })
+    })
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {

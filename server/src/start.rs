@@ -68,7 +68,8 @@ async fn run(
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
-    let listeners = http::listen(listen).map_err(failed)?;
+    let limits = service.settings().limits;
+    let listeners = http::listen(listen, limits.unread_timeout).map_err(failed)?;
     let address = listeners[0].local_addr().map_err(failed)?;
     let server = http::start(listeners, service.clone()).map_err(failed)?;
     let scheme = match service.settings().tls {
@@ -165,6 +166,7 @@ fn admin_address(text: &str, config: &Config) -> Result<SocketAddr, String> {
 async fn start_admin(address: SocketAddr, service: Arc<Service>) -> Result<String, String> {
     let failed = |error| format!("admin_listen {address}: {error}");
     let listener = TcpListener::bind(address).await.map_err(failed)?;
+    http::cut_off_unread(&listener, service.settings().limits.unread_timeout).map_err(failed)?;
     let local = listener.local_addr().map_err(failed)?;
     let has_tls = !local.ip().is_loopback() && service.settings().tls.is_some();
     if !has_tls && !local.ip().is_loopback() {

@@ -4,57 +4,13 @@
 
 mod process;
 
+use process::metrics::{becomes, figures, get};
 use process::{Answer, Server, login, resume};
 use serde_json::json;
-use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::TcpStream;
 
 const ON: &str = "metrics_listen = \"127.0.0.1:0\"";
-
-fn get(address: &str, path: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(address).unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: tim\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, body.to_owned())
-}
-
-/// The figures by name and labels, as a reader of the format takes them.
-fn figures(server: &Server) -> BTreeMap<String, f64> {
-    let (status, text) = get(server.metrics.as_ref().unwrap(), "/metrics");
-    assert_eq!(status, 200);
-    assert!(text.ends_with("# EOF\n"));
-    let mut types = BTreeMap::new();
-    let mut figures = BTreeMap::new();
-    for line in text.lines() {
-        if let Some(rest) = line.strip_prefix("# TYPE ") {
-            let (name, kind) = rest.split_once(' ').unwrap();
-            assert!(types.insert(name, kind).is_none(), "{name} twice");
-        } else if !line.starts_with('#') {
-            let (name, value) = line.rsplit_once(' ').unwrap();
-            let family = name.split('{').next().unwrap();
-            let known = types.keys().any(|known| family.starts_with(known));
-            assert!(known, "{line} has no type");
-            let before = figures.insert(name.to_owned(), value.parse().unwrap());
-            assert!(before.is_none(), "{name} twice");
-        }
-    }
-    figures
-}
-
-/// Asks until a figure is what it should be.
-fn becomes(server: &Server, name: &str, value: f64) {
-    for _ in 0..10_000 {
-        if figures(server)[name] == value {
-            return;
-        }
-    }
-    panic!("{name} is {}", figures(server)[name]);
-}
 
 #[test]
 fn logins_kicks_resumes_and_logouts_move_their_figures() {

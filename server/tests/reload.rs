@@ -4,15 +4,12 @@
 
 mod process;
 
+use process::tls::{certificate, hears};
 use process::{APP, KEY, Server, login, now_s, resume};
 use serde_json::Value;
-use std::io::{Read, Write};
-use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tim_proto::user_sig;
-use tokio_rustls::rustls::pki_types::CertificateDer;
-use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, Stream};
 
 const RELOADED: &str = "settings reloaded";
 const KEPT: &str = "all settings stay as they were";
@@ -158,30 +155,6 @@ fn what_only_a_start_can_change_is_said_and_the_rest_is_done() {
     server.logged(RELOADED);
     let (_stream, event) = server.log_in(&login("alice", 1, 1, 1));
     assert_eq!(event["heartbeat_ms"], 1000);
-}
-
-/// A certificate of its own authority, and its key.
-fn certificate() -> (CertificateDer<'static>, String, String) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let (pem, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-    (made.cert.into(), pem, key)
-}
-
-/// What a client hears that trusts this certificate alone.
-fn hears(server: &Server, trusted: &CertificateDer<'static>) -> std::io::Result<String> {
-    let mut roots = RootCertStore::empty();
-    roots.add(trusted.clone()).unwrap();
-    let config = ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let name = "localhost".try_into().unwrap();
-    let mut tls = ClientConnection::new(Arc::new(config), name).unwrap();
-    let mut socket = server.connect();
-    let mut stream = Stream::new(&mut tls, &mut socket);
-    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: tim\r\n\r\n")?;
-    let mut status = [0; 15];
-    stream.read_exact(&mut status)?;
-    Ok(String::from_utf8(status.to_vec()).unwrap())
 }
 
 #[test]

@@ -1,15 +1,13 @@
 //! The listener of `metrics_listen`: `GET /metrics`, for whoever reaches it.
 
 use super::CONTENT_TYPE as OPEN_METRICS;
+use crate::http;
 use crate::service::Service;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -20,11 +18,11 @@ use tokio::sync::Semaphore;
 
 /// How many connections it serves at once; others wait.
 const CONNECTIONS: usize = 16;
-const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Serves the figures at an address from now on, which it gives with its port.
 pub async fn listen(address: &str, service: Arc<Service>) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
+    http::cut_off_unread(&listener, service.settings().limits.unread_timeout)?;
     let address = listener.local_addr()?;
     tokio::spawn(accept(listener, service));
     Ok(address)
@@ -44,13 +42,9 @@ async fn accept(listener: TcpListener, service: Arc<Service>) {
         };
         let service = service.clone();
         tokio::spawn(async move {
-            let answer = service_fn(|request| std::future::ready(answer(&service, &request)));
-            let served = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEADER_TIMEOUT)
-                .serve_connection(TokioIo::new(stream), answer)
-                .await;
-            if let Err(error) = served {
+            let limits = service.settings().limits;
+            let answer = |request| std::future::ready(answer(&service, &request));
+            if let Err(error) = http::talk(stream, None, limits, answer).await {
                 tracing::debug!("metrics: {error}");
             }
             drop(place);

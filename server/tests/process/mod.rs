@@ -4,7 +4,11 @@
 
 pub mod admin;
 pub mod engine;
+pub mod metrics;
 pub mod page;
+pub mod random;
+pub mod resources;
+pub mod tls;
 
 use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
@@ -62,10 +66,15 @@ impl Server {
 
     /// A server that speaks TLS with this certificate and key, in the files `cert` and `cert key`.
     pub fn with_tls(cert: &str, key: &str) -> Server {
+        Server::with_tls_and(cert, key, "")
+    }
+
+    /// The same with further settings.
+    pub fn with_tls_and(cert: &str, key: &str, settings: &str) -> Server {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         let settings = format!(
-            "tls_cert = {:?}\ntls_key = {:?}",
+            "tls_cert = {:?}\ntls_key = {:?}\n{settings}",
             path("cert"),
             path("cert key")
         );
@@ -161,11 +170,21 @@ impl Server {
     }
 
     /// Kills the process as a power cut would, and starts it again on the same data and port.
-    pub fn after_a_power_cut(mut self) -> Server {
+    pub fn after_a_power_cut(self) -> Server {
+        let address = self.address.clone();
+        self.after_a_power_cut_at(&address)
+    }
+
+    /// The same on another port.
+    pub fn after_a_power_cut_elsewhere(self) -> Server {
+        self.after_a_power_cut_at("127.0.0.1:0")
+    }
+
+    fn after_a_power_cut_at(mut self, listen: &str) -> Server {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
         let directory = std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap());
-        Server::within(directory, &self.address, None)
+        Server::within(directory, listen, None)
     }
 
     /// The same with other settings.
@@ -368,7 +387,7 @@ fn named(line: &str, name: &str) -> Option<String> {
     places.find_map(|place| Some(place.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
 }
 
-fn posted(path: &str, body: &str) -> String {
+pub fn posted(path: &str, body: &str) -> String {
     let length = body.len();
     format!(
         "POST {path} HTTP/1.1\r\nHost: tim\r\nTim-Protocol: 1\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
