@@ -143,7 +143,6 @@ async fn accept(listener: std::net::TcpListener, shared: Shared, waits: mpsc::Se
 }
 
 async fn welcome(stream: TcpStream, from: IpAddr, shared: Shared, place: Place) {
-    let _ = stream.set_nodelay(true);
     let result = match shared.service.settings().tls.clone() {
         None => connection(stream, from, shared, place).await,
         // Apart, or plain connections would take up as much memory.
@@ -254,6 +253,8 @@ pub fn listen(address: &str, unread_timeout: Duration) -> io::Result<Vec<std::ne
             socket.set_reuse_address(true)?;
             socket.set_reuse_port(true)?;
             cut_off_unread(&socket, unread_timeout)?;
+            // Accepted connections inherit it, on Linux at least.
+            socket.set_tcp_nodelay(true)?;
             socket.bind(&address.into())?;
             socket.listen(BACKLOG)?;
             socket.set_nonblocking(true)?;

@@ -16,14 +16,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tim_proto::code::{self, Class};
-use tim_proto::wire::{self, LogoutAnswer, Refusal};
+use tim_proto::wire::{self, LogoutAnswer, LogoutRequest, Refusal};
 
 /// How long a client waits where the server cannot say anything better.
 const RETRY_AFTER_S: u64 = 5;
 
 type Answer = Response<Either<Full<Bytes>, Stream>>;
 
-/// What every request carries and every refusal echoes.
+/// What every request carries and a refusal echoes.
 #[derive(Default, Deserialize)]
 struct Echo {
     #[serde(default)]
@@ -66,8 +66,7 @@ pub async fn answer(
         return Ok(failed(&failing));
     }
     let start = Instant::now();
-    let echo: Echo = serde_json::from_slice(&body).unwrap_or_default();
-    let result = answer_to(&service, from, asked, &body, echo.seq).await;
+    let result = answer_to(&service, from, asked, &body).await;
     let code = result.as_ref().map_or_else(|refused| refused.code, |_| 0);
     service.metrics().answered(asked, code, start.elapsed());
     if let Some(faults) = service.faults() {
@@ -75,10 +74,13 @@ pub async fn answer(
     }
     Ok(match result {
         Ok(answer) => {
-            tracing::info!(path, seq = echo.seq, "accepted");
+            tracing::info!(path, "accepted");
             answer
         }
-        Err(refused) => refusal(refused, echo),
+        Err(refused) => {
+            let echo = serde_json::from_slice(&body).unwrap_or_default();
+            refusal(refused, echo)
+        }
     })
 }
 
@@ -87,13 +89,14 @@ async fn answer_to(
     from: IpAddr,
     asked: Asked,
     body: &[u8],
-    seq: u64,
 ) -> Result<Answer, Refused> {
     match asked {
         Asked::Login => service.login(from, parse(body)?).await.map(stream),
         Asked::Resume => service.resume(from, parse(body)?).await.map(stream),
         Asked::Logout => {
-            service.logout(from, &parse(body)?).await?;
+            let request: LogoutRequest = parse(body)?;
+            service.logout(from, &request).await?;
+            let seq = request.seq;
             Ok(json(StatusCode::OK, &LogoutAnswer { code: 0, seq }))
         }
     }

@@ -1,12 +1,15 @@
 //! Which tickets let in: checked in the documented order, and told to wait where too many fail.
 
+mod known;
+
 use crate::clock::now_ms;
 use crate::identity_file::App;
 use crate::service::Refused;
 use crate::settings::Settings;
 use crate::throttle::Throttle;
+use known::Known;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tim_proto::code;
 use tim_proto::identity;
@@ -16,6 +19,7 @@ use tim_proto::user_sig::{self, UserSig};
 #[derive(Default)]
 pub struct Tickets {
     throttle: Mutex<Throttle>,
+    known: Mutex<Known>,
 }
 
 impl Tickets {
@@ -28,7 +32,7 @@ impl Tickets {
         app: u32,
         user_id: &str,
         token: &str,
-    ) -> Result<UserSig, Refused> {
+    ) -> Result<Arc<UserSig>, Refused> {
         self.check_at(settings, from, app, user_id, token, now_ms())
     }
 
@@ -41,8 +45,9 @@ impl Tickets {
         user_id: &str,
         token: &str,
         now_ms: i64,
-    ) -> Result<UserSig, Refused> {
-        check(&settings.app, app, user_id, token, now_ms).map_err(|refused| {
+    ) -> Result<Arc<UserSig>, Refused> {
+        let checked = self.check_ticket(&settings.app, app, user_id, token, now_ms);
+        checked.map_err(|refused| {
             // Forgotten or run out: whoever shows that guesses at nothing.
             let guessed = matches!(
                 refused.code,
@@ -64,55 +69,72 @@ impl Tickets {
             }
         })
     }
-}
 
-fn check(
-    ours: &App,
-    app: u32,
-    user_id: &str,
-    token: &str,
-    now_ms: i64,
-) -> Result<UserSig, Refused> {
-    if !identity::is_user_id(user_id) {
-        return Err(Refused::new(
-            code::INVALID_USER_ID,
-            "user_id: expected 1 to 32 bytes of UTF-8 without control characters",
-        ));
+    /// Whether a ticket lets in.
+    fn check_ticket(
+        &self,
+        ours: &App,
+        app: u32,
+        user_id: &str,
+        token: &str,
+        now_ms: i64,
+    ) -> Result<Arc<UserSig>, Refused> {
+        if !identity::is_user_id(user_id) {
+            return Err(Refused::new(
+                code::INVALID_USER_ID,
+                "user_id: expected 1 to 32 bytes of UTF-8 without control characters",
+            ));
+        }
+        if token.is_empty() {
+            return Err(Refused::new(code::USER_SIG_EMPTY, "user_sig is empty"));
+        }
+        let print = known::print(token);
+        let known = self.known().get(&print);
+        let is_new = known.is_none();
+        let sig = match known {
+            Some(sig) => sig,
+            None => Arc::new(
+                user_sig::parse(token)
+                    .map_err(|why| Refused::new(code::USER_SIG_UNREADABLE, why.to_string()))?,
+            ),
+        };
+        if app != ours.sdk_app_id {
+            return Err(Refused::new(
+                code::APP_NOT_FOUND,
+                format!("this server does not serve app {app}"),
+            ));
+        }
+        if sig.sdk_app_id != app {
+            return Err(Refused::new(
+                code::USER_SIG_OTHER_APP,
+                format!("the ticket was made for app {}", sig.sdk_app_id),
+            ));
+        }
+        if sig.user_id != user_id {
+            return Err(Refused::new(
+                code::USER_SIG_OTHER_USER,
+                "the ticket was made for another user",
+            ));
+        }
+        if !ours.made(&sig) {
+            return Err(Refused::new(
+                code::USER_SIG_WRONG_KEY,
+                "the ticket was not made with this app's key, or was changed",
+            ));
+        }
+        if sig.is_expired(now_ms.div_euclid(1000)) {
+            return Err(Refused::new(
+                code::USER_SIG_EXPIRED,
+                "the ticket has expired",
+            ));
+        }
+        if is_new {
+            self.known().add(print, sig.clone());
+        }
+        Ok(sig)
     }
-    if token.is_empty() {
-        return Err(Refused::new(code::USER_SIG_EMPTY, "user_sig is empty"));
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    let sig = user_sig::parse(token)
-        .map_err(|why| Refused::new(code::USER_SIG_UNREADABLE, why.to_string()))?;
-    if app != ours.sdk_app_id {
-        return Err(Refused::new(
-            code::APP_NOT_FOUND,
-            format!("this server does not serve app {app}"),
-        ));
-    }
-    if sig.sdk_app_id != app {
-        return Err(Refused::new(
-            code::USER_SIG_OTHER_APP,
-            format!("the ticket was made for app {}", sig.sdk_app_id),
-        ));
-    }
-    if sig.user_id != user_id {
-        return Err(Refused::new(
-            code::USER_SIG_OTHER_USER,
-            "the ticket was made for another user",
-        ));
-    }
-    if !ours.made(&sig) {
-        return Err(Refused::new(
-            code::USER_SIG_WRONG_KEY,
-            "the ticket was not made with this app's key, or was changed",
-        ));
-    }
-    if sig.is_expired(now_ms.div_euclid(1000)) {
-        return Err(Refused::new(
-            code::USER_SIG_EXPIRED,
-            "the ticket has expired",
-        ));
-    }
-    Ok(sig)
 }
