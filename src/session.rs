@@ -37,6 +37,9 @@ use tim_proto::{Platform, wire};
 
 /// More sleep than this between two inputs is taken for a change of the network.
 const SLEEP_MS: u64 = 2_000;
+/// The network ends every request at the request's own deadline; if it does not, the machine does
+/// so this much later.
+const GRACE_MS: u64 = 1_000;
 
 /// Who this client is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

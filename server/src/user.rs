@@ -192,6 +192,15 @@ impl User {
             && self.floors == other.floors
     }
 
+    /// Gives back room for more: most users have one session on one device, and a list that grows has
+    /// room for four.
+    pub fn shrink_to_fit(&mut self) {
+        self.sessions.shrink_to_fit();
+        self.devices.shrink_to_fit();
+        self.numbers.shrink_to_fit();
+        self.fresh_tickets.shrink_to_fit();
+    }
+
     /// Whether there is an account, or something that the operator decided.
     pub fn is_worth_keeping(&self) -> bool {
         let decided = self.ban.is_some() || self.revoked.is_some() || self.floors.all_have_ended();

@@ -4,7 +4,7 @@
 use super::input::{CallId, Failure, Now};
 use super::logging_in::{can_help, more_telling};
 use super::verdict::Judged;
-use super::{Action, Request, Session, State};
+use super::{Action, GRACE_MS, Request, Session, State};
 use crate::error;
 use crate::reconnect::Backoff;
 use tim_proto::{code, wire};
@@ -12,8 +12,6 @@ use tim_proto::{code, wire};
 /// The bounds of the waits between the attempts to tell one ending.
 const RETRY_FIRST_MS: u64 = 200;
 const RETRY_MAX_MS: u64 = 2_000;
-/// The network ends every request at its deadline; if it does not, this much later.
-const GRACE_MS: u64 = 1_000;
 
 /// The endings that the server does not know of, oldest first.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]

@@ -1,20 +1,19 @@
 //! A session: its connection comes and goes, its ticket is renewed, and it ends by the app's
 //! call or the server's word alone.
 
+mod renewal;
+mod stream;
+
 use super::input::{CallId, Failure, Now, Phase};
-use super::logging_in::more_telling;
 use super::verdict::Judged;
-use super::{Action, ConnectionStatus, Event, Limits, Request, Session, State};
+use super::{Action, ConnectionStatus, Event, GRACE_MS, Limits, Request, Session, State};
 use crate::error;
 use crate::reconnect::Backoff;
 use crate::secret::Secret;
+use renewal::Renewal;
 use tim_proto::code::{self, Class};
-use tim_proto::wire::{self, StreamEvent};
+use tim_proto::wire;
 
-/// The network ends every request at its deadline; if it does not, the machine does this much later.
-const GRACE_MS: u64 = 1_000;
-/// How long a renewal's answer may come behind the end of the stream that it replaces.
-const TAKEOVER_MS: u64 = 1_000;
 /// How long before its end a ticket is told to expire, where the configuration does not say.
 const EXPIRING_LEAD_S: u32 = 600;
 
@@ -44,18 +43,6 @@ enum Link {
     Requested { seq: u64, deadline_ms: u64 },
     /// The next resume is sent then.
     Waiting { until_ms: u64 },
-}
-
-/// A ticket that the server has not accepted yet.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct Renewal {
-    pub(super) call: CallId,
-    ticket: Secret,
-    deadline_ms: u64,
-    /// The request that carries it.
-    seq: Option<u64>,
-    /// The failure that tells most of those so far.
-    most_telling: Option<Failure>,
 }
 
 impl LoggedIn {
@@ -208,62 +195,6 @@ impl Session {
         self.send(seq, request, deadline_ms);
     }
 
-    /// A new ticket for the user who is logged in.
-    pub(super) fn renew_session(&mut self, call: CallId, ticket: Secret, now: Now) {
-        self.end_renewal(error::ERR_SUPERSEDED);
-        let deadline_ms = now.ms.saturating_add(self.limits.request_timeout_ms);
-        let Some(session) = self.session_mut() else {
-            return;
-        };
-        session.renewal = Some(Renewal {
-            call,
-            ticket: ticket.clone(),
-            deadline_ms,
-            seq: None,
-            most_telling: None,
-        });
-        match session.link {
-            // Make before break: the stream stays until the server has accepted the ticket.
-            Link::Streaming { .. } => {
-                let token = session.token.reveal().to_owned();
-                let number = self.next_number();
-                let seq = number.seq;
-                if let Some(renewal) = self.session_mut().and_then(|s| s.renewal.as_mut()) {
-                    renewal.seq = Some(seq);
-                }
-                let request = wire::ResumeRequest {
-                    session: token,
-                    number,
-                    user_sig: Some(ticket.reveal().to_owned()),
-                };
-                self.send(seq, Request::Resume(request), deadline_ms);
-            }
-            Link::Requested { seq, .. } => {
-                self.out.push(Action::Abandon { seq });
-                self.resume(now);
-            }
-            Link::Waiting { .. } => self.resume(now),
-        }
-    }
-
-    /// The renewal, if there is one, is over with `code`; its request, if it has one of its own and
-    /// not the resume's, is dropped.
-    fn end_renewal(&mut self, code: i32) {
-        let Some(session) = self.session_mut() else {
-            return;
-        };
-        let resume = match session.link {
-            Link::Requested { seq, .. } => Some(seq),
-            Link::Streaming { .. } | Link::Waiting { .. } => None,
-        };
-        if let Some(renewal) = session.renewal.take() {
-            if let Some(seq) = renewal.seq.filter(|seq| resume != Some(*seq)) {
-                self.out.push(Action::Abandon { seq });
-            }
-            self.complete(renewal.call, code);
-        }
-    }
-
     // Answers.
 
     pub(super) fn session_answered(&mut self, seq: u64, judged: Judged, now: Now) {
@@ -384,154 +315,6 @@ impl Session {
             until_ms: now.ms.saturating_add(wait),
         };
         self.connection(ConnectionStatus::ConnectFailed, failure.code);
-    }
-
-    /// An attempt to renew came to nothing. Beside a stream it was the only one; without, the next
-    /// resume is another, until the deadline.
-    fn renewal_failed(
-        &mut self,
-        failure: &Failure,
-        retry_after_ms: Option<u64>,
-        streaming: bool,
-        now: Now,
-    ) {
-        let Some(renewal) = self.session_mut().and_then(|s| s.renewal.as_mut()) else {
-            return;
-        };
-        let telling = more_telling(renewal.most_telling.take(), failure);
-        renewal.most_telling = Some(telling);
-        renewal.seq = None;
-        if streaming || now.ms >= renewal.deadline_ms {
-            self.renewal_ran_out(retry_after_ms);
-        }
-    }
-
-    /// The renewal completes with what went wrong most tellingly.
-    fn renewal_ran_out(&mut self, retry_after_ms: Option<u64>) {
-        let failure = self
-            .session_mut()
-            .and_then(|session| session.renewal.as_mut())
-            .and_then(|renewal| renewal.most_telling.take());
-        if let Some(failure) = &failure {
-            self.note(failure, retry_after_ms);
-        }
-        self.end_renewal(failure.map_or(error::ERR_RESPONSE_TIMEOUT, |failure| failure.code));
-    }
-
-    // The stream.
-
-    pub(super) fn heard(&mut self, seq: u64, now: Now) {
-        if let Some(session) = self.session_mut()
-            && session.is_stream(seq)
-        {
-            session.link = Link::Streaming {
-                seq,
-                heard_ms: now.ms,
-            };
-        }
-    }
-
-    pub(super) fn stream_event(&mut self, seq: u64, event: StreamEvent, now: Now) {
-        if !self
-            .session_mut()
-            .is_some_and(|session| session.is_stream(seq))
-        {
-            return;
-        }
-        match event {
-            StreamEvent::Kicked(kick) => {
-                self.end_session(Class::Ended, error::ERR_KICKED_WHILE_OFFLINE, Some(kick));
-            }
-            StreamEvent::UserSigExpired(end) => {
-                self.end_session(Class::NeedsTicket, end.code, None);
-            }
-            StreamEvent::SessionEnded(end) => match code::class(end.code) {
-                Some(class @ (Class::NeedsTicket | Class::Ended)) => {
-                    self.end_session(class, end.code, None);
-                }
-                // Not a code that ends a session: a resume finds out what is meant.
-                _ => self.probe(now),
-            },
-            StreamEvent::GoingAway(away) => {
-                self.out.push(Action::Abandon { seq });
-                self.disconnected(error::OK);
-                let wait = match self.session_mut() {
-                    Some(session) => session.backoff.clone(),
-                    None => return,
-                }
-                .next_ms(&mut self.jitter, Some(away.return_in_ms));
-                self.wait_for_resume(wait, now);
-            }
-            StreamEvent::Spread(spread) => {
-                if let Some(session) = self.session_mut() {
-                    session.spread_ms = spread.spread_ms;
-                }
-            }
-            StreamEvent::Session(_) => {}
-        }
-    }
-
-    pub(super) fn stream_lost(&mut self, seq: u64, failure: Failure, now: Now) {
-        let Some(session) = self.session_mut() else {
-            return;
-        };
-        if !session.is_stream(seq) {
-            return;
-        }
-        // The server closes the old stream once it has accepted a renewal, and that may be seen before
-        // the answer: until that has had its time there is no gap to tell of.
-        if session.renewal.as_ref().is_some_and(|r| r.seq.is_some()) {
-            session.link = Link::Waiting {
-                until_ms: now.ms.saturating_add(TAKEOVER_MS),
-            };
-            return self.note(&failure, None);
-        }
-        let spread = session.spread_ms;
-        self.note(&failure, None);
-        self.disconnected(failure.code);
-        let wait = self.jitter.up_to(spread);
-        self.wait_for_resume(wait, now);
-    }
-
-    /// There is no stream any more; a renewal beside it goes on as part of the resume.
-    fn wait_for_resume(&mut self, wait_ms: u64, now: Now) {
-        let Some(session) = self.session_mut() else {
-            return;
-        };
-        session.link = Link::Waiting {
-            until_ms: now.ms.saturating_add(wait_ms),
-        };
-        let beside = session
-            .renewal
-            .as_mut()
-            .and_then(|renewal| renewal.seq.take());
-        if let Some(seq) = beside {
-            self.out.push(Action::Abandon { seq });
-            self.resume(now);
-        }
-    }
-
-    /// The network may be another one: finds out at once.
-    pub(super) fn probe(&mut self, now: Now) {
-        let Some(session) = self.session_mut() else {
-            return;
-        };
-        let beside = session
-            .renewal
-            .as_mut()
-            .and_then(|renewal| renewal.seq.take());
-        let link = match session.link {
-            Link::Streaming { seq, .. } | Link::Requested { seq, .. } => Some(seq),
-            Link::Waiting { .. } => None,
-        };
-        session.link = Link::Waiting { until_ms: now.ms };
-        for seq in link
-            .into_iter()
-            .chain(beside.filter(|seq| Some(*seq) != link))
-        {
-            self.out.push(Action::Abandon { seq });
-        }
-        self.resume(now);
     }
 
     // Time.

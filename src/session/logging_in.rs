@@ -3,7 +3,7 @@
 use super::input::{CallId, Failure, Now, Phase};
 use super::logged_in::LoggedIn;
 use super::verdict::Judged;
-use super::{Action, ConnectionStatus, Event, Request, Session, State};
+use super::{Action, ConnectionStatus, Event, GRACE_MS, Request, Session, State};
 use crate::error;
 use crate::reconnect::Backoff;
 use crate::secret::Secret;
@@ -13,9 +13,6 @@ use tim_proto::wire;
 /// The bounds of the waits between the attempts of a login.
 const RETRY_FIRST_MS: u64 = 200;
 const RETRY_MAX_MS: u64 = 2_000;
-/// The network ends every request at the request's own deadline; if it does not, the machine does
-/// so this much later.
-const GRACE_MS: u64 = 1_000;
 /// An attempt that the deadline cut off sooner than this does not say that nobody answers.
 const CUT_SHORT_MS: u64 = 1_000;
 

@@ -26,6 +26,9 @@ use tokio::sync::oneshot;
 const USERS: TableDefinition<&str, &[u8]> = TableDefinition::new("users");
 /// key id -> key.
 const TOKEN_KEYS: TableDefinition<u32, &[u8]> = TableDefinition::new("token_keys");
+/// What the file's pages may take in memory, beside the system's own cache of them: the upper levels of
+/// a tree of a million users.
+const CACHE_BYTES: usize = 4 * 1024 * 1024;
 /// Records are spread over so many locks.
 const SHARDS: usize = 64;
 
@@ -76,7 +79,9 @@ pub struct Embedded {
 
 /// Opens or creates the store of a data directory.
 pub fn open(path: &Path) -> Result<Opened, StoreError> {
-    let database = Database::create(path)
+    let database = Database::builder()
+        .set_cache_size(CACHE_BYTES)
+        .create(path)
         .map_err(|e| StoreError::Failed(format!("{}: {e}", path.display())))?;
     let database = Arc::new(database);
     prepare(&database)?;
@@ -193,7 +198,7 @@ impl Embedded {
     }
 
     /// Swaps in memory.
-    fn swap_now(&self, user_id: &str, version: u64, user: User) -> Result<Swapped, StoreError> {
+    fn swap_now(&self, user_id: &str, version: u64, mut user: User) -> Result<Swapped, StoreError> {
         let mut shard = self.shard(user_id);
         let Some(kept) = shard.get_mut(user_id).filter(|k| k.version == version) else {
             return Ok(Swapped::Late);
@@ -218,6 +223,7 @@ impl Embedded {
             swapped = Swapped::Writing(written);
         }
         kept.version += 1;
+        user.shrink_to_fit();
         kept.user = Arc::new(user);
         Ok(swapped)
     }

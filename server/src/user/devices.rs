@@ -27,6 +27,10 @@ pub struct Device {
 pub struct Devices(Vec<Device>);
 
 impl Devices {
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.0.shrink_to_fit();
+    }
+
     /// The device of this session is in use.
     pub(super) fn note(&mut self, session: &Session, rules: &Rules, now_ms: i64) {
         let day = rules.time_zone.day(now_ms);

@@ -28,6 +28,10 @@ pub(super) struct Seen {
 }
 
 impl RequestNumbers {
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.0.shrink_to_fit();
+    }
+
     pub(super) fn of(&mut self, device_id: &str, instance: &str) -> Option<&mut Seen> {
         self.0
             .iter_mut()
