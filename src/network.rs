@@ -5,21 +5,24 @@
 //! request is under way, the wake-up still lets callbacks run; the request is dropped only when
 //! the state machine has abandoned it.
 
+mod answer;
+mod stream;
+
 use crate::config::Config;
 use crate::core::{Core, Task};
 use crate::error;
-use crate::event_stream::{EventStream, Item};
 use crate::host::OsHost;
 use crate::log;
 use crate::os;
-use crate::session::{Answer, Failure, Input, Phase, Refused, Request};
-use crate::transport::{self, Cause, Interrupt, Response, Transport};
+use crate::session::{Answer, Failure, Input, Phase, Request};
+use crate::transport::{self, Cause, Interrupt, Transport};
+use answer::{Outcome, address, is_type, not_ours, open_stream, refused, told};
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use tim_proto::wire::{self, StreamEvent};
+use stream::{Heard, Stream};
+use tim_proto::wire;
 
 /// The most of a refusal's body that is read.
 const REFUSAL_MAX: usize = 64 * 1024;
@@ -191,13 +194,6 @@ impl Interrupt for Desk {
     }
 }
 
-/// An event stream that the server holds open.
-struct Stream {
-    seq: u64,
-    response: Response,
-    parser: EventStream,
-}
-
 struct Network {
     desk: Arc<Desk>,
     transport: Transport,
@@ -328,173 +324,5 @@ impl Network {
         if self.desk.tell(stream.seq, heard) {
             self.desk.streams().push(stream);
         }
-    }
-}
-
-/// What came of a request.
-enum Outcome {
-    /// An answer with an end.
-    Answer(Answer),
-    /// Accepted: the stream, and what came right behind its first event.
-    Stream(
-        wire::SessionEvent,
-        Box<Stream>,
-        VecDeque<Result<StreamEvent, String>>,
-    ),
-}
-
-/// What came on a stream.
-#[derive(Default)]
-struct Heard {
-    /// Bytes came; a heartbeat gives no event.
-    anything: bool,
-    events: VecDeque<Result<StreamEvent, String>>,
-    /// Why reading has ended.
-    end: Option<transport::Failure>,
-}
-
-impl Stream {
-    /// Waits for bytes.
-    fn read(&mut self) -> Heard {
-        let mut heard = Heard::default();
-        self.take(&mut heard, Response::read);
-        heard
-    }
-
-    /// Takes all that is there.
-    fn drain(&mut self) -> Heard {
-        let mut heard = Heard::default();
-        while heard.end.is_none() {
-            self.take(&mut heard, Response::read_at_once);
-        }
-        heard
-    }
-
-    fn take(
-        &mut self,
-        heard: &mut Heard,
-        read: fn(&mut Response, &mut [u8]) -> Result<usize, transport::Failure>,
-    ) {
-        let mut buffer = [0; 4096];
-        let length = match read(&mut self.response, &mut buffer) {
-            Ok(0) => {
-                let closed = "the server closed the stream";
-                heard.end = Some(self.response.failure(Cause::Reset, closed));
-                return;
-            }
-            Ok(length) => length,
-            Err(failure) => {
-                heard.end = Some(failure);
-                return;
-            }
-        };
-        heard.anything = true;
-        let events = &mut heard.events;
-        self.parser.feed(&buffer[..length], &mut |item| match item {
-            Item::Event { name, data } => match StreamEvent::parse(&name, &data) {
-                Ok(Some(event)) => events.push_back(Ok(event)),
-                // A name of a later version.
-                Ok(None) => {}
-                Err(e) => events.push_back(Err(format!("event {name} cannot be read: {e}"))),
-            },
-            Item::TooLong => events.push_back(Err("an event is too long".to_owned())),
-            Item::Comment => {}
-        });
-    }
-}
-
-/// Reads a stream's first event, which says that the login or resume was accepted.
-fn open_stream(seq: u64, response: Response) -> Result<Outcome, transport::Failure> {
-    let mut stream = Stream {
-        seq,
-        response,
-        parser: EventStream::default(),
-    };
-    let mut events = VecDeque::new();
-    while events.is_empty() {
-        let heard = stream.read();
-        if let Some(failure) = heard.end {
-            return Err(failure);
-        }
-        events = heard.events;
-    }
-    Ok(match events.pop_front() {
-        Some(Ok(StreamEvent::Session(session))) => {
-            Outcome::Stream(session, Box::new(stream), events)
-        }
-        _ => Outcome::Answer(not_ours(&stream.response)),
-    })
-}
-
-/// An answer that is not an acceptance.
-fn refused(mut response: Response) -> Result<Outcome, transport::Failure> {
-    let mut answer = Refused {
-        http_status: response.status,
-        tim_protocol: response.protocol_header,
-        refusal: None,
-        retry_after_ms: response.retry_after_ms,
-        address: address(response.peer),
-    };
-    if response.protocol_header && is_type(&response, "application/json") {
-        let body = response.read_to_limit(REFUSAL_MAX)?;
-        answer.refusal = serde_json::from_slice(&body).ok();
-    }
-    Ok(Outcome::Answer(Answer::Refused(answer)))
-}
-
-/// A 200 that says nothing of ours.
-fn not_ours(response: &Response) -> Answer {
-    Answer::Refused(Refused {
-        http_status: response.status,
-        tim_protocol: false,
-        refusal: None,
-        retry_after_ms: None,
-        address: address(response.peer),
-    })
-}
-
-fn is_type(response: &Response, media_type: &str) -> bool {
-    let mut parts = response.content_type.split(';');
-    parts
-        .next()
-        .is_some_and(|part| part.trim().eq_ignore_ascii_case(media_type))
-}
-
-fn address(peer: Option<SocketAddr>) -> String {
-    peer.map_or_else(String::new, |peer| peer.to_string())
-}
-
-/// A failure of the transport, in the words of the state machine and the table of codes.
-fn told(failure: transport::Failure) -> Failure {
-    let code = match failure.cause {
-        Cause::Interrupted => error::ERR_INTERRUPTED,
-        Cause::Dns => error::ERR_NAME_NOT_FOUND,
-        Cause::Refused => error::ERR_CONNECT_REFUSED,
-        Cause::Unreachable => error::ERR_NETWORK_UNREACHABLE,
-        Cause::ConnectTimeout => error::ERR_CONNECT_TIMEOUT,
-        Cause::ResponseTimeout => error::ERR_RESPONSE_TIMEOUT,
-        Cause::Reset => error::ERR_CONNECTION_RESET,
-        Cause::NoSocketBuffers => error::ERR_NO_SOCKET,
-        Cause::TlsHandshake => error::ERR_TLS,
-        Cause::BadCertificate => error::ERR_CERTIFICATE,
-        Cause::Proxy => error::ERR_PROXY,
-        Cause::ProxyAuthRequired => error::ERR_PROXY_AUTH,
-        Cause::PlaintextRefused => error::ERR_PLAINTEXT_REFUSED,
-        Cause::NotHttp => error::ERR_NOT_TIM_SERVER,
-    };
-    let phase = match failure.phase {
-        transport::Phase::Resolve => Phase::Resolve,
-        transport::Phase::Connect => Phase::Connect,
-        transport::Phase::Proxy => Phase::Proxy,
-        transport::Phase::Tls => Phase::Tls,
-        transport::Phase::Send => Phase::Send,
-        transport::Phase::Response => Phase::Response,
-        transport::Phase::Stream => Phase::Stream,
-    };
-    Failure {
-        code,
-        phase,
-        cause: failure.text,
-        address: address(failure.peer),
     }
 }

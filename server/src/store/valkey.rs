@@ -5,40 +5,33 @@
 //! node of a cluster), `tim:1400000001:nodes`, `tim:1400000001:token_keys`, `tim:1400000001:figures`,
 //! `tim:1400000001:online`; channels: `tim:1400000001:node:NODE`.
 
+mod address;
 mod counts;
+mod keeper;
+mod link;
 mod token_keys;
+
+pub use address::Address;
 
 use super::{Answer, Deliver, Opened, Store, StoreError, Versioned};
 use crate::calendar::Day;
-use crate::clock::now_ms;
 use crate::figures::{Figures, Tally};
 use crate::token::{KeyAges, TokenKey};
 use crate::user::{Push, User};
 use counts::Counts;
-use futures_util::StreamExt;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::cluster::ClusterClient;
-use redis::cluster_async::ClusterConnection;
-use redis::{Client, Cmd, FromRedisValue, Script, cmd};
+use keeper::Keeper;
+use link::Link;
+use redis::{Script, cmd};
 use std::collections::HashSet;
-use std::future::Future;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use token_keys::TokenKeys;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-/// The engine has this long for an answer, waiting for a new connection included.
-const ANSWER: Duration = Duration::from_secs(2);
-/// How long a node is taken for alive after its last word, and how often it says one.
-const LEASE: Duration = Duration::from_secs(15);
+/// How often a node says that it lives, and what it has counted.
 const LEASE_EVERY: Duration = Duration::from_secs(4);
-/// How long a dead node is remembered: as long as sessions can name its streams.
-const DEAD_FOR: Duration = Duration::from_secs(30 * 86_400);
 /// How long a record is kept that has neither an account nor anything that the operator decided.
 const NO_ACCOUNT: Duration = Duration::from_secs(600);
-/// How long to wait before listening for pushes again after the engine was gone.
-const LISTEN_AGAIN: Duration = Duration::from_millis(200);
-
 /// Swaps a record if its version is still the expected one, and answers 0 if it is not, otherwise 1
 /// and what the figures grow by: 1 an active user, 2 an account made, 4 an account removed. With a
 /// second key they grow here.
@@ -68,59 +61,6 @@ if KEYS[2] then
 end
 return grown";
 
-/// Renews a node's lease, by the engine's clock, and lists the dead.
-const LEASES: &str = "
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[3])
-return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)";
-
-/// The way to the engine.
-#[derive(Clone)]
-enum Link {
-    Single(ConnectionManager),
-    Cluster(ClusterConnection),
-}
-
-impl Link {
-    async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
-        in_time(async {
-            match self.clone() {
-                Link::Single(mut link) => command.query_async(&mut link).await,
-                Link::Cluster(mut link) => command.query_async(&mut link).await,
-            }
-        })
-        .await
-    }
-
-    async fn run<T: FromRedisValue>(
-        &self,
-        script: &redis::ScriptInvocation<'_>,
-    ) -> Result<T, StoreError> {
-        in_time(async {
-            match self.clone() {
-                Link::Single(mut link) => script.invoke_async(&mut link).await,
-                Link::Cluster(mut link) => script.invoke_async(&mut link).await,
-            }
-        })
-        .await
-    }
-}
-
-async fn in_time<T>(answer: impl Future<Output = redis::RedisResult<T>>) -> Result<T, StoreError> {
-    match timeout(ANSWER, answer).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => Err(unavailable(&error)),
-        Err(_) => Err(StoreError::Unavailable("no answer in time".to_owned())),
-    }
-}
-
-/// The error's kind and the engine's own words: both hold no secret.
-fn unavailable(error: &redis::RedisError) -> StoreError {
-    StoreError::Unavailable(error.to_string())
-}
-
 /// Users' records in an engine that nodes share.
 pub struct Valkey {
     link: Link,
@@ -137,62 +77,6 @@ pub struct Valkey {
 struct Shared {
     deliver: OnceLock<Deliver>,
     dead: Mutex<HashSet<u64>>,
-}
-
-/// Where the engine is.
-pub struct Address {
-    /// `redis://`, `rediss://`, or, for a cluster, several of them.
-    urls: Vec<String>,
-    is_cluster: bool,
-}
-
-impl Address {
-    /// Reads `redis://HOST:PORT[/DB]`, `rediss://…`, or, for a cluster,
-    /// `redis-cluster://HOST:PORT,HOST:PORT` and `rediss-cluster://…`. A password may stand before
-    /// the host, or come by itself.
-    pub fn parse(text: &str, password: Option<&str>) -> Result<Address, String> {
-        const EXPECTED: &str = "expected redis://HOST:PORT, rediss://HOST:PORT, \
-             redis-cluster://HOST:PORT,HOST:PORT or rediss-cluster://HOST:PORT,HOST:PORT";
-        let (scheme, rest) = text.split_once("://").ok_or(EXPECTED)?;
-        let (scheme, is_cluster) = match scheme {
-            "redis" | "rediss" => (scheme, false),
-            "redis-cluster" => ("redis", true),
-            "rediss-cluster" => ("rediss", true),
-            _ => return Err(EXPECTED.to_owned()),
-        };
-        let (credentials, hosts) = match rest.rsplit_once('@') {
-            Some((credentials, hosts)) => (format!("{credentials}@"), hosts),
-            None => (String::new(), rest),
-        };
-        let credentials = match password {
-            Some(_) if !credentials.is_empty() => {
-                return Err("the password is given twice: in the address and by itself".to_owned());
-            }
-            Some(password) => format!(":{}@", percent_encoded(password)),
-            None => credentials,
-        };
-        let hosts: Vec<&str> = hosts.split(',').collect();
-        if hosts.len() > 1 && !is_cluster || hosts.iter().any(|host| host.is_empty()) {
-            return Err(EXPECTED.to_owned());
-        }
-        Ok(Address {
-            urls: hosts
-                .into_iter()
-                .map(|host| format!("{scheme}://{credentials}{host}"))
-                .collect(),
-            is_cluster,
-        })
-    }
-}
-
-fn percent_encoded(text: &str) -> String {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric();
-    text.bytes()
-        .map(|byte| match byte {
-            byte if plain(&byte) => char::from(byte).to_string(),
-            byte => format!("%{byte:02X}"),
-        })
-        .collect()
 }
 
 /// Connects to the engine. A thread of its own serves the connection, renews the node's lease and
@@ -239,131 +123,6 @@ pub fn open(address: Address, app: u32) -> Result<Opened, StoreError> {
         token_keys: token_keys.known(),
         node,
     })
-}
-
-/// What the store's thread does.
-struct Keeper {
-    link: Link,
-    listens: Client,
-    app: u32,
-    node: u64,
-    token_keys: Arc<TokenKeys>,
-    shared: Arc<Shared>,
-}
-
-impl Keeper {
-    async fn connect(
-        address: &Address,
-        app: u32,
-        node: u64,
-        shared: Arc<Shared>,
-    ) -> Result<Keeper, StoreError> {
-        let listens = Client::open(address.urls[0].as_str()).map_err(|e| unavailable(&e))?;
-        let link = if address.is_cluster {
-            let client = ClusterClient::builder(address.urls.iter().map(String::as_str))
-                .response_timeout(ANSWER)
-                .connection_timeout(ANSWER)
-                .build()
-                .map_err(|error| unavailable(&error))?;
-            Link::Cluster(in_time(client.get_async_connection()).await?)
-        } else {
-            let config = ConnectionManagerConfig::new()
-                .set_number_of_retries(1)
-                .set_min_delay(Duration::from_millis(20))
-                .set_connection_timeout(Some(ANSWER))
-                .set_response_timeout(Some(ANSWER));
-            Link::Single(
-                in_time(ConnectionManager::new_with_config(listens.clone(), config)).await?,
-            )
-        };
-        let keeper = Keeper {
-            link,
-            listens,
-            app,
-            node,
-            token_keys: Arc::new(TokenKeys::new(format!("tim:{app}:token_keys"))),
-            shared,
-        };
-        let ages = KeyAges::only_first();
-        keeper
-            .token_keys
-            .turn(&keeper.link, &ages, now_ms())
-            .await?;
-        keeper.renew_lease().await?;
-        Ok(keeper)
-    }
-
-    fn key(&self, name: &str) -> String {
-        format!("tim:{}:{name}", self.app)
-    }
-
-    async fn renew_leases(&self) {
-        let mut answers = true;
-        loop {
-            sleep(LEASE_EVERY).await;
-            let renewed = self.renew_lease().await;
-            if let Err(error) = &renewed
-                && answers
-            {
-                tracing::warn!("{error}; streams stay, logins have to wait");
-            } else if renewed.is_ok() && !answers {
-                tracing::info!("the store is back");
-            }
-            answers = renewed.is_ok();
-        }
-    }
-
-    async fn renew_lease(&self) -> Result<(), StoreError> {
-        let script = Script::new(LEASES);
-        let mut leases = script.key(self.key("nodes"));
-        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        leases.arg(self.node).arg(ms(LEASE)).arg(ms(DEAD_FOR));
-        let dead: HashSet<u64> = self.link.run(&leases).await?;
-        *self
-            .shared
-            .dead
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = dead;
-        // An engine that came back empty is given the keys that tokens were made with.
-        self.token_keys.put_back(&self.link).await
-    }
-
-    async fn listen(&self) {
-        loop {
-            if let Err(error) = self.listen_while_connected().await {
-                tracing::debug!("listening for pushes: {error}");
-            }
-            sleep(LISTEN_AGAIN).await;
-        }
-    }
-
-    async fn listen_while_connected(&self) -> redis::RedisResult<()> {
-        let (mut sink, mut messages) = self.listens.get_async_pubsub().await?.split();
-        sink.subscribe(channel(self.app, self.node)).await?;
-        loop {
-            let message = tokio::select! {
-                message = messages.next() => message,
-                () = sleep(LEASE_EVERY) => {
-                    // An engine that vanished without a word would never be missed otherwise.
-                    if in_time(sink.ping::<()>()).await.is_err() {
-                        return Ok(());
-                    }
-                    continue;
-                }
-            };
-            let Some(message) = message else {
-                return Ok(());
-            };
-            match serde_json::from_slice::<Push>(message.get_payload_bytes()) {
-                Ok(push) => {
-                    if let Some(deliver) = self.shared.deliver.get() {
-                        deliver(push);
-                    }
-                }
-                Err(error) => tracing::warn!("a push of another node: {error}"),
-            }
-        }
-    }
 }
 
 /// Tells the engine now and then what was counted here.
@@ -486,49 +245,5 @@ impl Store for Valkey {
 
     fn sweep(&self, _: i64) {
         // Records are tidied when they are decided over.
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn urls(text: &str, password: Option<&str>) -> Result<Vec<String>, String> {
-        Address::parse(text, password).map(|address| address.urls)
-    }
-
-    #[test]
-    fn an_address_is_one_engine_or_a_cluster_with_or_without_tls() {
-        assert_eq!(urls("redis://a:1/2", None).unwrap(), ["redis://a:1/2"]);
-        assert_eq!(urls("rediss://u:p@a", None).unwrap(), ["rediss://u:p@a"]);
-        assert_eq!(
-            urls("rediss-cluster://a:1,b:2", None).unwrap(),
-            ["rediss://a:1", "rediss://b:2"]
-        );
-        for bad in [
-            "a:1",
-            "http://a",
-            "redis://a,b",
-            "redis://",
-            "redis-cluster://a,",
-        ] {
-            assert!(
-                urls(bad, None).unwrap_err().contains("redis://HOST:PORT"),
-                "{bad}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_password_by_itself_may_have_any_characters_and_is_given_once() {
-        assert_eq!(
-            urls("redis://a", Some("p@/:é")).unwrap(),
-            ["redis://:p%40%2F%3A%C3%A9@a"]
-        );
-        assert!(
-            urls("redis://:p@a", Some("q"))
-                .unwrap_err()
-                .contains("twice")
-        );
     }
 }
