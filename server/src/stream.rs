@@ -270,7 +270,7 @@ impl<O: Owner> StreamBody<O> {
         // If it is not there, the end is in the mailbox already.
         if let Some(entry) = shard.get_mut(&self.stream_id) {
             entry.held = held;
-            timer.add(heartbeat, expires_in, entry.letters.clone());
+            timer.add(self.stream_id, heartbeat, expires_in, entry.letters.clone());
         }
     }
 

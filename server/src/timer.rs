@@ -2,7 +2,7 @@
 //! the runtime would cost each stream more memory, and each login two system calls.
 
 use crate::stream::{Letter, Letters};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// Due streams are told together, this often at most.
 const GRAIN: Duration = Duration::from_millis(20);
 
-/// One stream. It stays until the first time that finds it ended.
+/// One stream.
 struct Entry {
     heartbeat: Duration,
     /// The end of its ticket; none beyond what the clock can tell, which comes with a later resume.
@@ -40,17 +40,29 @@ impl Entry {
 
 #[derive(Default)]
 struct Entries {
-    /// By time; the number tells entries of the same time apart.
+    /// By time, and by stream.
     by_time: BTreeMap<(Instant, u64), Entry>,
-    last: u64,
+    /// When each stream is to be told something next.
+    times: HashMap<u64, Instant>,
 }
 
 impl Entries {
-    fn add(&mut self, entry: Entry, now: Instant) -> (Instant, u64) {
-        self.last += 1;
-        let key = (entry.next(now), self.last);
-        self.by_time.insert(key, entry);
-        key
+    /// Gives when the stream is to be told something.
+    fn add(&mut self, stream_id: u64, entry: Entry, now: Instant) -> Instant {
+        let at = entry.next(now);
+        self.by_time.insert((at, stream_id), entry);
+        self.times.insert(stream_id, at);
+        at
+    }
+
+    fn remove(&mut self, stream_id: u64) {
+        if let Some(at) = self.times.remove(&stream_id) {
+            self.by_time.remove(&(at, stream_id));
+        }
+    }
+
+    fn first(&self) -> Option<Instant> {
+        self.by_time.first_key_value().map(|((at, _), _)| *at)
     }
 }
 
@@ -78,7 +90,7 @@ impl Timer {
 
     /// From now on the stream behind `letters` gets its heartbeats, and is told when its ticket has
     /// ended.
-    pub fn add(&self, heartbeat: Duration, ends_in: Duration, letters: Letters) {
+    pub fn add(&self, stream_id: u64, heartbeat: Duration, ends_in: Duration, letters: Letters) {
         let now = Instant::now();
         let entry = Entry {
             heartbeat,
@@ -86,12 +98,17 @@ impl Timer {
             letters,
         };
         let mut entries = self.entries();
-        let first = entries.by_time.first_key_value().map(|(key, _)| *key);
-        let key = entries.add(entry, now);
+        let first = entries.first();
+        let at = entries.add(stream_id, entry, now);
         drop(entries);
-        if first.is_none_or(|first| key < first) {
+        if first.is_none_or(|first| at < first) {
             self.earlier.notify_one();
         }
+    }
+
+    /// The stream has ended: nothing is kept of it.
+    pub fn remove(&self, stream_id: u64) {
+        self.entries().remove(stream_id);
     }
 
     fn run(&self) {
@@ -100,15 +117,16 @@ impl Timer {
             let now = Instant::now();
             let rest = entries.by_time.split_off(&(now, u64::MAX));
             let due = std::mem::replace(&mut entries.by_time, rest);
-            for entry in due.into_values() {
+            for ((_, stream_id), entry) in due {
                 if entry.tell(now) {
-                    entries.add(entry, now);
+                    entries.add(stream_id, entry, now);
+                } else {
+                    entries.times.remove(&stream_id);
                 }
             }
             let wait = entries
-                .by_time
-                .first_key_value()
-                .map(|((at, _), _)| at.saturating_duration_since(now).max(GRAIN));
+                .first()
+                .map(|at| at.saturating_duration_since(now).max(GRAIN));
             entries = match wait {
                 None => self
                     .earlier
@@ -120,5 +138,46 @@ impl Timer {
                 },
             };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::mpsc::unbounded_channel;
+
+    const SOON: Duration = Duration::from_millis(1);
+    const NEVER: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn nothing_is_kept_of_a_stream_that_has_ended() {
+        let timer = Timer::default();
+        for stream_id in 0..1000 {
+            let (letters, _reader) = unbounded_channel();
+            timer.add(stream_id, NEVER, NEVER, letters);
+            timer.remove(stream_id);
+        }
+        let entries = timer.entries();
+        assert!(entries.by_time.is_empty() && entries.times.is_empty());
+    }
+
+    #[test]
+    fn a_stream_has_heartbeats_until_its_ticket_ends_and_then_its_expiry_alone() {
+        let timer = Timer::start().unwrap();
+        let (beating, mut beats) = unbounded_channel();
+        timer.add(1, SOON, NEVER, beating);
+        let (ending, mut end) = unbounded_channel();
+        timer.add(2, NEVER, SOON, ending);
+        for _ in 0..3 {
+            assert!(matches!(beats.blocking_recv(), Some(Letter::Heartbeat)));
+        }
+        assert!(matches!(end.blocking_recv(), Some(Letter::Expiry)));
+        assert!(end.blocking_recv().is_none(), "nobody else has its letters");
+        timer.remove(1);
+        while let Some(letter) = beats.blocking_recv() {
+            assert!(matches!(letter, Letter::Heartbeat));
+        }
+        let entries = timer.entries();
+        assert!(entries.by_time.is_empty() && entries.times.is_empty());
     }
 }

@@ -42,6 +42,7 @@ impl Owner for StreamOwner {
     }
 
     fn closed(&self, stream_id: u64) {
+        self.service.timer.remove(stream_id);
         // Where the process ends, nothing has to be noted.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
