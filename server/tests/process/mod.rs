@@ -1,25 +1,29 @@
-//! A `tim-server` process and a plain HTTP client for it, which sends exactly what a test says.
+//! A `tim-server` process, and a plain HTTP client for it that sends exactly what a test says.
 
-#![allow(dead_code, reason = "each test program uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test program uses its part")]
 
 pub mod admin;
+mod answer;
 pub mod engine;
 pub mod metrics;
 pub mod page;
 pub mod random;
+mod requests;
 pub mod resources;
 pub mod tls;
 
-use serde_json::{Value, json};
+pub use answer::{Answer, posted};
+pub use requests::{instance, login, now_s, resume, ticket};
+
+use serde_json::Value;
 use socket2::{Domain, Socket, Type};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tim_proto::user_sig;
+use std::time::Duration;
 
 pub const APP: u32 = 1_400_000_001;
 pub const KEY: &str = "9c1fb6c3e1d94b2f8a5507d2ee4a6b7099c1fb6c3e1d94b2f8a5507d2ee4a6b7";
@@ -385,147 +389,6 @@ fn named(line: &str, name: &str) -> Option<String> {
         .strip_prefix("tim-server ready ")?
         .split(' ');
     places.find_map(|place| Some(place.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
-}
-
-pub fn posted(path: &str, body: &str) -> String {
-    let length = body.len();
-    format!(
-        "POST {path} HTTP/1.1\r\nHost: tim\r\nTim-Protocol: 1\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-    )
-}
-
-/// An answer whose body is read bit by bit.
-pub struct Answer {
-    pub status: u16,
-    headers: Vec<(String, String)>,
-    body: BufReader<TcpStream>,
-    text: String,
-}
-
-impl Answer {
-    pub fn read(stream: TcpStream) -> Answer {
-        let mut body = BufReader::new(stream);
-        let mut line = String::new();
-        body.read_line(&mut line).unwrap();
-        let status = line
-            .split(' ')
-            .nth(1)
-            .and_then(|status| status.parse().ok());
-        let status = status.unwrap_or_else(|| panic!("not an answer: {line:?}"));
-        let mut headers = Vec::new();
-        loop {
-            let mut line = String::new();
-            body.read_line(&mut line).unwrap();
-            match line.trim_end().split_once(": ") {
-                Some((name, value)) => headers.push((name.to_lowercase(), value.to_owned())),
-                None => break,
-            }
-        }
-        Answer {
-            status,
-            headers,
-            body,
-            text: String::new(),
-        }
-    }
-
-    /// What comes after all that was read.
-    pub fn into_connection(self) -> BufReader<TcpStream> {
-        self.body
-    }
-
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let found = self.headers.iter().find(|(header, _)| header == name);
-        found.map(|(_, value)| value.as_str())
-    }
-
-    pub fn json(&mut self) -> Value {
-        serde_json::from_str(&self.text()).unwrap()
-    }
-
-    /// The whole body.
-    pub fn text(&mut self) -> String {
-        let length = self.header("content-length").unwrap().parse().unwrap();
-        let mut body = vec![0; length];
-        self.body.read_exact(&mut body).unwrap();
-        String::from_utf8(body).unwrap()
-    }
-
-    /// One chunk; none at the end of the stream.
-    fn chunk(&mut self) -> Option<String> {
-        let mut line = String::new();
-        self.body.read_line(&mut line).unwrap();
-        let length = usize::from_str_radix(line.trim_end(), 16).ok()?;
-        let mut chunk = vec![0; length + 2];
-        self.body.read_exact(&mut chunk).unwrap();
-        chunk.truncate(length);
-        (length > 0).then(|| String::from_utf8(chunk).unwrap())
-    }
-
-    /// The next block of the stream: an event with its data, or a heartbeat; none at its end.
-    pub fn block(&mut self) -> Option<String> {
-        while !self.text.contains("\n\n") {
-            let chunk = self.chunk()?;
-            self.text.push_str(&chunk);
-        }
-        let (block, rest) = self.text.split_once("\n\n").unwrap();
-        let (block, rest) = (block.to_owned(), rest.to_owned());
-        self.text = rest;
-        Some(block)
-    }
-
-    /// The next event; heartbeats are passed over.
-    pub fn event(&mut self) -> Option<(String, Value)> {
-        loop {
-            let block = self.block()?;
-            if block.starts_with(':') {
-                continue;
-            }
-            let (name, data) = block.split_once("\ndata: ").unwrap();
-            let name = name.strip_prefix("event: ").unwrap();
-            return Some((name.to_owned(), serde_json::from_str(data).unwrap()));
-        }
-    }
-}
-
-pub fn now_s() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    i64::try_from(since.as_secs()).unwrap()
-}
-
-pub fn ticket(user_id: &str, expire_s: i64) -> String {
-    user_sig::make(KEY, APP, user_id, now_s(), expire_s, None).unwrap()
-}
-
-/// The random number of a client; `which` tells clients apart.
-pub fn instance(which: u8) -> String {
-    format!("{which:032x}")
-}
-
-/// A login of a user on a device of a client of its own, which is `which`.
-pub fn login(user_id: &str, which: u8, login_no: u64, seq: u64) -> Value {
-    json!({
-        "sdk_app_id": APP,
-        "user_id": user_id,
-        "user_sig": ticket(user_id, 3600),
-        "device_id": format!("device {which}"),
-        "platform": "android",
-        "device_name": format!("phone {which}"),
-        "intent": "interactive",
-        "instance": instance(which),
-        "login_no": login_no,
-        "seq": seq,
-    })
-}
-
-/// A resume of a session by its own client.
-pub fn resume(session: &Value, which: u8, login_no: u64, seq: u64) -> Value {
-    json!({
-        "session": session["session"],
-        "instance": instance(which),
-        "login_no": login_no,
-        "seq": seq,
-    })
 }
 
 /// A file of the data directory.
