@@ -1,6 +1,6 @@
 //! The operator's listener: the reference system's REST paths (`reference.rs`) and this server's own
-//! (`own.rs`), with faults for tests where they are enabled (`faults.rs`). Somebody who does not show an administrator's ticket is told health, and the figures
-//! unless they are closed.
+//! (`own.rs`), with faults for tests where they are enabled (`faults.rs`). Somebody who does not show an
+//! administrator's ticket is told health, and the figures unless they are closed.
 //!
 //! A ticket comes in the query where the reference system has it there: queries reach no log.
 
@@ -19,11 +19,12 @@ use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tim_proto::code;
+use tim_proto::{code, identity};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
@@ -199,6 +200,24 @@ async fn read(request: Request<Incoming>, in_time: Duration) -> Result<Bytes, An
 struct Refusal<'a> {
     code: i32,
     message: &'a str,
+}
+
+fn bad(what: impl Into<String>) -> Refused {
+    Refused::new(code::BAD_REQUEST, what)
+}
+
+/// Reads the body of a request to this server's own paths, of the form that is expected.
+fn parse<T: DeserializeOwned>(body: &[u8], expected: &str) -> Result<T, Refused> {
+    serde_json::from_slice(body).map_err(|error| bad(format!("expected {expected}: {error}")))
+}
+
+fn check_user_id(user_id: &str) -> Result<(), Refused> {
+    if identity::is_user_id(user_id) {
+        return Ok(());
+    }
+    Err(bad(
+        "user_id: expected 1 to 32 bytes of UTF-8 without control characters",
+    ))
 }
 
 fn problem(status: StatusCode, message: &str) -> Answer {

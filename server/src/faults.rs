@@ -67,7 +67,8 @@ impl Faults {
         }
     }
 
-    /// Takes everything back that can be: what has ended stays ended.
+    /// Takes everything back that can be but the clock, which the service moves: what has ended stays
+    /// ended.
     pub fn clear(&self) {
         {
             let mut state = self.state();
@@ -76,7 +77,6 @@ impl Faults {
             state.run_out_sessions.clear();
         }
         self.set_delay(Duration::ZERO);
-        clock::set_offset_ms(0);
     }
 
     /// Answers are held back for so long from now on; those that are held back now are let go.

@@ -2,7 +2,6 @@
 
 mod known;
 
-use crate::clock::now_ms;
 use crate::identity_file::App;
 use crate::service::Refused;
 use crate::settings::Settings;
@@ -23,21 +22,9 @@ pub struct Tickets {
 }
 
 impl Tickets {
-    /// Checks the ticket that `user_id` shows. The ticket alone decides whether it lets in: what
+    /// Checks the ticket that `user_id` shows at this time. The ticket alone decides whether it lets in: what
     /// others did from the same address changes only what a failed one is told.
     pub fn check(
-        &self,
-        settings: &Settings,
-        from: IpAddr,
-        app: u32,
-        user_id: &str,
-        token: &str,
-    ) -> Result<Arc<UserSig>, Refused> {
-        self.check_at(settings, from, app, user_id, token, now_ms())
-    }
-
-    /// The same at this time.
-    pub fn check_at(
         &self,
         settings: &Settings,
         from: IpAddr,
@@ -123,10 +110,7 @@ impl Tickets {
             ));
         }
         if sig.is_expired(now_ms.div_euclid(1000)) {
-            return Err(Refused::new(
-                code::USER_SIG_EXPIRED,
-                "the ticket has expired",
-            ));
+            return Err(Refused::user_sig_expired());
         }
         if is_new {
             self.known().add(print, sig.clone());

@@ -53,6 +53,24 @@ fn three_nodes(mut one: Server, shell: &mut Shell) -> [Server; 3] {
     [(); 3].map(|()| shell.start(&command, ""))
 }
 
+/// A node with an administrator, by the page about administering.
+fn administered() -> (Shell, Server) {
+    let shell = Shell::new(ADMIN);
+    shell.write("admin.toml", &shell.block_with("toml", "admin_listen"));
+    let node = shell.start(
+        "build/bin/tim-server serve --config admin.toml",
+        "--admin-listen 127.0.0.1:0",
+    );
+    (shell, node)
+}
+
+/// What a printed line is answered, after the lines that it needs.
+fn told(shell: &Shell, node: &Server, setup: &str, line: &str) -> Value {
+    let ticket_line = shell.block_with("sh", "ADMIN=");
+    let told = shell.run(node, &format!("{ticket_line}{setup}\n{line}"));
+    serde_json::from_str(&told).unwrap_or_else(|_| panic!("{line}: {told}"))
+}
+
 /// A login of alice's with this ticket.
 fn with_ticket(shell: &Shell, number: u64, ticket: &str) -> Value {
     let mut login = shell.login("alice", number);
@@ -176,13 +194,7 @@ fn a_key_is_rotated_on_three_nodes_and_no_good_ticket_is_refused() {
 
 #[test]
 fn a_user_is_banned_and_let_in_again_by_the_printed_lines() {
-    let shell = Shell::new(ADMIN);
-    shell.write("admin.toml", &shell.block_with("toml", "admin_listen"));
-    let node = shell.start(
-        "build/bin/tim-server serve --config admin.toml",
-        "--admin-listen 127.0.0.1:0",
-    );
-    let ticket_line = shell.block_with("sh", "ADMIN=");
+    let (shell, node) = administered();
     let lines = shell.block_with("sh", "own()");
     let (function, lines) = lines.split_once('\n').unwrap();
     let (mut alice, mut is_banned, mut done) = (None, false, 0);
@@ -192,8 +204,7 @@ fn a_user_is_banned_and_let_in_again_by_the_printed_lines() {
             login["device_id"] = "device 1".into();
             alice = Some(node.log_in(&login).0);
         }
-        let told = shell.run(&node, &format!("{ticket_line}{function}\n{line}"));
-        let told: Value = serde_json::from_str(&told).unwrap_or_else(|_| panic!("{line}: {told}"));
+        let told = told(&shell, &node, function, line);
         if line.contains("-X ") {
             assert_eq!(told, json!({"code": 0}), "{line}");
             done += 1;
@@ -216,20 +227,13 @@ fn a_user_is_banned_and_let_in_again_by_the_printed_lines() {
 
 #[test]
 fn the_printed_requests_of_the_reference_system_succeed() {
-    let shell = Shell::new(ADMIN);
-    shell.write("admin.toml", &shell.block_with("toml", "admin_listen"));
-    let node = shell.start(
-        "build/bin/tim-server serve --config admin.toml",
-        "--admin-listen 127.0.0.1:0",
-    );
-    let ticket_line = shell.block_with("sh", "ADMIN=");
+    let (shell, node) = administered();
     let lines = shell.block_with("sh", "v4()");
     let (setup, asked): (Vec<&str>, Vec<&str>) =
         lines.lines().partition(|line| !line.starts_with("v4 "));
     assert_eq!(asked.len(), 8);
     for line in asked {
-        let told = shell.run(&node, &format!("{ticket_line}{}\n{line}", setup.join("\n")));
-        let told: Value = serde_json::from_str(&told).unwrap_or_else(|_| panic!("{line}: {told}"));
+        let told = told(&shell, &node, &setup.join("\n"), line);
         assert_eq!(told["ActionStatus"], "OK", "{line}: {told}");
     }
 }

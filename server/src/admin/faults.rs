@@ -1,12 +1,11 @@
 //! The faults that tests of apps ask for: only where `--enable-fault-injection` was given.
 //! docs/faults.md is their manual, docs/openapi.json describes them.
 
-use super::{Answer, json, query};
+use super::{Answer, bad, check_user_id, json, parse, query};
 use crate::faults::{Failing, Faults};
 use crate::service::{Refused, Service, Whose};
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -108,13 +107,13 @@ pub async fn answer(
             json!({"code": 0})
         }
         What::Expire => {
-            let asked: OfUser = read(body, "{\"user_id\", \"device_id\"}")?;
+            let asked: OfUser = parse(body, "{\"user_id\", \"device_id\"}")?;
             let whose = whose(&asked.user_id, asked.device_id.as_deref())?;
             found(service.run_out(from, &whose).await?)?
         }
         What::Kick => {
             let expected = "{\"user_id\", \"device_id\", \"by_platform\", \"by_device_name\"}";
-            let asked: KickRequest = read(body, expected)?;
+            let asked: KickRequest = parse(body, expected)?;
             let whose = whose(&asked.user_id, asked.device_id.as_deref())?;
             let name = asked.by_device_name.as_deref().unwrap_or(DEVICE_NAME);
             if !identity::is_device_name(name) {
@@ -126,7 +125,7 @@ pub async fn answer(
             found(displaced.await?)?
         }
         What::Drop => {
-            let asked: DropRequest = read(body, "{} or {\"user_id\", \"device_id\"}")?;
+            let asked: DropRequest = parse(body, "{} or {\"user_id\", \"device_id\"}")?;
             let device_id = asked.device_id.as_deref();
             match (&asked.user_id, device_id) {
                 (Some(user_id), _) => {
@@ -138,7 +137,7 @@ pub async fn answer(
             }
         }
         What::Delay => {
-            let asked: DelayRequest = read(body, "{\"ms\"}")?;
+            let asked: DelayRequest = parse(body, "{\"ms\"}")?;
             if asked.ms > DELAY_MAX_MS {
                 return Err(bad("ms: expected 0 to 600000"));
             }
@@ -146,14 +145,14 @@ pub async fn answer(
             json!({"code": 0})
         }
         What::Status => {
-            faults.set_failing(Some(failing(&read(
+            faults.set_failing(Some(failing(&parse(
                 body,
                 "{\"status\", \"count\", \"retry_after_s\"}",
             )?)?));
             json!({"code": 0})
         }
         What::Clock => {
-            let asked: ClockRequest = read(body, "{\"offset_ms\"}")?;
+            let asked: ClockRequest = parse(body, "{\"offset_ms\"}")?;
             if asked.offset_ms.unsigned_abs() > OFFSET_MAX_MS {
                 return Err(bad("offset_ms: expected -315360000000 to 315360000000"));
             }
@@ -165,20 +164,8 @@ pub async fn answer(
     Ok(json(StatusCode::OK, &answer))
 }
 
-fn bad(what: impl Into<String>) -> Refused {
-    Refused::new(code::BAD_REQUEST, what)
-}
-
-fn read<T: DeserializeOwned>(body: &[u8], expected: &str) -> Result<T, Refused> {
-    serde_json::from_slice(body).map_err(|error| bad(format!("expected {expected}: {error}")))
-}
-
 fn whose<'a>(user_id: &'a str, device_id: Option<&'a str>) -> Result<Whose<'a>, Refused> {
-    if !identity::is_user_id(user_id) {
-        return Err(bad(
-            "user_id: expected 1 to 32 bytes of UTF-8 without control characters",
-        ));
-    }
+    check_user_id(user_id)?;
     Ok(Whose { user_id, device_id })
 }
 

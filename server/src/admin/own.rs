@@ -1,6 +1,6 @@
 //! This server's own paths: devices, bans, figures. docs/openapi.json describes them.
 
-use super::{Answer, json, query};
+use super::{Answer, bad, check_user_id, json, parse, query};
 use crate::figures::DAYS_KEPT;
 use crate::service::{Refused, Service};
 use crate::user::{Ban, Device, Session, User};
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::net::IpAddr;
 use std::sync::Arc;
-use tim_proto::{code, identity};
+use tim_proto::code;
 
 /// How many days of figures are told where nobody says.
 const DAYS: u32 = 30;
@@ -59,10 +59,8 @@ pub async fn answer(
         Err((status, what)) => return Ok(super::problem(status, what)),
     };
     let user_id = parts.first().map(String::as_str).unwrap_or_default();
-    if !parts.is_empty() && !identity::is_user_id(user_id) {
-        return Err(bad(
-            "user_id: expected 1 to 32 bytes of UTF-8 without control characters",
-        ));
+    if !parts.is_empty() {
+        check_user_id(user_id)?;
     }
     let answer = match what {
         What::User => {
@@ -93,17 +91,12 @@ pub async fn answer(
     Ok(json(StatusCode::OK, &answer))
 }
 
-fn bad(what: impl Into<String>) -> Refused {
-    Refused::new(code::BAD_REQUEST, what)
-}
-
 fn missing(what: &str) -> Refused {
     Refused::new(code::ACCOUNT_NOT_FOUND, what)
 }
 
 fn read_ban(body: &[u8]) -> Result<Ban, Refused> {
-    let request: BanRequest = serde_json::from_slice(body)
-        .map_err(|error| bad(format!("expected {{\"until_ms\", \"reason\"}}: {error}")))?;
+    let request: BanRequest = parse(body, "{\"until_ms\", \"reason\"}")?;
     let reason = &request.reason;
     if reason.len() > REASON_MAX || reason.chars().any(char::is_control) {
         return Err(bad(

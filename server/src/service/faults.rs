@@ -7,7 +7,6 @@ use crate::token::Claims;
 use crate::user::{Session, Ticket};
 use std::net::IpAddr;
 use tim_proto::Platform;
-use tim_proto::code;
 use tim_proto::wire::{Kick, KickCause};
 
 /// Whose sessions a fault is about.
@@ -37,9 +36,9 @@ impl Service {
         ticket: Ticket,
     ) -> Result<(), Refused> {
         match self.faults() {
-            Some(faults) if faults.is_run_out(user_id, device_id, ticket.print) => Err(
-                Refused::new(code::USER_SIG_EXPIRED, "the ticket has expired"),
-            ),
+            Some(faults) if faults.is_run_out(user_id, device_id, ticket.print) => {
+                Err(Refused::user_sig_expired())
+            }
             _ => Ok(()),
         }
     }
@@ -79,7 +78,7 @@ impl Service {
         device_name: &str,
     ) -> Result<usize, Refused> {
         let notice = self.settings.get().rules.kicked_while_away_notice;
-        let decided = self.decide_for(whose.user_id, Some(from), |user, now, pushes| {
+        self.decide_for(whose.user_id, Some(from), |user, now, pushes| {
             let kick = |session: &Session| Kick {
                 cause: KickCause::OtherDevice,
                 platform: Some(platform.unwrap_or(session.platform)),
@@ -87,8 +86,8 @@ impl Service {
                 time_ms: now,
             };
             user.displace_as(whose.device_id, kick, notice, pushes)
-        });
-        Ok(decided.await?.len())
+        })
+        .await
     }
 
     /// Cuts this node's streams without a word: a user's, or all. Gives how many.

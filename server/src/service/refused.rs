@@ -23,6 +23,11 @@ impl Refused {
             retry_after_ms: None,
         }
     }
+
+    /// A ticket whose time has passed.
+    pub fn user_sig_expired() -> Refused {
+        Refused::new(code::USER_SIG_EXPIRED, "the ticket has expired")
+    }
 }
 
 impl From<StoreError> for Refused {

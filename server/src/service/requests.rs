@@ -37,13 +37,14 @@ impl Service {
             }
         }
         let (app, user_id) = (request.sdk_app_id, &request.user_id);
-        let sig = (self.tickets).check(&settings, from, app, user_id, &request.user_sig)?;
+        let sig =
+            (self.tickets).check(&settings, from, app, user_id, &request.user_sig, now_ms())?;
         check_device(&request.device_id, &request.device_name)?;
         check_number(&request.number)?;
-        let _turn = self.turn(&settings).await?;
-        let stream = self.open_stream(from, user_id, &settings)?;
         let ticket = mark(&sig);
         self.check_not_run_out(user_id, &request.device_id, ticket)?;
+        let _turn = self.turn(&settings).await?;
+        let stream = self.open_stream(from, user_id, &settings)?;
         let login = Login {
             device_id: &request.device_id,
             platform: request.platform,
@@ -76,7 +77,7 @@ impl Service {
         let (mut ends_ms, mut ticket) = (claims.ends_ms, None);
         if let Some(user_sig) = &request.user_sig {
             let (app, user_id) = (claims.sdk_app_id, &claims.user_id);
-            let sig = (self.tickets).check(&settings, from, app, user_id, user_sig)?;
+            let sig = (self.tickets).check(&settings, from, app, user_id, user_sig, now_ms())?;
             self.check_not_run_out(&claims.user_id, &claims.device_id, mark(&sig))?;
             (ends_ms, ticket) = (end_of(&sig), Some(mark(&sig)));
         }
@@ -85,10 +86,7 @@ impl Service {
             request.user_sig.is_some(),
             now_ms(),
         ) {
-            return Err(Refused::new(
-                code::USER_SIG_EXPIRED,
-                "the ticket has expired",
-            ));
+            return Err(Refused::user_sig_expired());
         }
         let user_id = claims.user_id;
         let claim = Claim {
@@ -146,7 +144,14 @@ impl Service {
                 login_no,
             } => {
                 let settings = self.settings.get();
-                let sig = (self.tickets).check(&settings, from, *sdk_app_id, user_id, user_sig)?;
+                let sig = (self.tickets).check(
+                    &settings,
+                    from,
+                    *sdk_app_id,
+                    user_id,
+                    user_sig,
+                    now_ms(),
+                )?;
                 check_device(device_id, "")?;
                 let ticket = mark(&sig);
                 self.decide_for(user_id, Some(from), |user, now, pushes| {

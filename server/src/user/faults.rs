@@ -24,18 +24,18 @@ impl User {
         ended
     }
 
-    /// The user's sessions, or one device's, are taken over as if by a login elsewhere. Gives them.
+    /// The user's sessions, or one device's, are taken over as if by a login elsewhere. Gives how many.
     pub fn displace_as(
         &mut self,
         device_id: Option<&str>,
         kick: impl Fn(&Session) -> Kick,
         notice: bool,
         pushes: &mut Vec<Push>,
-    ) -> Vec<Session> {
+    ) -> usize {
         let ended = self.of_device(device_id);
         for session in &ended {
             self.end(session.session_id, Some(kick(session)), notice, pushes);
         }
-        ended
+        ended.len()
     }
 }
