@@ -7,16 +7,28 @@
 
 use crate::identity::{USER_SIG_MAX, is_user_id};
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet::Alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, NO_PAD, STANDARD};
 use flate2::{Compression, Decompress, FlushDecompress, Status};
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
+use std::cell::RefCell;
 use std::fmt;
 use std::io::Write;
 
 #[cfg(test)]
 mod tests;
+
+/// The alphabet of tickets.
+const TOKEN: GeneralPurpose = GeneralPurpose::new(
+    &match Alphabet::new("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789*-") {
+        Ok(alphabet) => alphabet,
+        Err(_) => panic!("64 different characters"),
+    },
+    NO_PAD,
+);
+const PAD: char = '_';
 
 /// How much a ticket may hold when inflated, in bytes. An honest ticket holds less than its own
 /// length or little more; the limit is there for zip bombs.
@@ -130,19 +142,8 @@ pub fn parse(token: &str) -> Result<UserSig, Unreadable> {
     if token.len() > USER_SIG_MAX {
         return Err(Unreadable);
     }
-    let base64 = token
-        .bytes()
-        .map(|byte| match byte {
-            b'*' => Ok(b'+'),
-            b'-' => Ok(b'/'),
-            b'_' => Ok(b'='),
-            b'+' | b'/' | b'=' => Err(Unreadable),
-            other => Ok(other),
-        })
-        .collect::<Result<Vec<u8>, Unreadable>>()?;
-    let compressed = STANDARD.decode(base64).map_err(|_| Unreadable)?;
-    let json = inflate(&compressed)?;
-    let fields: Fields = serde_json::from_slice(&json).map_err(|_| Unreadable)?;
+    let compressed = from_token(token).ok_or(Unreadable)?;
+    let fields: Fields = inflated(&compressed, |json| serde_json::from_slice(json).ok())?;
     // A line feed would make one signed text out of two different sets of fields.
     let userbuf = fields.userbuf.as_deref().unwrap_or_default();
     if [&fields.user_id, userbuf]
@@ -250,24 +251,42 @@ fn encode(ticket: &UserSig) -> Option<String> {
 
 /// Base64 in the alphabet of tickets.
 fn to_token(compressed: &[u8]) -> String {
-    let base64 = STANDARD.encode(compressed);
-    base64.replace('+', "*").replace('/', "-").replace('=', "_")
+    let mut token = TOKEN.encode(compressed);
+    while !token.len().is_multiple_of(4) {
+        token.push(PAD);
+    }
+    token
 }
 
-/// The whole of one zlib stream, checksum included, with nothing after it.
-fn inflate(compressed: &[u8]) -> Result<Vec<u8>, Unreadable> {
-    // One byte more than may be, and never any growth: a longer stream does not reach its end.
-    let mut json = Vec::with_capacity(JSON_MAX + 1);
-    let mut zlib = Decompress::new(true);
-    let status = zlib
-        .decompress_vec(compressed, &mut json, FlushDecompress::Finish)
-        .map_err(|_| Unreadable)?;
-    let whole = status == Status::StreamEnd && zlib.total_in() == compressed.len() as u64;
-    if whole && json.len() <= JSON_MAX {
-        Ok(json)
-    } else {
-        Err(Unreadable)
+/// What a token stands for; none if another text would have to stand for the same.
+fn from_token(token: &str) -> Option<Vec<u8>> {
+    let text = token.trim_end_matches(PAD);
+    let is_padded = token.len().is_multiple_of(4) && token.len() - text.len() < 3;
+    is_padded.then(|| TOKEN.decode(text).ok())?
+}
+
+/// Reads what a zlib stream holds: the whole of one stream, checksum included, with nothing after it.
+fn inflated<T>(compressed: &[u8], read: impl FnOnce(&[u8]) -> Option<T>) -> Result<T, Unreadable> {
+    thread_local! {
+        // Its 50 KiB are made once a thread: making them takes longer than reading a ticket.
+        // The text has one byte more than may be, and never grows: a longer stream does not reach
+        // its end.
+        static INFLATING: RefCell<(Decompress, Vec<u8>)> =
+            RefCell::new((Decompress::new(true), Vec::with_capacity(JSON_MAX + 1)));
     }
+    INFLATING.with_borrow_mut(|(zlib, json)| {
+        zlib.reset(true);
+        json.clear();
+        let status = zlib
+            .decompress_vec(compressed, json, FlushDecompress::Finish)
+            .map_err(|_| Unreadable)?;
+        let whole = status == Status::StreamEnd && zlib.total_in() == compressed.len() as u64;
+        if whole && json.len() <= JSON_MAX {
+            read(json).ok_or(Unreadable)
+        } else {
+            Err(Unreadable)
+        }
+    })
 }
 
 impl fmt::Display for MakeError {

@@ -18,7 +18,7 @@ use crate::metrics::Metrics;
 use crate::reconcile::Lately;
 use crate::room::{Deciding, Seats};
 use crate::settings::{Current, Settings};
-use crate::store::{Opened, Store, Versioned};
+use crate::store::{Opened, Store, Swapped, Versioned};
 use crate::stream::Streams;
 use crate::tickets::Tickets;
 use crate::timer::Timer;
@@ -91,7 +91,8 @@ impl Service {
     }
 
     /// Takes a decision over a user's record: durable once this returns, and told to the streams
-    /// that it concerns.
+    /// that it concerns. They are told before it is durable: whom a login pushes out waits for no
+    /// disk, and if the power fails in between, the login was not answered, and comes again.
     pub(crate) async fn decide<T>(
         &self,
         user_id: &str,
@@ -127,13 +128,21 @@ impl Service {
                 false => Vec::new(),
             };
             let seen = tidied.map(|tidied| Seen::of(&before, &tidied, &user));
-            let swap = self.store.swap(user_id, version, user);
+            let swap = async {
+                match self.store.swap(user_id, version, user).await? {
+                    Swapped::Late => Ok(false),
+                    Swapped::Done(written) => {
+                        self.lately.add(user_id, gone);
+                        self.push(pushes).await;
+                        written.wait().await?;
+                        Ok::<_, Refused>(true)
+                    }
+                }
+            };
             if self.metrics.store_swap(swap).await? {
                 if let Some(seen) = seen {
                     self.report(user_id, from, seen, now);
                 }
-                self.lately.add(user_id, gone);
-                self.push(pushes).await;
                 return Ok(decision);
             }
         }

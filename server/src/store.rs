@@ -12,6 +12,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use tokio::sync::oneshot;
 
 /// What the store's methods give: they are called through `dyn Store`.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -27,17 +28,46 @@ pub struct Versioned {
     pub version: u64,
 }
 
+/// What came of a swap.
+pub enum Swapped {
+    /// Somebody was faster, and nothing has changed.
+    Late,
+    /// From now on all decide over the new record. Nobody may be answered before it is written.
+    Done(Written),
+}
+
+/// Comes when a swap is as durable as the store promises.
+pub struct Written(Option<oneshot::Receiver<Result<(), StoreError>>>);
+
+impl Written {
+    pub fn already() -> Written {
+        Written(None)
+    }
+
+    /// Once that says so.
+    pub fn later(told: oneshot::Receiver<Result<(), StoreError>>) -> Written {
+        Written(Some(told))
+    }
+
+    pub async fn wait(self) -> Result<(), StoreError> {
+        let Some(told) = self.0 else {
+            return Ok(());
+        };
+        told.await
+            .map_err(|_| StoreError::Failed("its thread has ended".to_owned()))?
+    }
+}
+
 /// Users' records, and the way to streams of other nodes.
 pub trait Store: Send + Sync + 'static {
     /// The record of a user; an empty one where there is none.
     fn load<'a>(&'a self, user_id: &'a str) -> Answer<'a, Versioned>;
 
-    /// Puts `user` in the place of that version. Once this gives `true`, it is as durable as the
-    /// store promises; `false`: somebody was faster, and nothing has changed.
+    /// Puts `user` in the place of that version, unless somebody was faster.
     ///
     /// With a swap the figures grow, once per user and day: by an active user where `active_day`
     /// has grown, by an account made or removed where there is one now or none any more.
-    fn swap<'a>(&'a self, user_id: &'a str, version: u64, user: User) -> Answer<'a, bool>;
+    fn swap<'a>(&'a self, user_id: &'a str, version: u64, user: User) -> Answer<'a, Swapped>;
 
     /// Tells streams of other nodes. May be lost on the way: see `reconcile.rs`.
     fn push<'a>(&'a self, pushes: &'a [Push]) -> Answer<'a, ()>;

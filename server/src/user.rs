@@ -85,9 +85,9 @@ pub struct Account {
     /// The same as a day of the app.
     #[serde(default)]
     pub registered_day: Day,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub nick: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub face_url: String,
 }
 
@@ -122,18 +122,32 @@ pub struct Session {
 #[serde(default)]
 pub struct User {
     pub account: Option<Account>,
+    #[serde(skip_serializing_if = "is_default")]
     pub sessions: Vec<Session>,
+    #[serde(skip_serializing_if = "is_default")]
     pub devices: Devices,
     /// The latest day of an accepted login or resume. The store counts the users of a day by it.
     pub active_day: Day,
+    #[serde(skip_serializing_if = "is_default")]
     ban: Option<Ban>,
+    #[serde(skip_serializing_if = "is_default")]
     revoked: Option<Revoked>,
     /// Tickets of this second that were used.
+    #[serde(skip_serializing_if = "is_default")]
     fresh_tickets: Vec<Ticket>,
+    #[serde(skip_serializing_if = "is_default")]
     highest_epoch: u64,
+    #[serde(skip_serializing_if = "is_default")]
     floors: Floors,
+    #[serde(skip_serializing_if = "is_default")]
     numbers: RequestNumbers,
+    #[serde(skip_serializing_if = "is_default")]
     takeovers: Takeovers,
+}
+
+/// Records are written without what they do not have: most have little, and a login is a write.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// What became of a login or resume.
@@ -149,7 +163,7 @@ pub enum Outcome {
     TooOften { retry_after_ms: i64 },
 }
 
-/// Something to tell a stream, once the record is durable.
+/// Something to tell a stream, once all decide over the new record.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Push {
     pub to: StreamRef,

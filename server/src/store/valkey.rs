@@ -13,7 +13,7 @@ mod token_keys;
 
 pub use address::Address;
 
-use super::{Answer, Deliver, Opened, Store, StoreError, Versioned};
+use super::{Answer, Deliver, Opened, Store, StoreError, Swapped, Versioned, Written};
 use crate::calendar::Day;
 use crate::figures::{Figures, Tally};
 use crate::token::{KeyAges, TokenKey};
@@ -164,7 +164,7 @@ impl Store for Valkey {
         })
     }
 
-    fn swap<'a>(&'a self, user_id: &'a str, version: u64, user: User) -> Answer<'a, bool> {
+    fn swap<'a>(&'a self, user_id: &'a str, version: u64, user: User) -> Answer<'a, Swapped> {
         Box::pin(async move {
             let failed = |error: &dyn std::fmt::Display| StoreError::Failed(error.to_string());
             let text = serde_json::to_vec(&user).map_err(|error| failed(&error))?;
@@ -188,7 +188,7 @@ impl Store for Valkey {
                 .arg(u8::from(user.account.is_some()))
                 .arg(registered_day.unwrap_or_default().0);
             let Some(grown) = self.link.run::<u8>(&swap).await?.checked_sub(1) else {
-                return Ok(false);
+                return Ok(Swapped::Late);
             };
             if let Link::Cluster(_) = self.link
                 && let Err(error) = self.counts.follow(grown, &user).await
@@ -196,7 +196,7 @@ impl Store for Valkey {
                 // The decision stands.
                 tracing::warn!("figures: {error}");
             }
-            Ok(true)
+            Ok(Swapped::Done(Written::already()))
         })
     }
 

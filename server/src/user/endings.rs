@@ -3,7 +3,7 @@
 //! A floor is the highest epoch of a device that has ended. It is kept until the last token that it
 //! stands for has run out by itself and cannot be renewed any more.
 
-use super::{Push, Pushed, Session, User};
+use super::{Push, Pushed, Session, User, is_default};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tim_proto::wire::{Kick, RequestNumber};
@@ -15,8 +15,11 @@ const FLOORS_MAX: usize = 128;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Floors {
+    #[serde(skip_serializing_if = "is_default")]
     of_device: BTreeMap<String, Floor>,
+    #[serde(skip_serializing_if = "is_default")]
     of_all: OfAll,
+    #[serde(skip_serializing_if = "is_default")]
     all_ended: Option<AllEnded>,
 }
 
@@ -37,11 +40,13 @@ pub(super) struct Floor {
     /// that can be renewed.
     until_ms: i64,
     /// Who took the newest of them over.
+    #[serde(skip_serializing_if = "is_default")]
     kick: Option<Kick>,
     /// Whose login that was: its instance and number. A retry of it does not take it back.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "is_default")]
     displaced: Option<(String, u64)>,
     /// The device was away when that happened, and has not been told.
+    #[serde(skip_serializing_if = "is_default")]
     notice: Option<Notice>,
 }
 

@@ -7,6 +7,7 @@ use crate::figures::{DAYS_KEPT, DayFigures, Figures, Tally};
 use crate::store::StoreError;
 use crate::user::User;
 use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// day -> its figures, as JSON.
@@ -17,7 +18,7 @@ const REGISTERED: &str = "registered";
 const REMOVED: &str = "removed";
 
 /// What is to be added.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub struct Counts {
     registered: u64,
     removed: u64,
@@ -149,7 +150,9 @@ mod tests {
     fn prepare_all(database: &Database) {
         let transaction = database.begin_write().unwrap();
         {
-            let users = transaction.open_table(super::super::USERS).unwrap();
+            let users = transaction
+                .open_table(super::super::database::USERS)
+                .unwrap();
             prepare(&transaction, &users).unwrap();
         }
         transaction.commit().unwrap();
@@ -203,7 +206,9 @@ mod tests {
         let database = Database::create(directory.path().join("store")).unwrap();
         let transaction = database.begin_write().unwrap();
         {
-            let mut users = transaction.open_table(super::super::USERS).unwrap();
+            let mut users = transaction
+                .open_table(super::super::database::USERS)
+                .unwrap();
             let mut user = User::default();
             for (user_id, has_account) in [("nobody", false), ("alice", true), ("bob", true)] {
                 if has_account {

@@ -48,33 +48,29 @@ impl Epochs {
         user.highest_epoch() >= self.below.load(Ordering::SeqCst)
     }
 
-    /// Moves the bound beyond these epochs. Gives where it will be once this is committed.
-    pub fn write(
-        &self,
-        transaction: &WriteTransaction,
-        epochs: impl Iterator<Item = u64>,
-    ) -> Result<u64, StoreError> {
-        let below = self.below.load(Ordering::SeqCst);
-        let highest = epochs.max().filter(|highest| *highest >= below);
-        let Some(highest) = highest else {
-            return Ok(below);
-        };
-        let below = highest.saturating_add(AHEAD_MS);
-        let mut table = transaction.open_table(EPOCHS).map_err(failed)?;
-        table.insert(BELOW, below).map_err(failed)?;
-        Ok(below)
+    /// Where the bound has to be before this epoch is acknowledged, unless it is above it already.
+    pub fn bound_above(&self, epoch: u64) -> Option<u64> {
+        let is_reached = epoch >= self.below.load(Ordering::SeqCst);
+        is_reached.then(|| epoch.saturating_add(AHEAD_MS))
     }
 
-    /// That was committed.
+    /// That is on disk.
     pub fn written(&self, below: u64) {
         self.below.store(below, Ordering::SeqCst);
     }
 }
 
+/// Moves the bound of the file.
+pub fn write(transaction: &WriteTransaction, below: u64) -> Result<(), StoreError> {
+    let mut table = transaction.open_table(EPOCHS).map_err(failed)?;
+    table.insert(BELOW, below).map_err(failed)?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::open;
-    use crate::store::{Opened, Store};
+    use crate::store::{Opened, Store, Swapped};
     use std::path::Path;
     use std::sync::Arc;
 
@@ -98,7 +94,10 @@ mod tests {
         let loaded = wait(store.load(user_id)).unwrap();
         let mut user = (*loaded.user).clone();
         user.epochs_above(above + 1);
-        assert!(wait(store.swap(user_id, loaded.version, user)).unwrap());
+        let Ok(Swapped::Done(written)) = wait(store.swap(user_id, loaded.version, user)) else {
+            panic!("the record was not swapped");
+        };
+        wait(written.wait()).unwrap();
     }
 
     #[test]
