@@ -48,6 +48,7 @@ pub struct Metrics {
 
 /// Requests of one kind.
 struct Requests {
+    accepted: Counter,
     by_code: Family<Label<i32>, Counter>,
     seconds: Histogram,
 }
@@ -64,9 +65,10 @@ impl Default for Metrics {
             latency.clone(),
         );
         let mut requests = |name, what: &'static str, label| {
-            let by_code = Family::default();
+            let by_code = Family::<Label<i32>, Counter>::default();
             registry.register(name, what, Family::clone(&by_code));
             Requests {
+                accepted: by_code.get_or_create_owned(&[("code", 0)]),
                 by_code,
                 seconds: latency.get_or_create_owned(&[("request", label)]),
             }
@@ -142,7 +144,10 @@ impl Metrics {
     /// A request was answered with this code.
     pub fn answered(&self, asked: Asked, code: i32, took: Duration) {
         let requests = &self.requests[asked as usize];
-        requests.by_code.get_or_create(&[("code", code)]).inc();
+        match code {
+            0 => requests.accepted.inc(),
+            _ => requests.by_code.get_or_create(&[("code", code)]).inc(),
+        };
         requests.seconds.observe(took.as_secs_f64());
     }
 

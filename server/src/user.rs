@@ -145,6 +145,20 @@ pub struct User {
     takeovers: Takeovers,
 }
 
+/// [`User::lasting`], as it is written: nothing is copied.
+#[derive(Serialize)]
+pub struct Lasting<'a> {
+    account: &'a Option<Account>,
+    devices: &'a Devices,
+    active_day: Day,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ban: &'a Option<Ban>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revoked: &'a Option<Revoked>,
+    floors: &'a Floors,
+    highest_epoch: u64,
+}
+
 /// Records are written without what they do not have: most have little, and a login is a write.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
@@ -193,6 +207,19 @@ impl User {
             floors: self.floors.clone(),
             highest_epoch: self.floors.highest(),
             ..User::default()
+        }
+    }
+
+    /// The same, to be written.
+    pub fn as_lasting(&self) -> Lasting<'_> {
+        Lasting {
+            account: &self.account,
+            devices: &self.devices,
+            active_day: self.active_day,
+            ban: &self.ban,
+            revoked: &self.revoked,
+            floors: &self.floors,
+            highest_epoch: self.floors.highest(),
         }
     }
 

@@ -111,8 +111,16 @@ impl World {
 
     /// The store's memory is gone, what lasts is left.
     fn restarts(&mut self) {
-        self.user = self.user.lasting();
+        self.user = what_lasts(&self.user);
     }
+}
+
+/// What a store that keeps sessions in memory finds after a restart.
+fn what_lasts(user: &User) -> User {
+    let text = serde_json::to_string(&user.as_lasting()).unwrap();
+    let read: User = serde_json::from_str(&text).unwrap();
+    assert_eq!(read, user.lasting(), "what is written is what lasts");
+    read
 }
 
 fn is_displaced(outcome: &Outcome) -> bool {
@@ -398,7 +406,7 @@ fn what_time_has_made_void_is_forgotten() {
         active_day: world.user.active_day,
         ..User::default()
     };
-    assert_eq!(world.user.lasting(), empty);
+    assert_eq!(what_lasts(&world.user), empty);
 }
 
 #[test]

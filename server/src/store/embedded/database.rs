@@ -6,7 +6,7 @@ use super::failed;
 use super::journal::Group;
 use super::token_keys;
 use crate::store::StoreError;
-use crate::user::User;
+use crate::user::{Lasting, User};
 use redb::backends::FileBackend;
 use redb::{Database, ReadableDatabase, TableDefinition};
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,7 @@ const CACHE_BYTES: usize = 4 * 1024 * 1024;
 /// What a group of the journal says, when it is written.
 #[derive(Serialize)]
 pub struct Writes<'a> {
-    pub users: Vec<(&'a str, User)>,
+    pub users: Vec<(&'a str, Lasting<'a>)>,
     pub counts: &'a Counts,
     /// Where the bound of all epochs is from now on, if it was moved.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -259,7 +259,7 @@ impl Writing {
         for job in &self.missed {
             counts.add(&job.counts);
             if let Some((user_id, user)) = &job.record {
-                users.push((user_id.as_str(), user.lasting()));
+                users.push((user_id.as_str(), user.as_lasting()));
                 highest = user.highest_epoch().max(highest);
             }
         }
