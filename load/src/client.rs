@@ -1,5 +1,6 @@
 //! As little of an HTTP client as a login needs: what it costs is not the server's cost.
 
+use memchr::memmem;
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tim_proto::{user_sig, wire};
@@ -191,5 +192,5 @@ pub async fn log_in(address: &str, login: &Value) -> Result<(Connection, Value),
 }
 
 fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
-    bytes.windows(what.len()).position(|window| window == what)
+    memmem::find(bytes, what)
 }

@@ -21,9 +21,10 @@ use tokio::sync::oneshot;
 /// A file of the journal is full when it has so many bytes: a few tens of thousands of logins, and as
 /// much as a start after a crash takes in within a second.
 const FULL: u64 = 16 * 1024 * 1024;
-/// After a group of several jobs the next one begins no sooner than this after it. With many logins
-/// at once each write then stands for many; whoever comes alone never waits.
-const GATHERING: Duration = Duration::from_millis(1);
+/// After a group the next one begins no sooner than this for each job but one, and not later than the
+/// other. With many logins at once each write then stands for many; whoever comes alone never waits.
+const GATHERING: Duration = Duration::from_micros(100);
+const GATHERING_MAX: Duration = Duration::from_millis(2);
 /// How long what failed waits before it is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -245,10 +246,11 @@ impl Writing {
             let _ = done.send(result.clone());
         }
         if result.is_ok() {
-            let were_many = self.missed.len() > 1;
+            let others = u32::try_from(self.missed.len() - 1).unwrap_or(u32::MAX);
             self.missed.clear();
-            if were_many {
-                thread::sleep(GATHERING.saturating_sub(begun.elapsed()));
+            if others > 0 {
+                let gathering = GATHERING.saturating_mul(others).min(GATHERING_MAX);
+                thread::sleep(gathering.saturating_sub(begun.elapsed()));
             }
         }
     }
