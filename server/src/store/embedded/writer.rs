@@ -10,6 +10,7 @@ use super::journal::{self, Journal};
 use crate::store::StoreError;
 use crate::user::User;
 use redb::Database;
+use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -25,7 +26,9 @@ const FULL: u64 = 16 * 1024 * 1024;
 /// other. With many logins at once each write then stands for many; whoever comes alone never waits.
 const GATHERING: Duration = Duration::from_micros(100);
 const GATHERING_MAX: Duration = Duration::from_millis(2);
-/// How long what failed waits before it is tried again.
+/// How long the next group waits after one that could not be written.
+const AFTER_A_FAILURE: Duration = Duration::from_millis(100);
+/// How long a file waits that could not be taken into the database.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Where whoever asked is told.
@@ -245,7 +248,10 @@ impl Writing {
             // Whoever asked may have gone with its connection.
             let _ = done.send(result.clone());
         }
-        if result.is_ok() {
+        if result.is_err() {
+            self.keep_the_newest();
+            thread::sleep(AFTER_A_FAILURE);
+        } else {
             let others = u32::try_from(self.missed.len() - 1).unwrap_or(u32::MAX);
             self.missed.clear();
             if others > 0 {
@@ -253,6 +259,27 @@ impl Writing {
                 thread::sleep(gathering.saturating_sub(begun.elapsed()));
             }
         }
+    }
+
+    /// What waits for the disk is not to grow with how long that takes: of each user the newest record
+    /// is enough, and counts add up.
+    fn keep_the_newest(&mut self) {
+        let (mut counts, mut newest) = (Counts::default(), HashMap::new());
+        for job in self.missed.drain(..) {
+            counts.add(&job.counts);
+            newest.extend(job.record);
+        }
+        let jobs = newest.into_iter().map(|record| Job {
+            record: Some(record),
+            counts: Counts::default(),
+            done: None,
+        });
+        self.missed.extend(jobs);
+        self.missed.push(Job {
+            record: None,
+            counts,
+            done: None,
+        });
     }
 
     fn write_missed(&mut self) -> Result<(), StoreError> {
@@ -334,54 +361,4 @@ fn answer(settlings: Vec<Option<Done>>, result: &Result<(), StoreError>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs::File;
-    use tempfile::TempDir;
-
-    fn job(user_id: &str) -> (Job, oneshot::Receiver<Result<(), StoreError>>) {
-        let (done, told) = oneshot::channel();
-        let job = Job {
-            record: Some((user_id.to_owned(), Arc::default())),
-            counts: Counts::default(),
-            done: Some(done),
-        };
-        (job, told)
-    }
-
-    #[test]
-    fn what_could_not_be_written_is_said_and_goes_with_what_comes_next() {
-        let directory = TempDir::new().unwrap();
-        let database = Arc::new(database::open(&directory.path().join("store")).unwrap());
-        let path = directory.path().join("journal");
-        File::create(&path).unwrap();
-        let (full, _settles) = channel();
-        let mut writing = Writing {
-            queue: Arc::default(),
-            progress: Arc::new(Progress::default()),
-            epochs: Arc::new(Epochs::open(&database).unwrap()),
-            journal: Journal::over(File::open(&path).unwrap()),
-            last_group: 0,
-            last_job: 1,
-            missed: Vec::new(),
-            full,
-            _database: database.clone(),
-        };
-        let (first, mut told) = job("alice");
-        writing.write(vec![first]);
-        assert!(matches!(told.try_recv(), Ok(Err(StoreError::Failed(_)))));
-        assert!(!writing.progress.is_written(1));
-        assert!(writing.progress.last().is_err());
-        // There is room on the disk again.
-        writing.journal = Journal::open(&path).unwrap();
-        writing.last_job = 2;
-        let (second, mut told) = job("bob");
-        writing.write(vec![second]);
-        assert!(matches!(told.try_recv(), Ok(Ok(()))));
-        assert!(writing.progress.is_written(2));
-        assert!(writing.progress.last().is_ok());
-        let bytes = writing.journal.bytes().unwrap();
-        let text = String::from_utf8_lossy(journal::groups(&bytes)[0].text).into_owned();
-        assert!(text.contains("alice") && text.contains("bob"), "{text}");
-    }
-}
+mod tests;
