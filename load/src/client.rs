@@ -119,7 +119,7 @@ impl Connection {
     /// The status of an answer and the length of its body where it says so.
     pub async fn head(&mut self) -> Result<(u16, Option<usize>), String> {
         loop {
-            if let Some(end) = find(&self.buffer, b"\r\n\r\n") {
+            if let Some(end) = memmem::find(&self.buffer, b"\r\n\r\n") {
                 let head = String::from_utf8_lossy(&self.buffer[..end]).to_lowercase();
                 self.buffer.drain(..end + 4);
                 let status = head.get(9..12).and_then(|status| status.parse().ok());
@@ -143,7 +143,7 @@ impl Connection {
 
     /// Takes the first block of a stream, whatever it says.
     pub async fn block(&mut self) -> Result<(), String> {
-        while find(&self.buffer, b"\n\n").is_none() {
+        while memmem::find(&self.buffer, b"\n\n").is_none() {
             self.more().await?;
         }
         Ok(())
@@ -152,7 +152,7 @@ impl Connection {
     /// The next event of a stream: its name and data. Heartbeats are passed over.
     pub async fn event(&mut self) -> Result<(String, Value), String> {
         loop {
-            if let Some(end) = find(&self.buffer, b"\n\n") {
+            if let Some(end) = memmem::find(&self.buffer, b"\n\n") {
                 let block = String::from_utf8_lossy(&self.buffer[..end]).into_owned();
                 self.buffer.drain(..end + 2);
                 let field = |name: &str| {
@@ -189,8 +189,4 @@ pub async fn log_in(address: &str, login: &Value) -> Result<(Connection, Value),
         .session(wire::LOGIN_PATH, &login.to_string())
         .await?;
     Ok((connection, session))
-}
-
-fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
-    memmem::find(bytes, what)
 }

@@ -146,7 +146,7 @@ pub struct User {
 }
 
 /// [`User::lasting`], as it is written: nothing is copied.
-#[derive(Serialize)]
+#[derive(PartialEq, Serialize)]
 pub struct Lasting<'a> {
     account: &'a Option<Account>,
     devices: &'a Devices,
@@ -225,12 +225,7 @@ impl User {
 
     /// Whether [`User::lasting`] of both is the same.
     pub fn lasts_as(&self, other: &User) -> bool {
-        self.account == other.account
-            && self.devices == other.devices
-            && self.active_day == other.active_day
-            && self.ban == other.ban
-            && self.revoked == other.revoked
-            && self.floors == other.floors
+        self.as_lasting() == other.as_lasting()
     }
 
     /// Gives back room for more: most users have one session on one device, and a list that grows has

@@ -60,10 +60,9 @@ pub fn open(path: &Path) -> Result<Opened, StoreError> {
         Journal::open(&path).map_err(|e| failed(format_args!("{}: {e}", path.display())))
     };
     let journals = [journal("1.journal")?, journal("2.journal")?];
-    take_in(&database, &journals)?;
+    let last_group = take_in(&database, &journals)?;
     let token_keys = token_keys::turn(&database, &KeyAges::only_first(), now_ms())?;
     let epochs = Arc::new(Epochs::open(&database)?);
-    let last_group = database::settled(&database)?;
     let writer = Writer::start(&database, &epochs, journals, last_group).map_err(failed)?;
     let mut node = [0; 8];
     getrandom::fill(&mut node).map_err(failed)?;
@@ -80,8 +79,9 @@ pub fn open(path: &Path) -> Result<Opened, StoreError> {
     })
 }
 
-/// Takes in what the run before had in its journal, and not in its database.
-fn take_in(database: &Database, journals: &[Journal; 2]) -> Result<(), StoreError> {
+/// Takes in what the run before had in its journal, and not in its database. Gives the number of its
+/// last group.
+fn take_in(database: &Database, journals: &[Journal; 2]) -> Result<u64, StoreError> {
     let [one, other] = [journals[0].bytes(), journals[1].bytes()];
     let (one, other) = (one.map_err(failed)?, other.map_err(failed)?);
     let mut groups = journal::groups(&one);

@@ -78,7 +78,7 @@ pub fn read(database: &Database, user_id: &str) -> Result<User, StoreError> {
 }
 
 /// The number of the last group that is in the database.
-pub fn settled(database: &Database) -> Result<u64, StoreError> {
+fn settled(database: &Database) -> Result<u64, StoreError> {
     let transaction = database.begin_read().map_err(failed)?;
     let table = transaction.open_table(JOURNAL).map_err(failed)?;
     let number = table.get(SETTLED).map_err(failed)?;
@@ -86,9 +86,10 @@ pub fn settled(database: &Database) -> Result<u64, StoreError> {
 }
 
 /// Takes groups in, in the order of their numbers, without those that are there already. All of them
-/// are, once this returns, or none.
-pub fn settle(database: &Database, groups: &[Group<'_>]) -> Result<(), StoreError> {
-    let mut last = settled(database)?;
+/// are, once this returns, or none. Gives the number of the last that is there then.
+pub fn settle(database: &Database, groups: &[Group<'_>]) -> Result<u64, StoreError> {
+    let before = settled(database)?;
+    let mut last = before;
     // In the order of their keys, so that each page is written once.
     let mut users = BTreeMap::new();
     let (mut counts, mut epochs_below) = (Counts::default(), None);
@@ -111,6 +112,9 @@ pub fn settle(database: &Database, groups: &[Group<'_>]) -> Result<(), StoreErro
         epochs_below = epochs_below.max(written.epochs_below);
         last = group.number;
     }
+    if last == before {
+        return Ok(last);
+    }
     let transaction = database.begin_write().map_err(failed)?;
     {
         let mut table = transaction.open_table(USERS).map_err(failed)?;
@@ -125,5 +129,6 @@ pub fn settle(database: &Database, groups: &[Group<'_>]) -> Result<(), StoreErro
     if let Some(below) = epochs_below {
         epochs::write(&transaction, below)?;
     }
-    transaction.commit().map_err(failed)
+    transaction.commit().map_err(failed)?;
+    Ok(last)
 }

@@ -244,10 +244,7 @@ impl Writing {
             tracing::error!("the journal: {error}");
         }
         *lock(&self.progress.last_write) = result.clone();
-        for done in self.missed.iter_mut().filter_map(|job| job.done.take()) {
-            // Whoever asked may have gone with its connection.
-            let _ = done.send(result.clone());
-        }
+        answer(self.missed.iter_mut().map(|job| job.done.take()), &result);
         if result.is_err() {
             self.keep_the_newest();
             thread::sleep(AFTER_A_FAILURE);
@@ -337,8 +334,9 @@ fn settle(database: &Database, full: &Receiver<Full>, queue: &Queue, progress: &
     while let Ok(mut full) = full.recv() {
         loop {
             let bytes = full.journal.bytes().map_err(failed);
-            let result =
+            let settled =
                 bytes.and_then(|bytes| database::settle(database, &journal::groups(&bytes)));
+            let result = settled.map(|_| ());
             *lock(&progress.last_settling) = result.clone();
             answer(std::mem::take(&mut full.settlings), &result);
             match result {
@@ -354,8 +352,9 @@ fn settle(database: &Database, full: &Receiver<Full>, queue: &Queue, progress: &
     }
 }
 
-fn answer(settlings: Vec<Option<Done>>, result: &Result<(), StoreError>) {
-    for done in settlings.into_iter().flatten() {
+fn answer(all: impl IntoIterator<Item = Option<Done>>, result: &Result<(), StoreError>) {
+    for done in all.into_iter().flatten() {
+        // Whoever asked may have gone with its connection.
         let _ = done.send(result.clone());
     }
 }
