@@ -76,10 +76,12 @@ impl Desk {
     }
 
     /// Runs every callback that is due, ticks the state machine if its time has come, and fetches
-    /// what there is to do.
-    fn attend(&self) {
+    /// what there is to do. `woken`: a wait has seen the wake-up.
+    fn attend(&self, woken: bool) {
         let clock = &self.core.host.clock;
-        self.core.host.wake_up.drain();
+        if woken {
+            self.core.host.wake_up.drain();
+        }
         // First what was before the tick: the next attempt would take the place of the event that
         // says why the last one failed.
         self.deliver();
@@ -164,8 +166,8 @@ impl Interrupt for Desk {
         self.core.host.wake_up.fd()
     }
 
-    fn attend(&self) -> bool {
-        Desk::attend(self);
+    fn attend(&self, woken: bool) -> bool {
+        Desk::attend(self, woken);
         self.goes_on()
     }
 
@@ -201,8 +203,9 @@ struct Network {
 
 impl Network {
     fn run(mut self) {
+        let mut woken = false;
         loop {
-            self.desk.attend();
+            self.desk.attend(std::mem::take(&mut woken));
             if self.desk.core.is_closing() {
                 if self.desk.core.has_deliveries() {
                     continue;
@@ -224,7 +227,7 @@ impl Network {
                 }
                 None => match self.next_stream() {
                     Some(stream) => self.read(stream),
-                    None => self.wait(),
+                    None => woken = self.wait(),
                 },
             }
         }
@@ -235,10 +238,11 @@ impl Network {
         core.finish();
     }
 
-    /// Waits for the wake-up or the next deadline.
-    fn wait(&self) {
+    /// Waits for the wake-up, and gives whether it came, or the next deadline.
+    fn wait(&self) -> bool {
         let deadline = self.desk.deadline_ms();
-        let _ = os::wait_ready(&[(self.desk.wake_fd(), os::Want::Read)], deadline);
+        let ready = os::wait_ready(&[(self.desk.wake_fd(), os::Want::Read)], deadline);
+        ready.is_ok_and(|ready| ready.contains(&true))
     }
 
     fn next_stream(&self) -> Option<Stream> {

@@ -3,9 +3,11 @@
 //! POSIX, tested on Linux. Whatever needs a system call that std has no safe form of is here, so
 //! that another system can follow in one place.
 
+use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -35,34 +37,53 @@ pub(crate) fn boot_ms() -> u64 {
     clock_ms(CLOCK)
 }
 
-/// What a blocked wait of the network thread also watches. A socket pair: a pipe could raise
-/// SIGPIPE, an eventfd is not everywhere.
+/// What a blocked wait of the network thread also watches.
 pub(crate) struct WakeUp {
-    reader: UnixStream,
-    writer: UnixStream,
+    reader: File,
+    writer: File,
     _listed: [Listed; 2],
+}
+
+/// Its two ends, which may be one: an eventfd, which is the cheapest there is.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn wake_up_ends() -> io::Result<(OwnedFd, OwnedFd)> {
+    // SAFETY: a plain call with integers.
+    let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: `fd` was opened just now and belongs to nobody else.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    Ok((fd.try_clone()?, fd))
+}
+
+/// Its two ends.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn wake_up_ends() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = UnixStream::pair()?;
+    reader.set_nonblocking(true)?;
+    writer.set_nonblocking(true)?;
+    Ok((reader.into(), writer.into()))
 }
 
 impl WakeUp {
     pub(crate) fn new() -> io::Result<WakeUp> {
-        let (reader, writer) = UnixStream::pair()?;
-        reader.set_nonblocking(true)?;
-        writer.set_nonblocking(true)?;
+        let (reader, writer) = wake_up_ends()?;
         let _listed = [
             Listed::new(reader.as_raw_fd()),
             Listed::new(writer.as_raw_fd()),
         ];
         Ok(WakeUp {
-            reader,
-            writer,
+            reader: reader.into(),
+            writer: writer.into(),
             _listed,
         })
     }
 
-    /// Makes [`WakeUp::fd`] readable. Never blocks; a full pair is awake already.
+    /// Makes [`WakeUp::fd`] readable. Never blocks; what is full is awake already. Raises no SIGPIPE:
+    /// the other end lives as long.
     pub(crate) fn wake(&self) {
-        // std sends with MSG_NOSIGNAL.
-        let _ = (&self.writer).write(&[1]);
+        let _ = (&self.writer).write(&1_u64.to_ne_bytes());
     }
 
     /// Takes the wake-up back.
@@ -126,7 +147,7 @@ pub(crate) fn begin_connect(address: SocketAddr) -> io::Result<TcpStream> {
         SocketAddr::V6(_) => libc::AF_INET6,
     };
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    const FLAGS: libc::c_int = libc::SOCK_CLOEXEC;
+    const FLAGS: libc::c_int = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     const FLAGS: libc::c_int = 0;
     // SAFETY: a plain call with integers.
@@ -142,6 +163,7 @@ pub(crate) fn begin_connect(address: SocketAddr) -> io::Result<TcpStream> {
         libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC)
     };
     let stream = TcpStream::from(fd);
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
     stream.set_nonblocking(true)?;
     let result = match address {
         SocketAddr::V4(v4) => {

@@ -28,10 +28,10 @@ use wait::{Waiter, Waiters};
 pub(crate) trait Interrupt: Send + Sync + 'static {
     /// Readable when there is something to attend to.
     fn wake_fd(&self) -> RawFd;
-    /// Called when the wake-up is readable or the deadline has come: does what is due. `true`:
-    /// the wait goes on. `false`: it ends, with a time-out if the deadline has passed and as
+    /// Called when the wake-up is readable (`woken`) or the deadline has come: does what is due.
+    /// `true`: the wait goes on. `false`: it ends, with a time-out if the deadline has passed and as
     /// interrupted otherwise.
-    fn attend(&self) -> bool;
+    fn attend(&self, woken: bool) -> bool;
     /// On `os::monotonic_ms`; asked anew after every [`Interrupt::attend`].
     fn deadline_ms(&self) -> Option<u64>;
     /// Open streams, whose bytes are attended to while a request waits.

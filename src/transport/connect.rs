@@ -302,7 +302,7 @@ mod tests {
             self.0.fd()
         }
 
-        fn attend(&self) -> bool {
+        fn attend(&self, _: bool) -> bool {
             true
         }
 

@@ -184,7 +184,7 @@ impl Waiter {
                 self.interrupt.drain();
             }
             let past = |ms: Option<u64>| ms.is_some_and(|ms| ms <= os::monotonic_ms());
-            if (woken || others || past(deadline)) && !self.interrupt.attend() {
+            if (woken || others || past(deadline)) && !self.interrupt.attend(woken) {
                 return Err(if past(self.interrupt.deadline_ms()) {
                     let (cause, text) = Cause::of_timeout(self.phase());
                     self.stop(cause, text)
