@@ -44,6 +44,9 @@ struct Entries {
     by_time: BTreeMap<(Instant, u64), Entry>,
     /// When each stream is to be told something next.
     times: HashMap<u64, Instant>,
+    /// When the thread looks again, if it does by itself. It does not look sooner for a stream that
+    /// has ended: else each of a few logins would wake it.
+    looks: Option<Instant>,
 }
 
 impl Entries {
@@ -98,10 +101,10 @@ impl Timer {
             letters,
         };
         let mut entries = self.entries();
-        let first = entries.first();
         let at = entries.add(stream_id, entry, now);
-        drop(entries);
-        if first.is_none_or(|first| at < first) {
+        if entries.looks.is_none_or(|looks| at < looks) {
+            entries.looks = Some(at);
+            drop(entries);
             self.earlier.notify_one();
         }
     }
@@ -127,6 +130,7 @@ impl Timer {
             let wait = entries
                 .first()
                 .map(|at| at.saturating_duration_since(now).max(GRAIN));
+            entries.looks = wait.map(|wait| now + wait);
             entries = match wait {
                 None => self
                     .earlier

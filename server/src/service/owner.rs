@@ -7,6 +7,7 @@ use crate::stream::{Owner, StreamBody, user_sig_expired};
 use crate::user::StreamRef;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 
 /// The body of an accepted login or resume.
 pub type Stream = StreamBody<StreamOwner>;
@@ -53,7 +54,7 @@ impl Owner for StreamOwner {
             node: service.node,
             stream_id,
         };
-        runtime.spawn(async move {
+        let mut noting = Box::pin(async move {
             // If it fails, the next login or resume finds a stream that is not there any more.
             let _ = service
                 .decide_for(&user_id, Some(from), |user, now, _| {
@@ -61,5 +62,12 @@ impl Owner for StreamOwner {
                 })
                 .await;
         });
+        // Done already where the record is in memory: a task is for what has to wait.
+        let at_once = noting
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
+        if at_once.is_pending() {
+            runtime.spawn(noting);
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tim_proto::user_sig::UserSig;
 
 /// How many it remembers of one age; it keeps two. Each takes about 200 bytes.
-const ENTRIES: usize = 2_048;
+const ENTRIES: usize = 16_384;
 
 /// Stands for a ticket, so that none is kept.
 pub type Print = [u8; 32];
