@@ -3,6 +3,7 @@
 
 pub mod embedded;
 pub mod valkey;
+mod written;
 
 use crate::calendar::Day;
 use crate::figures::{Figures, Tally};
@@ -12,7 +13,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use tokio::sync::oneshot;
+pub use written::Written;
 
 /// What the store's methods give: they are called through `dyn Store`.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -34,28 +35,6 @@ pub enum Swapped {
     Late,
     /// From now on all decide over the new record. Nobody may be answered before it is written.
     Done(Written),
-}
-
-/// Comes when a swap is as durable as the store promises.
-pub struct Written(Option<oneshot::Receiver<Result<(), StoreError>>>);
-
-impl Written {
-    pub fn already() -> Written {
-        Written(None)
-    }
-
-    /// Once that says so.
-    pub fn later(told: oneshot::Receiver<Result<(), StoreError>>) -> Written {
-        Written(Some(told))
-    }
-
-    pub async fn wait(self) -> Result<(), StoreError> {
-        let Some(told) = self.0 else {
-            return Ok(());
-        };
-        told.await
-            .map_err(|_| StoreError::Failed("its thread has ended".to_owned()))?
-    }
 }
 
 /// Users' records, and the way to streams of other nodes.

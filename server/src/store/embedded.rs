@@ -24,7 +24,6 @@ use std::fmt::Display;
 use std::hash::{Hash, Hasher};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::oneshot;
 use writer::{Job, Writer};
 
 /// Records are spread over so many locks.
@@ -131,14 +130,14 @@ impl Embedded {
         let waits = !self.writer.progress.is_written(kept.job) || self.epochs.are_reached_by(&user);
         let mut written = Written::already();
         if waits || !user.lasts_as(&kept.user) {
-            let (done, waiting) = oneshot::channel();
+            let (asker, later) = Written::later();
             // Under the lock, so that the writes of a record keep their order.
             kept.job = self.writer.send(Job {
                 record: Some((user_id.to_owned(), user.clone())),
                 counts: Counts::of_swap(&kept.user, &user),
-                done: Some(done),
+                asker: Some(asker),
             });
-            written = Written::later(waiting);
+            written = later;
         }
         kept.version += 1;
         kept.user = user;
@@ -152,7 +151,7 @@ impl Embedded {
             self.writer.send(Job {
                 record: None,
                 counts,
-                done: None,
+                asker: None,
             });
         }
     }
@@ -162,10 +161,10 @@ impl Embedded {
     }
 
     async fn figures_since(&self, since: Day) -> Result<Figures, StoreError> {
-        let (done, settled) = oneshot::channel();
+        let (asker, settled) = Written::later();
         self.send_counted();
-        self.writer.settle(Some(done));
-        Written::later(settled).wait().await?;
+        self.writer.settle(Some(asker));
+        settled.wait().await?;
         let transaction = self.database.begin_read().map_err(failed)?;
         counts::read(&transaction, since)
     }

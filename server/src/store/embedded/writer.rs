@@ -8,6 +8,7 @@ use super::epochs::Epochs;
 use super::failed;
 use super::journal::{self, Journal};
 use crate::store::StoreError;
+use crate::store::written::{Asker, Outcome, tell};
 use crate::user::User;
 use redb::Database;
 use std::collections::HashMap;
@@ -17,7 +18,6 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
 
 /// A file of the journal is full when it has so many bytes: a few tens of thousands of logins, and as
 /// much as a start after a crash takes in within a second.
@@ -25,20 +25,17 @@ const FULL: u64 = 16 * 1024 * 1024;
 /// After a group the next one begins no sooner than this for each job but one, and not later than the
 /// other. With many logins at once each write then stands for many; whoever comes alone never waits.
 const GATHERING: Duration = Duration::from_micros(100);
-const GATHERING_MAX: Duration = Duration::from_millis(2);
+const GATHERING_MAX: Duration = Duration::from_millis(4);
 /// How long the next group waits after one that could not be written.
 const AFTER_A_FAILURE: Duration = Duration::from_millis(100);
 /// How long a file waits that could not be taken into the database.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Where whoever asked is told.
-pub type Done = oneshot::Sender<Result<(), StoreError>>;
-
 /// Something to be written.
 pub struct Job {
     pub record: Option<(String, Arc<User>)>,
     pub counts: Counts,
-    pub done: Option<Done>,
+    pub asker: Option<Asker>,
 }
 
 /// What the threads have done, and what went wrong.
@@ -47,8 +44,8 @@ pub struct Progress {
     written: AtomicU64,
     /// The last job that is in the database, and all before it.
     settled: AtomicU64,
-    last_write: Mutex<Result<(), StoreError>>,
-    last_settling: Mutex<Result<(), StoreError>>,
+    last_write: Mutex<Outcome>,
+    last_settling: Mutex<Outcome>,
 }
 
 /// The way to the threads.
@@ -70,7 +67,7 @@ struct Waiting {
     /// The number of the last job that came.
     last: u64,
     /// Who waits until all that came before is in the database.
-    settlings: Vec<Option<Done>>,
+    settlings: Vec<Option<Asker>>,
     /// The file that is not written to, where the other thread is not at it.
     spare: Option<Journal>,
     /// Nothing more will come.
@@ -82,7 +79,7 @@ struct Full {
     journal: Journal,
     /// The last job of it.
     last: u64,
-    settlings: Vec<Option<Done>>,
+    settlings: Vec<Option<Asker>>,
 }
 
 impl Writer {
@@ -132,8 +129,8 @@ impl Writer {
     }
 
     /// Has all that was sent taken into the database.
-    pub fn settle(&self, done: Option<Done>) {
-        self.queue.waiting().settlings.push(done);
+    pub fn settle(&self, asker: Option<Asker>) {
+        self.queue.waiting().settlings.push(asker);
         self.queue.wake();
     }
 }
@@ -244,7 +241,7 @@ impl Writing {
             tracing::error!("the journal: {error}");
         }
         *lock(&self.progress.last_write) = result.clone();
-        answer(self.missed.iter_mut().map(|job| job.done.take()), &result);
+        tell(self.missed.iter_mut().map(|job| job.asker.take()), &result);
         if result.is_err() {
             self.keep_the_newest();
             thread::sleep(AFTER_A_FAILURE);
@@ -269,13 +266,13 @@ impl Writing {
         let jobs = newest.into_iter().map(|record| Job {
             record: Some(record),
             counts: Counts::default(),
-            done: None,
+            asker: None,
         });
         self.missed.extend(jobs);
         self.missed.push(Job {
             record: None,
             counts,
-            done: None,
+            asker: None,
         });
     }
 
@@ -308,13 +305,13 @@ impl Writing {
 
     /// Goes on in the other file, unless the other thread is at that one still: then in this one, until
     /// it is there.
-    fn turn(&mut self, settlings: Vec<Option<Done>>) {
+    fn turn(&mut self, settlings: Vec<Option<Asker>>) {
         if !self.missed.is_empty() {
             let why = failed("the journal cannot be written");
-            return answer(settlings, &Err(why));
+            return tell(settlings, &Err(why));
         }
         if self.journal.len() == 0 {
-            return answer(settlings, &Ok(()));
+            return tell(settlings, &Ok(()));
         }
         let Some(spare) = self.queue.waiting().spare.take() else {
             return;
@@ -338,7 +335,7 @@ fn settle(database: &Database, full: &Receiver<Full>, queue: &Queue, progress: &
                 bytes.and_then(|bytes| database::settle(database, &journal::groups(&bytes)));
             let result = settled.map(|_| ());
             *lock(&progress.last_settling) = result.clone();
-            answer(std::mem::take(&mut full.settlings), &result);
+            tell(std::mem::take(&mut full.settlings), &result);
             match result {
                 Ok(()) => break,
                 Err(error) => tracing::error!("the database: {error}"),
@@ -349,13 +346,6 @@ fn settle(database: &Database, full: &Receiver<Full>, queue: &Queue, progress: &
         full.journal.rewind();
         queue.waiting().spare = Some(full.journal);
         queue.wake();
-    }
-}
-
-fn answer(all: impl IntoIterator<Item = Option<Done>>, result: &Result<(), StoreError>) {
-    for done in all.into_iter().flatten() {
-        // Whoever asked may have gone with its connection.
-        let _ = done.send(result.clone());
     }
 }
 

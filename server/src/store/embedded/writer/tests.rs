@@ -1,11 +1,12 @@
 use super::*;
 use crate::calendar::Day;
 use crate::figures::Tally;
+use crate::store::{StoreError, Written};
 use std::fs::File;
 use tempfile::TempDir;
 
-fn job(user_id: &str) -> (Job, oneshot::Receiver<Result<(), StoreError>>) {
-    let (done, told) = oneshot::channel();
+fn job(user_id: &str) -> (Job, Written) {
+    let (asker, written) = Written::later();
     let mut counts = Counts::default();
     let tally = Tally {
         logins: 1,
@@ -15,9 +16,14 @@ fn job(user_id: &str) -> (Job, oneshot::Receiver<Result<(), StoreError>>) {
     let job = Job {
         record: Some((user_id.to_owned(), Arc::default())),
         counts,
-        done: Some(done),
+        asker: Some(asker),
     };
-    (job, told)
+    (job, written)
+}
+
+fn comes(written: Written) -> Result<(), StoreError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(written.wait())
 }
 
 #[test]
@@ -39,18 +45,18 @@ fn what_could_not_be_written_is_said_and_goes_with_what_comes_next() {
         _database: database.clone(),
     };
     for _ in 0..3 {
-        let (first, mut told) = job("alice");
+        let (first, told) = job("alice");
         writing.write(vec![first]);
-        assert!(matches!(told.try_recv(), Ok(Err(StoreError::Failed(_)))));
+        assert!(matches!(comes(told), Err(StoreError::Failed(_))));
     }
     assert!(!writing.progress.is_written(1));
     assert!(writing.progress.last().is_err());
     // There is room on the disk again.
     writing.journal = Journal::open(&path).unwrap();
     writing.last_job = 2;
-    let (second, mut told) = job("bob");
+    let (second, told) = job("bob");
     writing.write(vec![second]);
-    assert!(matches!(told.try_recv(), Ok(Ok(()))));
+    assert!(comes(told).is_ok());
     assert!(writing.progress.is_written(2));
     assert!(writing.progress.last().is_ok());
     let bytes = writing.journal.bytes().unwrap();

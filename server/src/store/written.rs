@@ -1,0 +1,129 @@
+//! Who waits for a write, and how they are told.
+//!
+//! To wake a task of another thread is a system call. Many wait for each write: one of each thread is
+//! woken, and tells those of its own thread.
+
+use super::StoreError;
+use std::thread::{self, ThreadId};
+use tokio::sync::oneshot;
+
+/// What came of a write.
+pub type Outcome = Result<(), StoreError>;
+
+/// Comes when a swap is as durable as the store promises.
+pub struct Written(Option<oneshot::Receiver<Told>>);
+
+/// One who waits.
+pub struct Asker {
+    thread: ThreadId,
+    to: oneshot::Sender<Told>,
+}
+
+/// What one who waits is told, and tells on.
+struct Told {
+    outcome: Outcome,
+    others: Vec<oneshot::Sender<Told>>,
+}
+
+impl Drop for Told {
+    // Here, since whom it was sent to may have gone.
+    fn drop(&mut self) {
+        for to in self.others.drain(..) {
+            let _ = to.send(Told {
+                outcome: self.outcome.clone(),
+                others: Vec::new(),
+            });
+        }
+    }
+}
+
+impl Written {
+    pub fn already() -> Written {
+        Written(None)
+    }
+
+    /// Once the one who asks is told so.
+    pub fn later() -> (Asker, Written) {
+        let (to, told) = oneshot::channel();
+        let thread = thread::current().id();
+        (Asker { thread, to }, Written(Some(told)))
+    }
+
+    pub async fn wait(self) -> Outcome {
+        let Some(told) = self.0 else {
+            return Ok(());
+        };
+        match told.await {
+            Ok(told) => told.outcome.clone(),
+            Err(_) => Err(StoreError::Failed("its thread has ended".to_owned())),
+        }
+    }
+}
+
+/// Tells all of them.
+pub fn tell(askers: impl IntoIterator<Item = Option<Asker>>, outcome: &Outcome) {
+    let mut threads: Vec<(ThreadId, Vec<oneshot::Sender<Told>>)> = Vec::new();
+    for Asker { thread, to } in askers.into_iter().flatten() {
+        match threads.iter_mut().find(|(known, _)| *known == thread) {
+            Some((_, others)) => others.push(to),
+            None => threads.push((thread, vec![to])),
+        }
+    }
+    for (_, mut others) in threads {
+        if let Some(first) = others.pop() {
+            let outcome = outcome.clone();
+            let _ = first.send(Told { outcome, others });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::task::{Context, Poll, Waker};
+
+    fn later() -> (Option<Asker>, Written) {
+        let (asker, later) = Written::later();
+        (Some(asker), later)
+    }
+
+    /// How many of these have been told.
+    fn told(waiting: &[Written]) -> usize {
+        let told = waiting.iter().filter_map(|written| written.0.as_ref());
+        told.filter(|told| !told.is_empty()).count()
+    }
+
+    fn comes(written: Written) -> bool {
+        let mut waiting = std::pin::pin!(written.wait());
+        let mut cx = Context::from_waker(Waker::noop());
+        matches!(waiting.as_mut().poll(&mut cx), Poll::Ready(Ok(())))
+    }
+
+    #[test]
+    fn one_of_a_thread_is_woken_and_tells_the_others() {
+        let (askers, mut waiting): (Vec<_>, Vec<_>) = (0..5).map(|_| later()).unzip();
+        let elsewhere = thread::spawn(later).join().unwrap();
+        tell(askers.into_iter().chain([elsewhere.0]), &Ok(()));
+        assert_eq!(told(&waiting), 1);
+        assert!(comes(elsewhere.1), "another thread has its own");
+        assert_eq!(told(&waiting), 1);
+        assert!(comes(waiting.pop().unwrap()), "the last that came is woken");
+        assert_eq!(told(&waiting), 4);
+        assert!(waiting.into_iter().all(comes));
+    }
+
+    #[test]
+    fn whoever_goes_away_keeps_nobody_from_being_told() {
+        for after_it_was_told in [false, true] {
+            let (askers, mut waiting): (Vec<_>, Vec<_>) = (0..3).map(|_| later()).unzip();
+            if after_it_was_told {
+                tell(askers, &Ok(()));
+                drop(waiting.pop());
+            } else {
+                drop(waiting.pop());
+                tell(askers, &Ok(()));
+            }
+            assert_eq!(told(&waiting), 2);
+        }
+    }
+}
