@@ -15,6 +15,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -111,12 +112,14 @@ async fn accept(listener: std::net::TcpListener, shared: Shared, waits: mpsc::Se
         Ok(listener) => listener,
         Err(error) => return tracing::error!("listener: {error}"),
     };
+    tokio::spawn(tick(shared.service.clone()));
     let mut stays = shared.stays.clone();
+    let mut going = pin!(stays.changed());
     let mut waits = Some(waits);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = stays.changed(), if waits.is_some() => {
+            _ = &mut going, if waits.is_some() => {
                 waits = None;
                 continue;
             }
@@ -139,6 +142,14 @@ async fn accept(listener: std::net::TcpListener, shared: Shared, waits: mpsc::Se
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
+    }
+}
+
+/// Has a timer of this thread end sooner than those of its connections. The runtime wakes its own
+/// thread, by a system call, for each timer that would be the first to end.
+async fn tick(service: Arc<Service>) {
+    loop {
+        tokio::time::sleep(service.settings().limits.header_timeout / 2).await;
     }
 }
 
@@ -170,6 +181,26 @@ async fn secured(
     }
 }
 
+/// What a connection has answered.
+struct Answers {
+    service: Arc<Service>,
+    from: IpAddr,
+    body_timeout: Duration,
+}
+
+impl hyper::service::Service<Request<Incoming>> for Answers {
+    type Response = routes::Answer;
+    type Error = Infallible;
+    /// Boxed, so that a stream does not keep the room that its login needed.
+    type Future = Pin<Box<dyn Future<Output = Result<routes::Answer, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let service = self.service.clone();
+        let answer = routes::answer(service, self.from, self.body_timeout, request);
+        Box::pin(answer)
+    }
+}
+
 async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     from: IpAddr,
@@ -179,23 +210,7 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let Shared {
         service, mut stays, ..
     } = shared;
-    let limits = service.settings().limits;
-    // Boxed, so that a stream does not keep the room that its login needed.
-    let answer = service_fn(move |request| {
-        Box::pin(routes::answer(
-            service.clone(),
-            from,
-            limits.body_timeout,
-            request,
-        ))
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .keep_alive(place.awaited.is_some())
-        .header_read_timeout(limits.header_timeout)
-        .max_buf_size(16 * 1024)
-        .serve_connection(TokioIo::new(stream), answer);
-    let mut connection = Box::pin(connection);
+    let mut connection = served(stream, from, service, place.awaited.is_some());
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         _ = stays.changed(), if place.awaited.is_some() => {
@@ -205,6 +220,28 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     };
     drop(place);
     ended.map_err(|error| error.to_string())
+}
+
+/// Apart and boxed: what a task holds is copied when it begins, also what it has no use for yet.
+fn served<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    from: IpAddr,
+    service: Arc<Service>,
+    keep_alive: bool,
+) -> Pin<Box<http1::Connection<TokioIo<S>, Answers>>> {
+    let limits = service.settings().limits;
+    let answers = Answers {
+        service,
+        from,
+        body_timeout: limits.body_timeout,
+    };
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .keep_alive(keep_alive)
+        .header_read_timeout(limits.header_timeout)
+        .max_buf_size(16 * 1024)
+        .serve_connection(TokioIo::new(stream), answers);
+    Box::pin(connection)
 }
 
 async fn turn_away(mut stream: TcpStream) {

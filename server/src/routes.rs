@@ -7,7 +7,7 @@ use crate::service::{Refused, Service, Stream};
 use bytes::Bytes;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -18,10 +18,14 @@ use std::time::{Duration, Instant};
 use tim_proto::code::{self, Class};
 use tim_proto::wire::{self, LogoutAnswer, LogoutRequest, Refusal};
 
+const PROTOCOL: HeaderName = HeaderName::from_static(wire::PROTOCOL_HEADER);
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
 /// How long a client waits where the server cannot say anything better.
 const RETRY_AFTER_S: u64 = 5;
 
-type Answer = Response<Either<Full<Bytes>, Stream>>;
+/// What a client gets.
+pub type Answer = Response<Either<Full<Bytes>, Stream>>;
 
 /// What every request carries and a refusal echoes.
 #[derive(Default, Deserialize)]
@@ -145,11 +149,8 @@ fn stream(body: Stream) -> Answer {
         CACHE_CONTROL,
         HeaderValue::from_static("no-cache, no-transform"),
     );
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    headers.insert(
-        wire::PROTOCOL_HEADER,
-        HeaderValue::from_static(wire::PROTOCOL_VERSION),
-    );
+    headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    headers.insert(PROTOCOL, HeaderValue::from_static(wire::PROTOCOL_VERSION));
     answer
 }
 
@@ -161,10 +162,7 @@ fn json<T: serde::Serialize>(status: StatusCode, body: &T) -> Answer {
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(
-        wire::PROTOCOL_HEADER,
-        HeaderValue::from_static(wire::PROTOCOL_VERSION),
-    );
+    headers.insert(PROTOCOL, HeaderValue::from_static(wire::PROTOCOL_VERSION));
     answer
 }
 

@@ -24,6 +24,7 @@ use crate::tickets::Tickets;
 use crate::timer::Timer;
 use crate::token::TokenKey;
 use crate::user::{Push, Pushed, User};
+use arc_swap::Guard;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -177,7 +178,7 @@ impl Service {
     }
 
     /// The settings of now.
-    pub fn settings(&self) -> Arc<Settings> {
+    pub fn settings(&self) -> Guard<Arc<Settings>> {
         self.settings.get()
     }
 

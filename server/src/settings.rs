@@ -6,7 +6,8 @@ use crate::room;
 use crate::throttle;
 use crate::token::KeyAges;
 use crate::user::Rules;
-use std::sync::{Arc, PoisonError, RwLock};
+use arc_swap::{ArcSwap, Guard};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_rustls::TlsAcceptor;
 
@@ -29,21 +30,20 @@ pub struct Settings {
 }
 
 /// Where the settings are read.
-pub struct Current(RwLock<Arc<Settings>>);
+pub struct Current(ArcSwap<Settings>);
 
 impl Current {
     pub fn new(settings: Settings) -> Current {
-        Current(RwLock::new(Arc::new(settings)))
+        Current(ArcSwap::from_pointee(settings))
     }
 
     /// The settings of now, which a request keeps to its end.
-    pub fn get(&self) -> Arc<Settings> {
-        let settings = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        settings.clone()
+    pub fn get(&self) -> Guard<Arc<Settings>> {
+        self.0.load()
     }
 
     /// Puts others in their place.
     pub fn replace(&self, settings: Settings) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        self.0.store(Arc::new(settings));
     }
 }
