@@ -153,6 +153,23 @@ static inline double bare_exchange(const struct bare *bare) {
     return took;
 }
 
+/* The same bytes as a POST to a server that has nothing to do for it, from the connection to the head of
+ * its answer, in us. */
+static inline double bare_post(const struct sockaddr_in *server, size_t up) {
+    char request[4096], answer[4096];
+    int head = snprintf(request, sizeof request, "POST /nothing HTTP/1.1\r\nHost: bench\r\nContent-Length: %04zu\r\n\r\n", up);
+    must(head > 0 && (size_t)head < up && up <= sizeof request, "a login of another size");
+    snprintf(request, sizeof request, "POST /nothing HTTP/1.1\r\nHost: bench\r\nContent-Length: %04zu\r\n\r\n", up - (size_t)head);
+    memset(request + head, ' ', up - (size_t)head);
+    double start = now_us();
+    int fd = tcp_connect(server);
+    write_all(fd, request, up);
+    must(read(fd, answer, sizeof answer) > 0, "the POST was cut");
+    double took = now_us() - start;
+    close(fd);
+    return took;
+}
+
 static inline void stop_bare(struct bare *bare) {
     kill(bare->process, SIGKILL);
     waitpid(bare->process, NULL, 0);

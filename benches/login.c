@@ -14,7 +14,7 @@ static double login_once(tim_client client, const char *user, const char *sig) {
 
 int main(void) {
     size_t n = (size_t)atoi(setting("TIM_LOGINS"));
-    double *times = calloc(n, sizeof *times), *floors = calloc(n, sizeof *floors);
+    double *times = calloc(n, sizeof *times), *floors = calloc(n, sizeof *floors), *posts = calloc(n, sizeof *posts);
     const char *url = setting("TIM_URL"), *sig = setting("TIM_SIG");
     int failed = 0;
 
@@ -29,18 +29,25 @@ int main(void) {
     printf("a login is %zu bytes up and %zu down\n", bare.up, bare.down);
 
     tim_client client = create_client(url, ",\"device_id\":\"bench\"");
-    /* In turn, so that both meet the machine in the same state: each comes right after a logout. */
+    /* In turn, so that all meet the machine in the same state: each comes right after a logout. */
+    struct sockaddr_in server = address_of(url);
     for (int round = -(int)n / 10; round < (int)n; round++) { /* the first tenth warms up */
         double took = login_once(client, "alice", sig);
         if (round >= 0) times[round] = took;
         login_once(client, "alice", sig);
         took = bare_exchange(&bare);
         if (round >= 0) floors[round] = took;
+        login_once(client, "alice", sig);
+        took = bare_post(&server, bare.up);
+        if (round >= 0) posts[round] = took;
     }
     stop_bare(&bare);
     double floor_p50 = percentile(floors, n, 0.5), floor_p99 = percentile(floors, n, 0.99);
     failed |= figure("login, new connection, known user, p50", percentile(times, n, 0.5), "us", floor_p50, 2, 1);
     figure("login, new connection, known user, p99", percentile(times, n, 0.99), "us", floor_p99, 0, 1);
+
+    /* Between the two: what HTTP alone takes, without a library and without a login. */
+    figure("a POST of as many bytes that the server answers with 404, p50", percentile(posts, n, 0.5), "us", floor_p50, 0, 1);
 
     FILE *users = open_users();
     struct user user;
