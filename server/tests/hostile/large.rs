@@ -2,7 +2,7 @@
 
 use crate::malformed::PATIENT;
 use crate::process::{login, posted};
-use crate::talk::{connect, hear_out_after_the_end, heard, statuses};
+use crate::talk::{connect, hear_out, heard, statuses};
 use crate::victim::Victim;
 use std::io::Write;
 use tim_proto::wire::BODY_MAX;
@@ -89,9 +89,10 @@ fn a_body_of_16_kib_is_read_and_one_byte_more_is_refused() {
 fn a_hundred_headers_are_read_and_one_more_is_refused() {
     let victim = Victim::with(PATIENT);
     let with = |count: usize| {
-        let headers: String = (1..count).map(|at| format!("H{at}: x\r\n")).collect();
-        let request = format!("GET /healthz HTTP/1.1\r\nHost: tim\r\n{headers}\r\n");
-        statuses(&hear_out_after_the_end(&victim.address, request.as_bytes()))
+        let headers: String = (2..count).map(|at| format!("H{at}: x\r\n")).collect();
+        let two = "Host: tim\r\nConnection: close\r\n";
+        let request = format!("GET /healthz HTTP/1.1\r\n{two}{headers}\r\n");
+        statuses(&hear_out(&victim.address, request.as_bytes()))
     };
     assert_eq!(with(100), [200]);
     assert_eq!(with(101), [431]);
