@@ -166,6 +166,23 @@ mod tests {
     }
 
     #[test]
+    fn the_thread_is_woken_only_for_what_comes_before_it_looks_again() {
+        let timer = Timer::default();
+        let looks = || timer.entries().looks.unwrap();
+        let add = |stream_id, heartbeat| {
+            let (letters, _) = unbounded_channel();
+            timer.add(stream_id, heartbeat, NEVER, letters);
+        };
+        add(1, NEVER / 2);
+        let at = looks();
+        timer.remove(1);
+        add(2, NEVER);
+        assert_eq!(looks(), at, "it looks early enough as it is");
+        add(3, NEVER / 4);
+        assert!(looks() < at);
+    }
+
+    #[test]
     fn a_stream_has_heartbeats_until_its_ticket_ends_and_then_its_expiry_alone() {
         let timer = Timer::start().unwrap();
         let (beating, mut beats) = unbounded_channel();
