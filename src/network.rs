@@ -76,12 +76,9 @@ impl Desk {
     }
 
     /// Runs every callback that is due, ticks the state machine if its time has come, and fetches
-    /// what there is to do. `woken`: a wait has seen the wake-up.
-    fn attend(&self, woken: bool) {
+    /// what there is to do.
+    fn attend(&self) {
         let clock = &self.core.host.clock;
-        if woken {
-            self.core.host.wake_up.drain();
-        }
         // First what was before the tick: the next attempt would take the place of the event that
         // says why the last one failed.
         self.deliver();
@@ -167,7 +164,10 @@ impl Interrupt for Desk {
     }
 
     fn attend(&self, woken: bool) -> bool {
-        Desk::attend(self, woken);
+        if woken {
+            self.core.host.wake_up.drain();
+        }
+        Desk::attend(self);
         self.goes_on()
     }
 
@@ -203,9 +203,8 @@ struct Network {
 
 impl Network {
     fn run(mut self) {
-        let mut woken = false;
         loop {
-            self.desk.attend(std::mem::take(&mut woken));
+            self.desk.attend();
             if self.desk.core.is_closing() {
                 if self.desk.core.has_deliveries() {
                     continue;
@@ -227,7 +226,7 @@ impl Network {
                 }
                 None => match self.next_stream() {
                     Some(stream) => self.read(stream),
-                    None => woken = self.wait(),
+                    None => self.wait(),
                 },
             }
         }
@@ -238,11 +237,13 @@ impl Network {
         core.finish();
     }
 
-    /// Waits for the wake-up, and gives whether it came, or the next deadline.
-    fn wait(&self) -> bool {
+    /// Waits for the wake-up, which it takes back, or the next deadline.
+    fn wait(&self) {
         let deadline = self.desk.deadline_ms();
         let ready = os::wait_ready(&[(self.desk.wake_fd(), os::Want::Read)], deadline);
-        ready.is_ok_and(|ready| ready.contains(&true))
+        if ready.is_ok_and(|ready| ready.contains(&true)) {
+            self.desk.core.host.wake_up.drain();
+        }
     }
 
     fn next_stream(&self) -> Option<Stream> {

@@ -70,6 +70,7 @@ pub fn write(transaction: &WriteTransaction, below: u64) -> Result<(), StoreErro
 #[cfg(test)]
 mod tests {
     use super::super::open;
+    use super::super::tests::wait;
     use crate::store::{Opened, Store, Swapped};
     use std::path::Path;
     use std::sync::Arc;
@@ -82,11 +83,6 @@ mod tests {
                 Err(_) => std::thread::yield_now(),
             }
         }
-    }
-
-    fn wait<T>(answer: impl Future<Output = T>) -> T {
-        let runtime = tokio::runtime::Builder::new_current_thread().build();
-        runtime.unwrap().block_on(answer)
     }
 
     /// Gives a user of this name an epoch above this one.

@@ -18,7 +18,8 @@ fn opened(directory: &TempDir) -> Arc<dyn Store> {
     }
 }
 
-fn wait<T>(answer: impl Future<Output = T>) -> T {
+/// What this gives in the end.
+pub(super) fn wait<T>(answer: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     runtime.unwrap().block_on(answer)
 }

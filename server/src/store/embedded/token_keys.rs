@@ -59,6 +59,7 @@ fn bad_key() -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::super::open;
+    use super::super::tests::wait;
     use super::*;
     use crate::store::Opened;
 
@@ -72,8 +73,7 @@ mod tests {
         };
         let ids = |opened: &Opened, now_ms| {
             let turning = opened.store.turn_token_keys(&ages, now_ms);
-            let runtime = tokio::runtime::Builder::new_current_thread().build();
-            let keys = runtime.unwrap().block_on(turning).unwrap();
+            let keys = wait(turning).unwrap();
             keys.iter().map(|key| key.id).collect::<Vec<_>>()
         };
         let opened = open(&path).unwrap();

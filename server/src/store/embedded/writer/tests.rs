@@ -1,6 +1,7 @@
 use super::*;
 use crate::calendar::Day;
 use crate::figures::Tally;
+use crate::store::embedded::tests::wait;
 use crate::store::{StoreError, Written};
 use std::fs::File;
 use tempfile::TempDir;
@@ -19,11 +20,6 @@ fn job(user_id: &str) -> (Job, Written) {
         asker: Some(asker),
     };
     (job, written)
-}
-
-fn comes(written: Written) -> Result<(), StoreError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
-    runtime.unwrap().block_on(written.wait())
 }
 
 #[test]
@@ -47,7 +43,7 @@ fn what_could_not_be_written_is_said_and_goes_with_what_comes_next() {
     for _ in 0..3 {
         let (first, told) = job("alice");
         writing.write(vec![first]);
-        assert!(matches!(comes(told), Err(StoreError::Failed(_))));
+        assert!(matches!(wait(told.wait()), Err(StoreError::Failed(_))));
     }
     assert!(!writing.progress.is_written(1));
     assert!(writing.progress.last().is_err());
@@ -56,7 +52,7 @@ fn what_could_not_be_written_is_said_and_goes_with_what_comes_next() {
     writing.last_job = 2;
     let (second, told) = job("bob");
     writing.write(vec![second]);
-    assert!(comes(told).is_ok());
+    assert!(wait(told.wait()).is_ok());
     assert!(writing.progress.is_written(2));
     assert!(writing.progress.last().is_ok());
     let bytes = writing.journal.bytes().unwrap();
