@@ -83,11 +83,11 @@ impl Server {
                     let _ = self.end(ending, setup, watch, pushes);
                 }
                 let decided = self.login(setup, id, request, watch, pushes);
-                self.answer(setup, &request.number, decided)
+                self.answer(setup, &request.number(), decided)
             }
             Request::Resume(request) => {
                 let decided = self.resume(setup, id, request, watch, pushes);
-                self.answer(setup, &request.number, decided)
+                self.answer(setup, &request.number(), decided)
             }
             Request::Logout(request) => {
                 let seq = request.seq;
@@ -113,11 +113,12 @@ impl Server {
         pushes: &mut Vec<Push>,
     ) -> Result<(usize, Session), Refusing> {
         let (user, ends_ms) = self.check_ticket(&request.user_id, &request.user_sig)?;
+        let number = request.number();
         let login = Login {
             device_id: &request.device_id,
             platform: request.platform,
             device_name: &request.device_name,
-            number: &request.number,
+            number: &number,
             ends_ms,
             interactive: request.intent == Intent::Interactive,
             session_id: id.number(),
@@ -153,9 +154,10 @@ impl Server {
             return Err((code::USER_SIG_EXPIRED, None));
         }
         let before = self.tidied(user, &setup.rules);
+        let number = request.number();
         let outcome = self.users[user].resume(
             token.claim(setup, ends_ms),
-            &request.number,
+            &number,
             id.place(),
             &setup.rules,
             self.now_ms,
@@ -163,7 +165,7 @@ impl Server {
         );
         let records = (&before, &self.users[user]);
         let Watch { ledger, count } = watch;
-        ledger.resume(&token, &request.number, &outcome, records, count);
+        ledger.resume(&token, &number, &outcome, records, count);
         accepted(&self.users[user], outcome).map(|session| (user, session))
     }
 

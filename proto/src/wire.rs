@@ -32,7 +32,7 @@ pub enum Intent {
 }
 
 /// What numbers a request: a request that comes late or twice has no effect.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RequestNumber {
     /// 32 lower-case hexadecimal digits, random per client handle.
     pub instance: String,
@@ -60,12 +60,26 @@ pub struct LoginRequest {
     pub device_name: String,
     /// Who stands behind this login.
     pub intent: Intent,
+    /// The client handle that sends this; see [`RequestNumber`].
+    pub instance: String,
+    /// The login's number.
+    pub login_no: u64,
     /// The request's number.
-    #[serde(flatten)]
-    pub number: RequestNumber,
+    pub seq: u64,
     /// Earlier logins of this client that end with this request, whatever becomes of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ends: Vec<Ending>,
+}
+
+impl LoginRequest {
+    /// What numbers this request.
+    pub fn number(&self) -> RequestNumber {
+        RequestNumber {
+            instance: self.instance.clone(),
+            login_no: self.login_no,
+            seq: self.seq,
+        }
+    }
 }
 
 /// Which login is to end.
@@ -99,12 +113,26 @@ pub enum Ending {
 pub struct ResumeRequest {
     /// The session token.
     pub session: String,
+    /// The client handle that sends this; see [`RequestNumber`].
+    pub instance: String,
+    /// The login's number.
+    pub login_no: u64,
     /// The request's number.
-    #[serde(flatten)]
-    pub number: RequestNumber,
+    pub seq: u64,
     /// A new ticket for the same user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_sig: Option<String>,
+}
+
+impl ResumeRequest {
+    /// What numbers this request.
+    pub fn number(&self) -> RequestNumber {
+        RequestNumber {
+            instance: self.instance.clone(),
+            login_no: self.login_no,
+            seq: self.seq,
+        }
+    }
 }
 
 /// The body of `POST /v1/logout`.
@@ -249,22 +277,27 @@ impl StreamEvent {
     }
 
     /// The event as it is written on the stream.
-    pub fn to_text(&self) -> String {
-        let data = match self {
-            StreamEvent::Session(e) => serde_json::to_string(e),
-            StreamEvent::Kicked(e) => serde_json::to_string(e),
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // A session event, the longest and the most frequent, fits without growing.
+        let mut bytes = Vec::with_capacity(768);
+        bytes.extend_from_slice(b"event: ");
+        bytes.extend_from_slice(self.name().as_bytes());
+        bytes.extend_from_slice(b"\ndata: ");
+        let written = match self {
+            StreamEvent::Session(e) => serde_json::to_writer(&mut bytes, e),
+            StreamEvent::Kicked(e) => serde_json::to_writer(&mut bytes, e),
             StreamEvent::UserSigExpired(e) | StreamEvent::SessionEnded(e) => {
-                serde_json::to_string(e)
+                serde_json::to_writer(&mut bytes, e)
             }
-            StreamEvent::GoingAway(e) => serde_json::to_string(e),
-            StreamEvent::Spread(e) => serde_json::to_string(e),
+            StreamEvent::GoingAway(e) => serde_json::to_writer(&mut bytes, e),
+            StreamEvent::Spread(e) => serde_json::to_writer(&mut bytes, e),
         };
-        // Strings and numbers only: writing them as JSON into memory cannot fail.
-        format!(
-            "event: {}\ndata: {}\n\n",
-            self.name(),
-            data.unwrap_or_default()
-        )
+        debug_assert!(
+            written.is_ok(),
+            "strings and numbers are JSON, and memory takes them"
+        );
+        bytes.extend_from_slice(b"\n\n");
+        bytes
     }
 
     /// The event of that name and data: `Ok(None)` for a name that this version does not know.

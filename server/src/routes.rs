@@ -126,7 +126,10 @@ async fn read(request: Request<Incoming>, in_time: Duration) -> Result<Bytes, Bo
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
-    serde_json::from_slice(body).map_err(|error| {
+    // Checked once, or each string is checked by itself.
+    let body = std::str::from_utf8(body)
+        .map_err(|error| Refused::new(code::BAD_REQUEST, format!("the body: {error}")))?;
+    serde_json::from_str(body).map_err(|error| {
         // serde's message names the field or the place; it may quote a value of the wrong type,
         // so a body whose secrets stand in the wrong place is not repeated.
         let text = error.to_string();

@@ -140,7 +140,7 @@ impl Streams {
 
     /// Sends an event and ends the stream.
     pub fn last(&self, stream_id: u64, event: &StreamEvent) {
-        self.end(stream_id, Some(event.to_text().into()));
+        self.end(stream_id, Some(event.to_bytes().into()));
     }
 
     fn end(&self, stream_id: u64, event: Option<Bytes>) {
@@ -209,7 +209,7 @@ impl Streams {
             let streams =
                 std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner));
             for entry in streams.into_values() {
-                let text = Box::new(event(place).to_text().into());
+                let text = Box::new(event(place).to_bytes().into());
                 let _ = entry.letters.send(Letter::Event(text));
                 let _ = entry.letters.send(Letter::End);
                 place += 1;
@@ -260,7 +260,7 @@ impl<O: Owner> StreamBody<O> {
         timer: &Timer,
         held: Option<Arc<HeldBy>>,
     ) {
-        self.first = Some(first.to_text().into());
+        self.first = Some(first.to_bytes().into());
         if let StreamEvent::Session(session) = first {
             self.told_spread_ms = session.spread_ms;
         }
@@ -284,7 +284,7 @@ impl<O: Owner> StreamBody<O> {
         }
         self.told_spread_ms = spread_ms;
         let event = StreamEvent::Spread(SpreadEvent { spread_ms });
-        event.to_text().into()
+        event.to_bytes().into()
     }
 
     /// What the stream makes things known to.

@@ -143,13 +143,16 @@ impl TokenKey {
 pub fn issue(key: &TokenKey, claims: &Claims) -> String {
     // Strings and numbers only: writing them as JSON into memory cannot fail.
     let json = serde_json::to_vec(claims).unwrap_or_default();
-    let text = format!(
-        "{VERSION}.{}.{}",
-        key.id,
-        BASE64_URL_SAFE_NO_PAD.encode(json)
-    );
-    let mac = key.mac(&text).finalize().into_bytes();
-    format!("{text}.{}", BASE64_URL_SAFE_NO_PAD.encode(mac))
+    let mut token = String::with_capacity(64 + json.len().div_ceil(3) * 4);
+    token.push_str(VERSION);
+    token.push('.');
+    token.push_str(&key.id.to_string());
+    token.push('.');
+    BASE64_URL_SAFE_NO_PAD.encode_string(json, &mut token);
+    let mac = key.mac(&token).finalize().into_bytes();
+    token.push('.');
+    BASE64_URL_SAFE_NO_PAD.encode_string(mac, &mut token);
+    token
 }
 
 /// Reads a token that one of `keys` made; nothing else tells anything.

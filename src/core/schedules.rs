@@ -120,7 +120,7 @@ fn answer(seq: u64, request: Request) -> Answer {
             heartbeat_ms: 25_000,
             spread_ms: 0,
             user_sig_expires_ms: 1_800_000_000_000,
-            instance: login.number.instance,
+            instance: login.instance,
             seq,
         }),
         Request::Logout(_) => Answer::LoggedOut(wire::LogoutAnswer { code: 0, seq }),

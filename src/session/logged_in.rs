@@ -181,13 +181,17 @@ impl Session {
                 platform: self.identity.platform,
                 device_name: self.identity.device_name.clone(),
                 intent: wire::Intent::Reconnect,
-                number,
+                instance: number.instance,
+                login_no: number.login_no,
+                seq,
                 ends: Vec::new(),
             })
         } else {
             Request::Resume(wire::ResumeRequest {
                 session: session.token.reveal().to_owned(),
-                number,
+                instance: number.instance,
+                login_no: number.login_no,
+                seq,
                 user_sig: renewing.map(|ticket| ticket.reveal().to_owned()),
             })
         };

@@ -115,7 +115,9 @@ impl Session {
             platform: self.identity.platform,
             device_name: self.identity.device_name.clone(),
             intent: wire::Intent::Interactive,
-            number,
+            instance: number.instance,
+            login_no: number.login_no,
+            seq,
             ends: self.endings.wire(),
         };
         self.connection(ConnectionStatus::Connecting, error::OK);

@@ -169,19 +169,20 @@ impl Asked {
             seq: self.seq(),
         };
         change(&mut event);
-        let text = StreamEvent::Session(event).to_text();
+        let head = "HTTP/1.1 200 OK\r\nTim-Protocol: 1\r\n\
+            Content-Type: text/event-stream\r\nConnection: close\r\n\r\n";
+        let event = StreamEvent::Session(event).to_bytes();
         // The client may have given up.
-        let _ = write!(
-            self.connection,
-            "HTTP/1.1 200 OK\r\nTim-Protocol: 1\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n{text}"
-        );
+        let _ = self
+            .connection
+            .write_all(&[head.as_bytes(), &event].concat());
         OpenStream(self.connection)
     }
 }
 
 impl OpenStream {
     pub fn tell(&mut self, event: &StreamEvent) {
-        self.0.write_all(event.to_text().as_bytes()).unwrap();
+        self.0.write_all(&event.to_bytes()).unwrap();
     }
 
     /// Waits until the client has closed it.

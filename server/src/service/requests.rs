@@ -40,7 +40,8 @@ impl Service {
         let sig =
             (self.tickets).check(&settings, from, app, user_id, &request.user_sig, now_ms())?;
         check_device(&request.device_id, &request.device_name)?;
-        check_number(&request.number)?;
+        let number = request.number();
+        check_number(&number)?;
         let ticket = mark(&sig);
         self.check_not_run_out(user_id, &request.device_id, ticket)?;
         let _turn = self.turn(&settings).await?;
@@ -49,7 +50,7 @@ impl Service {
             device_id: &request.device_id,
             platform: request.platform,
             device_name: &request.device_name,
-            number: &request.number,
+            number: &number,
             ends_ms: end_of(&sig),
             interactive: request.intent == Intent::Interactive,
             session_id: self.next_id(),
@@ -62,7 +63,7 @@ impl Service {
                 accepted(user, outcome)
             })
             .await;
-        self.answer(user_id, decided, &request.number, stream)
+        self.answer(user_id, decided, number, stream)
     }
 
     /// Resumes a session by its token, and renews its ticket where the request carries one.
@@ -73,7 +74,8 @@ impl Service {
     ) -> Result<Stream, Refused> {
         let settings = self.settings.get();
         let claims = self.claims(&request.session)?;
-        check_number(&request.number)?;
+        let number = request.number();
+        check_number(&number)?;
         let (mut ends_ms, mut ticket) = (claims.ends_ms, None);
         if let Some(user_sig) = &request.user_sig {
             let (app, user_id) = (claims.sdk_app_id, &claims.user_id);
@@ -99,7 +101,7 @@ impl Service {
         };
         let _turn = self.turn(&settings).await?;
         let stream = self.open_stream(from, &user_id, &settings)?;
-        let (place, number) = (self.place(&stream), &request.number);
+        let place = self.place(&stream);
         let decided = self
             .decide_for(&user_id, Some(from), |user, now, pushes| {
                 user.admit_session(claim.epoch, now).map_err(denied)?;
@@ -107,7 +109,7 @@ impl Service {
                     user.admit(ticket, now).map_err(denied)?;
                 }
                 let outcome =
-                    user.resume(claim.clone(), number, place, &settings.rules, now, pushes);
+                    user.resume(claim.clone(), &number, place, &settings.rules, now, pushes);
                 accepted(user, outcome)
             })
             .await;
@@ -214,7 +216,7 @@ impl Service {
         &self,
         user_id: &str,
         decided: Result<Result<Session, Refused>, Refused>,
-        number: &RequestNumber,
+        number: RequestNumber,
         mut stream: Stream,
     ) -> Result<Stream, Refused> {
         let session = match decided {
@@ -263,7 +265,7 @@ impl Service {
             heartbeat_ms: u64::try_from(settings.heartbeat.as_millis()).unwrap_or(u64::MAX),
             spread_ms: self.streams.spread_ms(),
             user_sig_expires_ms: ends_ms,
-            instance: number.instance.clone(),
+            instance: number.instance,
             seq: number.seq,
         });
         let left = ends_ms.saturating_add(1).saturating_sub(now);

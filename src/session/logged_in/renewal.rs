@@ -46,7 +46,9 @@ impl Session {
                 }
                 let request = wire::ResumeRequest {
                     session: token,
-                    number,
+                    instance: number.instance,
+                    login_no: number.login_no,
+                    seq,
                     user_sig: Some(ticket.reveal().to_owned()),
                 };
                 self.send(seq, Request::Resume(request), deadline_ms);

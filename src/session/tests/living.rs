@@ -111,7 +111,7 @@ fn a_kick_is_terminal() {
     machine.step(Input::NetworkChanged).is_nothing();
     machine.pass(50_000_000).is_nothing();
     let (_, step) = machine.login("alice");
-    assert_eq!(step.login_request().number.login_no, 2);
+    assert_eq!(step.login_request().login_no, 2);
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn a_void_token_is_replaced_by_a_login_that_displaces_nobody() {
     let step = machine.pass_to_deadline();
     let login = step.login_request();
     assert_eq!(login.intent, wire::Intent::Reconnect);
-    assert_eq!(login.number.login_no, 1, "it is no new login");
+    assert_eq!(login.login_no, 1, "it is no new login");
     machine.accept(step.request());
     still_alice(&machine);
     let step = machine.lose(step.request());

@@ -86,7 +86,7 @@ fn network_trouble_is_retried_within_the_deadline_as_the_same_login() {
     let mut machine = Machine::new();
     let (call, first) = machine.login("alice");
     let first = first.login_request().clone();
-    let step = machine.fail(first.number.seq, ERR_CONNECT_REFUSED);
+    let step = machine.fail(first.seq, ERR_CONNECT_REFUSED);
     assert_eq!(step.completions(), []);
     assert_eq!(
         step.connection_events(),
@@ -95,8 +95,8 @@ fn network_trouble_is_retried_within_the_deadline_as_the_same_login() {
     machine.is(LoginStatus::LoggingIn, "");
     let step = machine.pass_to_deadline();
     let second = step.login_request();
-    assert_eq!(second.number.login_no, first.number.login_no);
-    assert!(second.number.seq > first.number.seq);
+    assert_eq!(second.login_no, first.login_no);
+    assert!(second.seq > first.seq);
     assert_eq!(machine.accept(step.request()).completions(), [(call, OK)]);
 }
 
