@@ -213,7 +213,7 @@ impl Ledger {
         self.holds(Rule::EndedStaysEnded, !is_ended);
         let held_by_other = before
             .session(session_id)
-            .is_some_and(|session| session.instance != number.instance);
+            .is_some_and(|session| *session.instance != *number.instance);
         if held_by_other {
             count.saw(Seen::Takeover);
             self.takeovers += 1;

@@ -266,7 +266,10 @@ impl Server {
             Ok(decided) => decided,
             Err((code, kick)) => return Reply::Answer(refused(code, kick, instance, seq)),
         };
-        let device = setup.devices.iter().position(|d| d.id == session.device_id);
+        let device = setup
+            .devices
+            .iter()
+            .position(|d| *d.id == *session.device_id);
         let token = Token {
             keys: self.keys,
             user,

@@ -66,9 +66,9 @@ impl Token {
         let device = &setup.devices[self.device];
         Claim {
             session_id: self.session_id,
-            device_id: device.id.to_owned(),
+            device_id: device.id.into(),
             platform: device.platform,
-            device_name: device.id.to_owned(),
+            device_name: device.id.into(),
             epoch: self.epoch,
             ends_ms,
         }

@@ -67,10 +67,10 @@ mod tests {
     fn session(session_id: u64, away_since_ms: Option<i64>) -> Session {
         Session {
             session_id,
-            device_id: "phone".to_owned(),
+            device_id: "phone".into(),
             platform: Platform::Android,
-            device_name: String::new(),
-            instance: String::new(),
+            device_name: "".into(),
+            instance: "".into(),
             login_no: 1,
             epoch: 1,
             ends_ms: 30 * DAY_MS,

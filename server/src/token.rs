@@ -8,6 +8,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
+use std::sync::Arc;
 use tim_proto::Platform;
 
 /// The form of the tokens of this version.
@@ -21,11 +22,11 @@ pub struct Claims {
     #[serde(rename = "u")]
     pub user_id: String,
     #[serde(rename = "d")]
-    pub device_id: String,
+    pub device_id: Arc<str>,
     #[serde(rename = "p")]
     pub platform: Platform,
     #[serde(rename = "n")]
-    pub device_name: String,
+    pub device_name: Arc<str>,
     #[serde(rename = "s")]
     pub session_id: u64,
     #[serde(rename = "e")]

@@ -31,6 +31,7 @@ use crate::policy::Policy;
 use endings::Floors;
 use request_numbers::RequestNumbers;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use takeovers::Takeovers;
 use tickets::Revoked;
 use tim_proto::Platform;
@@ -102,10 +103,10 @@ pub struct StreamRef {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Session {
     pub session_id: u64,
-    pub device_id: String,
+    pub device_id: Arc<str>,
     pub platform: Platform,
-    pub device_name: String,
-    pub instance: String,
+    pub device_name: Arc<str>,
+    pub instance: Arc<str>,
     pub login_no: u64,
     pub epoch: u64,
     /// The end of the ticket, in ms of Unix time.
@@ -305,7 +306,7 @@ impl User {
 
     fn others(&self, device_id: &str) -> Vec<usize> {
         (0..self.sessions.len())
-            .filter(|at| self.sessions[*at].device_id != device_id)
+            .filter(|at| *self.sessions[*at].device_id != *device_id)
             .collect()
     }
 
@@ -329,7 +330,7 @@ impl Session {
     /// What the reader of this session's stream is told when another reader, of a client with this
     /// instance, takes its place.
     fn replaced_by(&self, instance: &str, now_ms: i64) -> Pushed {
-        if self.instance == instance {
+        if *self.instance == *instance {
             // It is the same client, and has gone on without that stream.
             Pushed::Closed
         } else {
@@ -354,7 +355,7 @@ fn kick_by(
     now_ms: i64,
 ) -> Kick {
     Kick {
-        cause: if victim.device_id == device_id {
+        cause: if *victim.device_id == *device_id {
             KickCause::SameDevice
         } else {
             KickCause::OtherDevice

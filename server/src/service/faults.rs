@@ -99,7 +99,7 @@ impl Service {
         let sessions = sessions.await?;
         let streams = sessions
             .iter()
-            .filter(|session| whose.device_id.is_none_or(|id| id == session.device_id))
+            .filter(|session| whose.device_id.is_none_or(|id| *id == *session.device_id))
             .filter_map(|session| session.stream)
             .filter(|stream| stream.node == self.node);
         Ok(streams

@@ -3,6 +3,7 @@
 use super::{Rules, Session};
 use crate::calendar::Day;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use tim_proto::Platform;
 
 /// How many devices of a user are kept, the latest.
@@ -12,9 +13,9 @@ const DEVICES_MAX: usize = 32;
 /// write a day.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Device {
-    pub device_id: String,
+    pub device_id: Arc<str>,
     pub platform: Platform,
-    pub device_name: String,
+    pub device_name: Arc<str>,
     /// The first login, in ms of Unix time.
     pub first_ms: i64,
     /// The day of the last login or resume.
@@ -63,6 +64,6 @@ impl Devices {
     }
 
     pub(super) fn has(&self, device_id: &str) -> bool {
-        self.0.iter().any(|device| device.device_id == device_id)
+        self.0.iter().any(|device| *device.device_id == *device_id)
     }
 }

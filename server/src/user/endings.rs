@@ -6,6 +6,7 @@
 use super::{Push, Pushed, Session, User, is_default};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tim_proto::wire::{Kick, RequestNumber};
 
 /// How many devices of a user have a floor of their own. Below them there is one for all.
@@ -16,7 +17,7 @@ const FLOORS_MAX: usize = 128;
 #[serde(default)]
 pub(super) struct Floors {
     #[serde(skip_serializing_if = "is_default")]
-    of_device: BTreeMap<String, Floor>,
+    of_device: BTreeMap<Arc<str>, Floor>,
     #[serde(skip_serializing_if = "is_default")]
     of_all: OfAll,
     #[serde(skip_serializing_if = "is_default")]
@@ -44,7 +45,7 @@ pub(super) struct Floor {
     kick: Option<Kick>,
     /// Whose login that was: its instance and number. A retry of it does not take it back.
     #[serde(skip_serializing_if = "is_default")]
-    displaced: Option<(String, u64)>,
+    displaced: Option<(Arc<str>, u64)>,
     /// The device was away when that happened, and has not been told.
     #[serde(skip_serializing_if = "is_default")]
     notice: Option<Notice>,
@@ -54,7 +55,7 @@ pub(super) struct Floor {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Notice {
     /// The login that was refused: its instance and number. Retries of it are refused, too.
-    refused: Option<(String, u64)>,
+    refused: Option<(Arc<str>, u64)>,
 }
 
 /// One floor for what had too many devices to be kept apart: epochs are unique within a user.
@@ -116,7 +117,7 @@ impl Floors {
         let floor = self.of_device.get(device_id);
         let displaced = floor.and_then(|floor| floor.displaced.as_ref());
         displaced.is_some_and(|(instance, login_no)| {
-            *instance == number.instance && number.login_no <= *login_no
+            **instance == *number.instance && number.login_no <= *login_no
         })
     }
 
@@ -137,8 +138,8 @@ impl Floors {
             return false;
         };
         match &notice.refused {
-            None => notice.refused = Some((instance.to_owned(), login_no)),
-            Some((refused, no)) if refused == instance && login_no <= *no => {}
+            None => notice.refused = Some((instance.into(), login_no)),
+            Some((refused, no)) if **refused == *instance && login_no <= *no => {}
             Some(_) => {
                 floor.notice = None;
                 return false;
@@ -147,8 +148,8 @@ impl Floors {
         true
     }
 
-    fn raise(&mut self, device_id: &str, ended: Ended, living: impl Iterator<Item = u64>) {
-        let floor = self.of_device.entry(device_id.to_owned()).or_default();
+    fn raise(&mut self, device_id: Arc<str>, ended: Ended, living: impl Iterator<Item = u64>) {
+        let floor = self.of_device.entry(device_id).or_default();
         if ended.epoch < floor.epoch {
             return;
         }
@@ -228,7 +229,7 @@ impl User {
             kick: kick.clone(),
             told_at_login: notice && session.stream.is_none(),
         };
-        self.raise_floor(&session.device_id, ended);
+        self.raise_floor(session.device_id.clone(), ended);
         if kick.is_some() {
             self.floors.remember(&session);
         }
@@ -239,7 +240,7 @@ impl User {
     }
 
     /// No session of the device up to this one comes back.
-    pub(super) fn raise_floor(&mut self, device_id: &str, ended: Ended) {
+    pub(super) fn raise_floor(&mut self, device_id: Arc<str>, ended: Ended) {
         let living = self.sessions.iter().map(|session| session.epoch);
         self.floors.raise(device_id, ended, living);
     }
@@ -261,7 +262,7 @@ impl User {
             kick: None,
             told_at_login: false,
         };
-        self.raise_floor(device_id, ended);
+        self.raise_floor(device_id.into(), ended);
     }
 
     /// Ends a session of a device of which no session is known: none up to now comes back.
@@ -276,7 +277,7 @@ impl User {
             kick: Some(kick.clone()),
             told_at_login: false,
         };
-        self.raise_floor(device_id, ended);
+        self.raise_floor(device_id.into(), ended);
     }
 
     /// Ends the session whose stream this is if its ticket has ended, and says whether it did: a
@@ -303,7 +304,7 @@ impl User {
             .sessions
             .iter()
             .filter(|s| {
-                s.device_id == device_id && s.instance == instance && s.login_no <= login_no
+                *s.device_id == *device_id && *s.instance == *instance && s.login_no <= login_no
             })
             .map(|session| session.session_id)
             .collect();

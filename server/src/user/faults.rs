@@ -7,7 +7,7 @@ use tim_proto::wire::Kick;
 impl User {
     fn of_device(&self, device_id: Option<&str>) -> Vec<Session> {
         let sessions = self.sessions.iter();
-        let wanted = sessions.filter(|s| device_id.is_none_or(|device| device == s.device_id));
+        let wanted = sessions.filter(|s| device_id.is_none_or(|device| *device == *s.device_id));
         wanted.cloned().collect()
     }
 

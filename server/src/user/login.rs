@@ -32,9 +32,10 @@ impl User {
         let Some(seen) = self.numbers.see(login.device_id, number, now_ms) else {
             return Outcome::Ghost;
         };
+        let (device_id, instance) = (seen.device_id.clone(), seen.instance.clone());
         let was_accepted = seen.accepted == Some(number.login_no);
         // Request numbers are forgotten by time and in a restart; sessions and floors know, too.
-        let newer = |s: &Session| s.instance == number.instance && s.login_no > number.login_no;
+        let newer = |s: &Session| *s.instance == *number.instance && s.login_no > number.login_no;
         if self.sessions.iter().any(newer) {
             return Outcome::Ghost;
         }
@@ -47,7 +48,10 @@ impl User {
         }
         let displaced = self.displaced(&rules.policy, login.device_id, login.platform);
         if !login.interactive {
-            let own = self.sessions.iter().any(|s| s.device_id == login.device_id);
+            let own = self
+                .sessions
+                .iter()
+                .any(|s| *s.device_id == *login.device_id);
             if own || !displaced.is_empty() {
                 return self.is_displaced(login.device_id);
             }
@@ -68,10 +72,10 @@ impl User {
         self.register(rules, now_ms);
         self.sessions.push(Session {
             session_id: login.session_id,
-            device_id: login.device_id.to_owned(),
+            device_id,
             platform: login.platform,
-            device_name: login.device_name.to_owned(),
-            instance: number.instance.clone(),
+            device_name: login.device_name.into(),
+            instance,
             login_no: number.login_no,
             epoch: self.highest_epoch,
             ends_ms: login.ends_ms,
@@ -88,7 +92,7 @@ impl User {
         let session = self
             .sessions
             .iter_mut()
-            .find(|s| s.instance == number.instance && s.login_no == number.login_no)?;
+            .find(|s| *s.instance == *number.instance && s.login_no == number.login_no)?;
         session.ends_ms = login.ends_ms;
         session.away_since_ms = None;
         if let Some(to) = session.stream.replace(login.stream) {
@@ -136,7 +140,7 @@ impl User {
             _ => self.takeovers.forget(),
         }
         let own =
-            (0..self.sessions.len()).filter(|at| self.sessions[*at].device_id == login.device_id);
+            (0..self.sessions.len()).filter(|at| *self.sessions[*at].device_id == *login.device_id);
         let victims: Vec<_> = displaced
             .iter()
             .copied()
@@ -144,7 +148,7 @@ impl User {
             .map(|at| {
                 let victim = &self.sessions[at];
                 // A client's own older login needs no notice: it asked for this one.
-                let asked = victim.instance == login.number.instance;
+                let asked = *victim.instance == *login.number.instance;
                 let kick = (!asked).then(|| {
                     kick_by(
                         login.device_id,
@@ -154,7 +158,7 @@ impl User {
                         now_ms,
                     )
                 });
-                let is_other = victim.device_id != login.device_id;
+                let is_other = *victim.device_id != *login.device_id;
                 (victim.session_id, kick, is_other)
             })
             .collect();

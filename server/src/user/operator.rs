@@ -73,7 +73,7 @@ impl User {
     /// Signs one device out. False where it is not the user's.
     pub fn sign_out(&mut self, device_id: &str, now_ms: i64, pushes: &mut Vec<Push>) -> bool {
         let of_device = |user: &User| {
-            let session = user.sessions.iter().find(|s| s.device_id == device_id)?;
+            let session = user.sessions.iter().find(|s| *s.device_id == *device_id)?;
             Some(session.session_id)
         };
         let kick = Kick {

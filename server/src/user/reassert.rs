@@ -3,12 +3,13 @@
 
 use super::endings::Ended;
 use super::{Claim, Push, Pushed, Rules, StreamRef, User};
+use std::sync::Arc;
 
 /// A session whose stream a node holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
     pub claim: Claim,
-    pub instance: String,
+    pub instance: Arc<str>,
     pub login_no: u64,
     pub stream: StreamRef,
 }
@@ -16,7 +17,7 @@ pub struct Held {
 /// A session that has ended lately, as a node saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gone {
-    device_id: String,
+    device_id: Arc<str>,
     ended: Ended,
 }
 
@@ -55,7 +56,7 @@ impl User {
         }
         let session = claim
             .clone()
-            .into_session(&held.instance, held.login_no, held.stream);
+            .into_session(held.instance.clone(), held.login_no, held.stream);
         self.restore(session, rules, now_ms, pushes)
             .err()
             .map(Pushed::Kicked)
@@ -93,6 +94,6 @@ impl User {
         if let Some(session_id) = back.map(|session| session.session_id) {
             self.end(session_id, gone.ended.kick.clone(), false, pushes);
         }
-        self.raise_floor(&gone.device_id, gone.ended.clone());
+        self.raise_floor(gone.device_id.clone(), gone.ended.clone());
     }
 }

@@ -1,6 +1,7 @@
 //! Which requests of a user's clients were seen: what comes late or twice has no effect.
 
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use tim_proto::wire::RequestNumber;
 
 /// How long a client's request numbers are remembered.
@@ -16,8 +17,8 @@ pub(super) struct RequestNumbers(Vec<Seen>);
 /// What was seen of one client handle.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Seen {
-    device_id: String,
-    instance: String,
+    pub(super) device_id: Arc<str>,
+    pub(super) instance: Arc<str>,
     login_no: u64,
     seq: u64,
     /// The highest login number that was accepted.
@@ -35,7 +36,7 @@ impl RequestNumbers {
     pub(super) fn of(&mut self, device_id: &str, instance: &str) -> Option<&mut Seen> {
         self.0
             .iter_mut()
-            .find(|seen| seen.device_id == device_id && seen.instance == instance)
+            .find(|seen| *seen.device_id == *device_id && *seen.instance == *instance)
     }
 
     /// Notes a request's numbers. None where it is late or doubled, or its login has ended.
@@ -74,7 +75,7 @@ impl RequestNumbers {
     }
 
     fn of_or_new(&mut self, device_id: &str, instance: &str, now_ms: i64) -> &mut Seen {
-        let known = |seen: &Seen| seen.device_id == device_id && seen.instance == instance;
+        let known = |seen: &Seen| *seen.device_id == *device_id && *seen.instance == *instance;
         let at = self.0.iter().position(known).unwrap_or_else(|| {
             if self.0.len() == SEEN_MAX
                 && let Some(oldest) = (0..SEEN_MAX).min_by_key(|at| self.0[*at].at_ms)
@@ -82,8 +83,8 @@ impl RequestNumbers {
                 self.0.swap_remove(oldest);
             }
             self.0.push(Seen {
-                device_id: device_id.to_owned(),
-                instance: instance.to_owned(),
+                device_id: device_id.into(),
+                instance: instance.into(),
                 login_no: 0,
                 seq: 0,
                 accepted: None,

@@ -1,6 +1,7 @@
 //! A session's holder comes back with its token.
 
 use super::{Outcome, Push, RENEWABLE_MS, Rules, Session, StreamRef, User};
+use std::sync::Arc;
 use tim_proto::Platform;
 use tim_proto::wire::{Kick, RequestNumber};
 
@@ -8,9 +9,9 @@ use tim_proto::wire::{Kick, RequestNumber};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Claim {
     pub session_id: u64,
-    pub device_id: String,
+    pub device_id: Arc<str>,
     pub platform: Platform,
-    pub device_name: String,
+    pub device_name: Arc<str>,
     pub epoch: u64,
     /// The end of the ticket: the token's own, or that of the ticket which renews it.
     pub ends_ms: i64,
@@ -36,13 +37,18 @@ impl Claim {
     }
 
     /// The session that a token says, held by this client over this stream.
-    pub(super) fn into_session(self, instance: &str, login_no: u64, stream: StreamRef) -> Session {
+    pub(super) fn into_session(
+        self,
+        instance: Arc<str>,
+        login_no: u64,
+        stream: StreamRef,
+    ) -> Session {
         Session {
             session_id: self.session_id,
             device_id: self.device_id,
             platform: self.platform,
             device_name: self.device_name,
-            instance: instance.to_owned(),
+            instance,
             login_no,
             epoch: self.epoch,
             ends_ms: self.ends_ms,
@@ -64,9 +70,10 @@ impl User {
         now_ms: i64,
         pushes: &mut Vec<Push>,
     ) -> Outcome {
-        if self.numbers.see(&claim.device_id, number, now_ms).is_none() {
+        let Some(seen) = self.numbers.see(&claim.device_id, number, now_ms) else {
             return Outcome::Ghost;
-        }
+        };
+        let instance = seen.instance.clone();
         if self.floors.is_dead(&claim.device_id, claim.epoch) {
             return self.is_displaced(&claim.device_id);
         }
@@ -80,13 +87,13 @@ impl User {
                 pushes.push(Push { to, what });
             }
             known.away_since_ms = None;
-            known.instance.clone_from(&number.instance);
+            known.instance = instance;
             known.login_no = number.login_no;
             known.ends_ms = claim.ends_ms;
             self.came(claim.session_id, rules, now_ms);
             return Outcome::Accepted(claim.session_id);
         }
-        let session = claim.into_session(&number.instance, number.login_no, stream);
+        let session = claim.into_session(instance, number.login_no, stream);
         match self.restore(session, rules, now_ms, pushes) {
             Ok(session_id) => {
                 self.came(session_id, rules, now_ms);

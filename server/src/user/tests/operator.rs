@@ -262,8 +262,8 @@ fn more_devices_than_are_kept_push_out_the_one_that_was_away_longest() {
     }
     let kept: Vec<_> = world.user.devices.iter().collect();
     assert_eq!(kept.len(), 32);
-    assert!(kept.iter().any(|device| device.device_id == "device 100"));
-    assert!(!kept.iter().any(|device| device.device_id == "device 68"));
+    assert!(kept.iter().any(|device| &*device.device_id == "device 100"));
+    assert!(!kept.iter().any(|device| &*device.device_id == "device 68"));
 }
 
 #[test]
