@@ -1,7 +1,7 @@
 //! The accept loop: connections in, with bounds on how many and how slow, and an orderly end.
 
 use crate::metrics::Counted;
-use crate::routes;
+use crate::routes::{self, Route};
 use crate::service::Service;
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
@@ -196,7 +196,8 @@ impl hyper::service::Service<Request<Incoming>> for Answers {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let service = self.service.clone();
-        let answer = routes::answer(service, self.from, self.body_timeout, request);
+        let (route, body) = (Route::of(&request), request.into_body());
+        let answer = routes::answer(service, self.from, self.body_timeout, route, body);
         Box::pin(answer)
     }
 }

@@ -11,10 +11,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use std::future::Future;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tim_proto::Platform;
-use tim_proto::wire::KickCause;
+use tim_proto::wire::{self, KickCause};
 
 /// What [`Metrics::to_text`] is, to HTTP.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -33,6 +32,17 @@ pub enum Asked {
     Login,
     Resume,
     Logout,
+}
+
+impl Asked {
+    /// Where that is asked for.
+    pub fn path(self) -> &'static str {
+        match self {
+            Asked::Login => wire::LOGIN_PATH,
+            Asked::Resume => wire::RESUME_PATH,
+            Asked::Logout => wire::LOGOUT_PATH,
+        }
+    }
 }
 
 /// The figures.
@@ -166,14 +176,14 @@ impl Metrics {
         Counted::one(self.connections.clone())
     }
 
-    /// Takes the time that the store needs to load.
-    pub async fn store_load<F: Future>(&self, loads: F) -> F::Output {
-        timed(&self.store_load, loads).await
+    /// The store has loaded a record, or failed to.
+    pub fn store_loaded(&self, took: Duration) {
+        self.store_load.observe(took.as_secs_f64());
     }
 
-    /// Takes the time that the store needs to swap.
-    pub async fn store_swap<F: Future>(&self, swaps: F) -> F::Output {
-        timed(&self.store_swap, swaps).await
+    /// The store has swapped a record and written it, or failed to.
+    pub fn store_swapped(&self, took: Duration) {
+        self.store_swap.observe(took.as_secs_f64());
     }
 
     /// All figures, as text.
@@ -183,13 +193,6 @@ impl Metrics {
         let _ = text::encode(&mut all, &self.registry);
         all
     }
-}
-
-async fn timed<F: Future>(seconds: &Histogram, work: F) -> F::Output {
-    let start = Instant::now();
-    let done = work.await;
-    seconds.observe(start.elapsed().as_secs_f64());
-    done
 }
 
 /// One more, until it is dropped.

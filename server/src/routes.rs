@@ -36,33 +36,55 @@ struct Echo {
     seq: u64,
 }
 
+/// What a request is for.
+pub enum Route {
+    Asked(Asked),
+    Health,
+    Readiness,
+    NotPost,
+    Unknown,
+}
+
+impl Route {
+    /// By its head.
+    pub fn of<B>(request: &Request<B>) -> Route {
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        let asked = match request.uri().path() {
+            "/healthz" if reads => return Route::Health,
+            "/readyz" if reads => return Route::Readiness,
+            wire::LOGIN_PATH => Asked::Login,
+            wire::RESUME_PATH => Asked::Resume,
+            wire::LOGOUT_PATH => Asked::Logout,
+            _ => return Route::Unknown,
+        };
+        match *request.method() {
+            Method::POST => Route::Asked(asked),
+            _ => Route::NotPost,
+        }
+    }
+}
+
 /// Answers a request of a client at that address.
 pub async fn answer(
     service: Arc<Service>,
     from: IpAddr,
     body_timeout: Duration,
-    request: Request<Incoming>,
+    route: Route,
+    body: Incoming,
 ) -> Result<Answer, Infallible> {
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    if path == "/healthz" && (method == Method::GET || method == Method::HEAD) {
-        return Ok(plain(StatusCode::OK, "ok\n"));
-    }
-    if path == "/readyz" && (method == Method::GET || method == Method::HEAD) {
-        return Ok(match service.ready().await {
-            Ok(()) => plain(StatusCode::OK, "ready\n"),
-            Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, why),
-        });
-    }
-    let asked = match path.as_str() {
-        wire::LOGIN_PATH => Asked::Login,
-        wire::RESUME_PATH => Asked::Resume,
-        wire::LOGOUT_PATH => Asked::Logout,
-        _ => return Ok(plain(StatusCode::NOT_FOUND, "no such path\n")),
+    let asked = match route {
+        Route::Asked(asked) => asked,
+        Route::Health => return Ok(plain(StatusCode::OK, "ok\n")),
+        Route::Readiness => {
+            return Ok(match service.ready().await {
+                Ok(()) => plain(StatusCode::OK, "ready\n"),
+                Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, why),
+            });
+        }
+        Route::NotPost => return Ok(plain(StatusCode::METHOD_NOT_ALLOWED, "expected POST\n")),
+        Route::Unknown => return Ok(plain(StatusCode::NOT_FOUND, "no such path\n")),
     };
-    if method != Method::POST {
-        return Ok(plain(StatusCode::METHOD_NOT_ALLOWED, "expected POST\n"));
-    }
-    let body = match read(request, body_timeout).await {
+    let body = match read(body, body_timeout).await {
         Ok(body) => body,
         Err(refused) => return Ok(*refused),
     };
@@ -78,7 +100,7 @@ pub async fn answer(
     }
     Ok(match result {
         Ok(answer) => {
-            tracing::info!(path, "accepted");
+            tracing::info!(path = asked.path(), "accepted");
             answer
         }
         Err(refused) => {
@@ -107,8 +129,8 @@ async fn answer_to(
 }
 
 /// Reads a body that is small and comes in time.
-async fn read(request: Request<Incoming>, in_time: Duration) -> Result<Bytes, Box<Answer>> {
-    let body = body::read(request.into_body(), wire::BODY_MAX, in_time).await;
+async fn read(body: Incoming, in_time: Duration) -> Result<Bytes, Box<Answer>> {
+    let body = body::read(body, wire::BODY_MAX, in_time).await;
     body.map_err(|unread| {
         Box::new(match unread {
             Unread::TooLarge => refusal_with(

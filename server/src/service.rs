@@ -1,5 +1,6 @@
-//! The service behind the listeners: decisions over users' records, its settings, its end.
+//! The service behind the listeners: what it holds, its settings, its end.
 
+mod decision;
 mod faults;
 mod operator;
 mod owner;
@@ -18,23 +19,17 @@ use crate::metrics::Metrics;
 use crate::reconcile::Lately;
 use crate::room::{Deciding, Seats};
 use crate::settings::{Current, Settings};
-use crate::store::{Opened, Store, Swapped, Versioned};
+use crate::store::{Opened, Store};
 use crate::stream::Streams;
 use crate::tickets::Tickets;
 use crate::timer::Timer;
 use crate::token::TokenKey;
-use crate::user::{Push, Pushed, User};
 use arc_swap::Guard;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tim_proto::code;
 use tim_proto::wire::{GoingAwayEvent, StreamEvent};
-use told::{Seen, Watched};
-
-/// How often a decision is taken anew because somebody was faster.
-const TRIES: usize = 100;
+use told::Watched;
 
 /// The service behind the routes.
 pub struct Service {
@@ -89,87 +84,6 @@ impl Service {
 
     fn next_id(&self) -> u64 {
         self.last_id.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// Takes a decision over a user's record: durable once this returns, and told to the streams
-    /// that it concerns. They are told before it is durable: whom a login pushes out waits for no
-    /// disk, and if the power fails in between, the login was not answered, and comes again.
-    pub(crate) async fn decide<T>(
-        &self,
-        user_id: &str,
-        rule: impl FnMut(&mut User, i64, &mut Vec<Push>) -> T,
-    ) -> Result<T, Refused> {
-        self.decide_for(user_id, None, rule).await
-    }
-
-    /// The same for a request from this address.
-    pub(crate) async fn decide_for<T>(
-        &self,
-        user_id: &str,
-        from: Option<IpAddr>,
-        mut rule: impl FnMut(&mut User, i64, &mut Vec<Push>) -> T,
-    ) -> Result<T, Refused> {
-        for _ in 0..TRIES {
-            let Versioned {
-                user: before,
-                version,
-            } = (self.metrics).store_load(self.store.load(user_id)).await?;
-            let (mut user, mut pushes) = (User::clone(&before), Vec::new());
-            let now = now_ms();
-            user.tidy(now);
-            user.nodes_died(|node| self.store.is_dead(node), now);
-            user.end_absent(&self.settings.get().rules, now);
-            let tidied = self.watched.as_ref().map(|_| user.clone());
-            let decision = rule(&mut user, now, &mut pushes);
-            if user == *before {
-                return Ok(decision);
-            }
-            let gone = match self.store.is_shared() {
-                true => user.gone_since(&before),
-                false => Vec::new(),
-            };
-            let seen = tidied.map(|tidied| Seen::of(&before, &tidied, &user));
-            let swap = async {
-                match self.store.swap(user_id, version, user).await? {
-                    Swapped::Late => Ok(false),
-                    Swapped::Done(written) => {
-                        self.lately.add(user_id, gone);
-                        self.push(pushes).await;
-                        written.wait().await?;
-                        Ok::<_, Refused>(true)
-                    }
-                }
-            };
-            if self.metrics.store_swap(swap).await? {
-                if let Some(seen) = seen {
-                    self.report(user_id, from, seen, now);
-                }
-                return Ok(decision);
-            }
-        }
-        Err(Refused::new(
-            code::SERVER_TIMEOUT,
-            "too many requests of this user at once",
-        ))
-    }
-
-    async fn push(&self, mut pushes: Vec<Push>) {
-        pushes.retain(|push| {
-            if let Pushed::Kicked(kick) = &push.what {
-                self.metrics.kicked(kick.cause);
-            }
-            let here = push.to.node == self.node;
-            if here {
-                self.streams.push(push.to.stream_id, push.what.clone());
-            }
-            !here
-        });
-        if !pushes.is_empty()
-            && let Err(error) = self.store.push(&pushes).await
-        {
-            // Heartbeats find out what was not told.
-            tracing::warn!("a push to another node: {error}");
-        }
     }
 
     /// The figures of this node.

@@ -46,7 +46,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// With a swap the figures grow, once per user and day: by an active user where `active_day`
     /// has grown, by an account made or removed where there is one now or none any more.
-    fn swap<'a>(&'a self, user_id: &'a str, version: u64, user: User) -> Answer<'a, Swapped>;
+    fn swap<'a>(&'a self, user_id: &'a str, version: u64, user: Arc<User>) -> Answer<'a, Swapped>;
 
     /// Tells streams of other nodes. May be lost on the way: see `reconcile.rs`.
     fn push<'a>(&'a self, pushes: &'a [Push]) -> Answer<'a, ()>;

@@ -119,13 +119,14 @@ impl Embedded {
     }
 
     /// Swaps in memory, and has written what lasts.
-    fn swap_now(&self, user_id: &str, version: u64, mut user: User) -> Swapped {
+    fn swap_now(&self, user_id: &str, version: u64, mut user: Arc<User>) -> Swapped {
         let mut shard = self.shard(user_id);
         let Some(kept) = shard.get_mut(user_id).filter(|k| k.version == version) else {
             return Swapped::Late;
         };
-        user.shrink_to_fit();
-        let user = Arc::new(user);
+        if let Some(user) = Arc::get_mut(&mut user) {
+            user.shrink_to_fit();
+        }
         // What was decided over an unwritten record waits for that to be written, too.
         let waits = !self.writer.progress.is_written(kept.job) || self.epochs.are_reached_by(&user);
         let mut written = Written::already();
@@ -175,7 +176,7 @@ impl Store for Embedded {
         Box::pin(std::future::ready(self.load_now(user_id)))
     }
 
-    fn swap<'a>(&'a self, user_id: &'a str, version: u64, user: User) -> Answer<'a, Swapped> {
+    fn swap<'a>(&'a self, user_id: &'a str, version: u64, user: Arc<User>) -> Answer<'a, Swapped> {
         Box::pin(std::future::ready(
             Ok(self.swap_now(user_id, version, user)),
         ))

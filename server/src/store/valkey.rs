@@ -164,10 +164,10 @@ impl Store for Valkey {
         })
     }
 
-    fn swap<'a>(&'a self, user_id: &'a str, version: u64, user: User) -> Answer<'a, Swapped> {
+    fn swap<'a>(&'a self, user_id: &'a str, version: u64, user: Arc<User>) -> Answer<'a, Swapped> {
         Box::pin(async move {
             let failed = |error: &dyn std::fmt::Display| StoreError::Failed(error.to_string());
-            let text = serde_json::to_vec(&user).map_err(|error| failed(&error))?;
+            let text = serde_json::to_vec(&*user).map_err(|error| failed(&error))?;
             // Random, so that a version that was lost in a fail-over is never taken for another.
             let mut next = [0; 8];
             getrandom::fill(&mut next).map_err(|error| failed(&error))?;

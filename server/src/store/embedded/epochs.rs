@@ -90,7 +90,8 @@ mod tests {
         let loaded = wait(store.load(user_id)).unwrap();
         let mut user = (*loaded.user).clone();
         user.epochs_above(above + 1);
-        let Ok(Swapped::Done(written)) = wait(store.swap(user_id, loaded.version, user)) else {
+        let Ok(Swapped::Done(written)) = wait(store.swap(user_id, loaded.version, user.into()))
+        else {
             panic!("the record was not swapped");
         };
         wait(written.wait()).unwrap();

@@ -38,7 +38,7 @@ fn rename(store: &dyn Store, user_id: &str, nick: &str) {
         ..Profile::default()
     };
     user.import(&profile, &Rules::default(), 1_700_000_000_000);
-    let Ok(Swapped::Done(written)) = wait(store.swap(user_id, loaded.version, user)) else {
+    let Ok(Swapped::Done(written)) = wait(store.swap(user_id, loaded.version, user.into())) else {
         panic!("the record was not swapped");
     };
     wait(written.wait()).unwrap();
