@@ -22,35 +22,42 @@ pub struct Device {
     pub last_day: Day,
 }
 
-/// A user's devices.
+/// A user's devices. Records that differ elsewhere share them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Devices(Vec<Device>);
+pub struct Devices(Arc<Vec<Device>>);
 
 impl Devices {
     pub(super) fn shrink_to_fit(&mut self) {
-        self.0.shrink_to_fit();
+        if let Some(devices) = Arc::get_mut(&mut self.0) {
+            devices.shrink_to_fit();
+        }
     }
 
     /// The device of this session is in use.
     pub(super) fn note(&mut self, session: &Session, rules: &Rules, now_ms: i64) {
         let day = rules.time_zone.day(now_ms);
-        let known = self
-            .0
-            .iter_mut()
-            .find(|device| device.device_id == session.device_id);
-        if let Some(device) = known {
-            device.platform = session.platform;
-            device.device_name.clone_from(&session.device_name);
-            device.last_day = device.last_day.max(day);
+        let is_it = |device: &Device| device.device_id == session.device_id;
+        if let Some(at) = self.0.iter().position(is_it) {
+            let known = &self.0[at];
+            let noted = Device {
+                platform: session.platform,
+                device_name: session.device_name.clone(),
+                last_day: known.last_day.max(day),
+                ..known.clone()
+            };
+            if noted != *known {
+                Arc::make_mut(&mut self.0)[at] = noted;
+            }
             return;
         }
-        if self.0.len() == DEVICES_MAX
-            && let Some(oldest) = (0..DEVICES_MAX).min_by_key(|at| self.0[*at].last_day)
+        let devices = Arc::make_mut(&mut self.0);
+        if devices.len() == DEVICES_MAX
+            && let Some(oldest) = (0..DEVICES_MAX).min_by_key(|at| devices[*at].last_day)
         {
-            self.0.remove(oldest);
+            devices.remove(oldest);
         }
-        self.0.push(Device {
+        devices.push(Device {
             device_id: session.device_id.clone(),
             platform: session.platform,
             device_name: session.device_name.clone(),

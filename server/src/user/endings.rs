@@ -16,8 +16,9 @@ const FLOORS_MAX: usize = 128;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Floors {
+    /// Records that differ elsewhere share them.
     #[serde(skip_serializing_if = "is_default")]
-    of_device: BTreeMap<Arc<str>, Floor>,
+    of_device: Arc<BTreeMap<Arc<str>, Floor>>,
     #[serde(skip_serializing_if = "is_default")]
     of_all: OfAll,
     #[serde(skip_serializing_if = "is_default")]
@@ -123,7 +124,9 @@ impl Floors {
 
     /// The device has been told that it was kicked.
     pub(super) fn told(&mut self, device_id: &str) {
-        if let Some(floor) = self.of_device.get_mut(device_id) {
+        if self.has_notice(device_id)
+            && let Some(floor) = Arc::make_mut(&mut self.of_device).get_mut(device_id)
+        {
             floor.notice = None;
         }
     }
@@ -131,7 +134,10 @@ impl Floors {
     /// Whether this login is to be refused because its device was kicked while it was away. Only
     /// a later login of the app than the one that was refused uses the notice up.
     pub(super) fn refuses(&mut self, device_id: &str, instance: &str, login_no: u64) -> bool {
-        let Some(floor) = self.of_device.get_mut(device_id) else {
+        if !self.has_notice(device_id) {
+            return false;
+        }
+        let Some(floor) = Arc::make_mut(&mut self.of_device).get_mut(device_id) else {
             return false;
         };
         let Some(notice) = &mut floor.notice else {
@@ -148,8 +154,14 @@ impl Floors {
         true
     }
 
+    fn has_notice(&self, device_id: &str) -> bool {
+        let floor = self.of_device.get(device_id);
+        floor.is_some_and(|floor| floor.notice.is_some())
+    }
+
     fn raise(&mut self, device_id: Arc<str>, ended: Ended, living: impl Iterator<Item = u64>) {
-        let floor = self.of_device.entry(device_id).or_default();
+        let floors = Arc::make_mut(&mut self.of_device);
+        let floor = floors.entry(device_id).or_default();
         if ended.epoch < floor.epoch {
             return;
         }
@@ -163,14 +175,14 @@ impl Floors {
             displaced: floor.displaced.take().filter(|_| same),
             notice: ended.told_at_login.then(Notice::default),
         };
-        if self.of_device.len() > FLOORS_MAX {
+        if floors.len() > FLOORS_MAX {
             self.merge_lowest(living);
         }
     }
 
     /// Keeps whose login it was that was taken over.
     fn remember(&mut self, session: &Session) {
-        let floor = self.of_device.get_mut(&session.device_id);
+        let floor = Arc::make_mut(&mut self.of_device).get_mut(&session.device_id);
         if let Some(floor) = floor.filter(|floor| floor.epoch == session.epoch) {
             floor.displaced = Some((session.instance.clone(), session.login_no));
         }
@@ -181,7 +193,7 @@ impl Floors {
         let Some(lowest) = lowest.map(|(device_id, _)| device_id.clone()) else {
             return;
         };
-        let Some(floor) = self.of_device.remove(&lowest) else {
+        let Some(floor) = Arc::make_mut(&mut self.of_device).remove(&lowest) else {
             return;
         };
         let all = &mut self.of_all;
@@ -192,7 +204,13 @@ impl Floors {
     }
 
     pub(super) fn forget(&mut self, now_ms: i64) {
-        self.of_device.retain(|_, floor| floor.until_ms > now_ms);
+        if self
+            .of_device
+            .values()
+            .any(|floor| floor.until_ms <= now_ms)
+        {
+            Arc::make_mut(&mut self.of_device).retain(|_, floor| floor.until_ms > now_ms);
+        }
         if self.of_all.until_ms <= now_ms {
             self.of_all = OfAll::default();
         }

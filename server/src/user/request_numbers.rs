@@ -9,10 +9,10 @@ const SEEN_MS: i64 = 600_000;
 /// How many clients' numbers are remembered per user, the newest.
 const SEEN_MAX: usize = 64;
 
-/// The clients of a user that sent something lately.
+/// The clients of a user that sent something lately. Records that differ elsewhere share them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct RequestNumbers(Vec<Seen>);
+pub(super) struct RequestNumbers(Arc<Vec<Seen>>);
 
 /// What was seen of one client handle.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -30,13 +30,15 @@ pub(super) struct Seen {
 
 impl RequestNumbers {
     pub(super) fn shrink_to_fit(&mut self) {
-        self.0.shrink_to_fit();
+        if let Some(seen) = Arc::get_mut(&mut self.0) {
+            seen.shrink_to_fit();
+        }
     }
 
     pub(super) fn of(&mut self, device_id: &str, instance: &str) -> Option<&mut Seen> {
-        self.0
-            .iter_mut()
-            .find(|seen| *seen.device_id == *device_id && *seen.instance == *instance)
+        let is_it = |seen: &Seen| *seen.device_id == *device_id && *seen.instance == *instance;
+        let at = self.0.iter().position(is_it)?;
+        Some(&mut Arc::make_mut(&mut self.0)[at])
     }
 
     /// Notes a request's numbers. None where it is late or doubled, or its login has ended.
@@ -66,8 +68,10 @@ impl RequestNumbers {
     }
 
     pub(super) fn forget(&mut self, now_ms: i64) {
-        self.0
-            .retain(|seen| now_ms.saturating_sub(seen.at_ms) < SEEN_MS);
+        let is_late = |seen: &Seen| now_ms.saturating_sub(seen.at_ms) >= SEEN_MS;
+        if self.0.iter().any(is_late) {
+            Arc::make_mut(&mut self.0).retain(|seen| !is_late(seen));
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -76,13 +80,14 @@ impl RequestNumbers {
 
     fn of_or_new(&mut self, device_id: &str, instance: &str, now_ms: i64) -> &mut Seen {
         let known = |seen: &Seen| *seen.device_id == *device_id && *seen.instance == *instance;
-        let at = self.0.iter().position(known).unwrap_or_else(|| {
-            if self.0.len() == SEEN_MAX
-                && let Some(oldest) = (0..SEEN_MAX).min_by_key(|at| self.0[*at].at_ms)
+        let all = Arc::make_mut(&mut self.0);
+        let at = all.iter().position(known).unwrap_or_else(|| {
+            if all.len() == SEEN_MAX
+                && let Some(oldest) = (0..SEEN_MAX).min_by_key(|at| all[*at].at_ms)
             {
-                self.0.swap_remove(oldest);
+                all.swap_remove(oldest);
             }
-            self.0.push(Seen {
+            all.push(Seen {
                 device_id: device_id.into(),
                 instance: instance.into(),
                 login_no: 0,
@@ -91,8 +96,8 @@ impl RequestNumbers {
                 ended: 0,
                 at_ms: now_ms,
             });
-            self.0.len() - 1
+            all.len() - 1
         });
-        &mut self.0[at]
+        &mut all[at]
     }
 }
