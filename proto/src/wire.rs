@@ -278,8 +278,11 @@ impl StreamEvent {
 
     /// The event as it is written on the stream.
     pub fn to_bytes(&self) -> Vec<u8> {
-        // A session event, the longest and the most frequent, fits without growing.
-        let mut bytes = Vec::with_capacity(768);
+        // Enough not to grow. A server that goes has an event for each of its streams at once.
+        let mut bytes = Vec::with_capacity(match self {
+            StreamEvent::Session(_) => 768,
+            _ => 64,
+        });
         bytes.extend_from_slice(b"event: ");
         bytes.extend_from_slice(self.name().as_bytes());
         bytes.extend_from_slice(b"\ndata: ");

@@ -35,6 +35,9 @@ pub enum Asked {
 }
 
 impl Asked {
+    /// All there is to ask for.
+    pub const ALL: [Asked; 3] = [Asked::Login, Asked::Resume, Asked::Logout];
+
     /// Where that is asked for.
     pub fn path(self) -> &'static str {
         match self {

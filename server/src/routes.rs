@@ -49,17 +49,16 @@ impl Route {
     /// By its head.
     pub fn of<B>(request: &Request<B>) -> Route {
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-        let asked = match request.uri().path() {
+        let path = request.uri().path();
+        match path {
             "/healthz" if reads => return Route::Health,
             "/readyz" if reads => return Route::Readiness,
-            wire::LOGIN_PATH => Asked::Login,
-            wire::RESUME_PATH => Asked::Resume,
-            wire::LOGOUT_PATH => Asked::Logout,
-            _ => return Route::Unknown,
-        };
-        match *request.method() {
-            Method::POST => Route::Asked(asked),
-            _ => Route::NotPost,
+            _ => {}
+        }
+        match Asked::ALL.into_iter().find(|asked| asked.path() == path) {
+            None => Route::Unknown,
+            Some(asked) if *request.method() == Method::POST => Route::Asked(asked),
+            Some(_) => Route::NotPost,
         }
     }
 }

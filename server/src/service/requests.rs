@@ -32,8 +32,7 @@ impl Service {
         let settings = self.settings.get();
         for ending in request.ends.iter().take(ENDS_MAX) {
             // The login stands on its own: what cannot be ended ends nothing.
-            // Apart: few logins end others, and each would have the room for it.
-            if let Err(refused) = Box::pin(self.end(from, ending)).await {
+            if let Err(refused) = self.end(from, ending).await {
                 tracing::debug!(code = refused.code, "an ending of a login was refused");
             }
         }
