@@ -57,7 +57,7 @@ pub mod log;
 #[cfg(not(tim_shuttle))]
 mod network;
 #[cfg(not(tim_shuttle))]
-#[allow(unsafe_code, reason = "the one file of system calls")]
+#[allow(unsafe_code, reason = "the one place of system calls")]
 mod os;
 #[cfg(not(tim_shuttle))]
 mod transport;
