@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bounds;
 pub mod code;
 pub mod identity;
 mod platform;
