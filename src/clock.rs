@@ -29,13 +29,13 @@ impl Clock {
     /// The time now, for the state machine.
     pub(crate) fn now(&self) -> Now {
         let callbacks = self.callbacks();
-        let monotonic_ms = callbacks.since_ms.unwrap_or_else(os::monotonic_ms);
-        let boot_ms = os::boot_ms();
-        // Both stand still together: their difference grows by sleep alone.
-        let running = os::monotonic_ms().saturating_sub(monotonic_ms);
+        let (monotonic_ms, boot_ms) = (os::monotonic_ms(), os::boot_ms());
+        let stopped_ms = callbacks.since_ms.unwrap_or(monotonic_ms);
         Now {
-            ms: monotonic_ms.saturating_sub(callbacks.total_ms),
-            boot_ms: boot_ms.saturating_sub(callbacks.total_ms + running),
+            ms: stopped_ms.saturating_sub(callbacks.total_ms),
+            boot_ms,
+            // Both clocks begin when the system does: their difference grows by sleep alone.
+            slept_ms: boot_ms.saturating_sub(monotonic_ms),
         }
     }
 

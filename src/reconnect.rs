@@ -1,7 +1,4 @@
-//! When to try again: exponential back-off with full jitter and a cap, and the server's own word.
-
-/// The server's word is obeyed up to this.
-const SERVER_DELAY_MAX_MS: u64 = 3_600_000;
+//! When to try again: exponential back-off with full jitter and a cap, and the wait that a server asks for.
 
 /// SplitMix64: enough to spread clients, and the same sequence for the same seed in tests.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -41,15 +38,26 @@ impl Backoff {
         }
     }
 
-    /// The wait before the next attempt. A wait that the server asked for is kept, and the
-    /// jitter goes on top of it, so that those who were told the same do not come together.
+    /// Whether the next wait is the first.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.attempts == 0
+    }
+
+    /// The next wait is the first again.
+    pub(crate) fn forget(&mut self) {
+        self.attempts = 0;
+    }
+
+    /// The wait before the next attempt. Where the server asked for one, that is kept, with jitter on
+    /// top, so that clients that were asked the same do not come together; a server that asks for too
+    /// little gets the growing wait all the same.
     pub(crate) fn next_ms(&mut self, jitter: &mut Jitter, server_delay_ms: Option<u64>) -> u64 {
         let doubled = self.first_ms.saturating_mul(1 << self.attempts.min(32));
         self.attempts = self.attempts.saturating_add(1);
         let own = jitter.up_to(doubled.min(self.max_ms));
         match server_delay_ms {
             None => own,
-            Some(asked) => asked.min(SERVER_DELAY_MAX_MS) + own.min(self.first_ms),
+            Some(asked) => asked.saturating_add(own.min(self.first_ms)).max(own),
         }
     }
 }
@@ -87,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn the_servers_wait_is_kept_up_to_an_hour() {
+    fn the_servers_wait_is_kept_with_jitter_on_top() {
         let backoff = Backoff::new(1000, 60_000);
         for seed in 0..100 {
             let wait = backoff
@@ -95,7 +103,26 @@ mod tests {
                 .next_ms(&mut Jitter::new(seed), Some(30_000));
             assert!((30_000..=31_000).contains(&wait));
         }
-        assert!(longest(&backoff, Some(u64::MAX)) <= SERVER_DELAY_MAX_MS + 1000);
+        assert_eq!(longest(&backoff, Some(u64::MAX)), u64::MAX, "saturated");
+    }
+
+    #[test]
+    fn a_server_that_asks_for_no_wait_gets_the_growing_one() {
+        let mut backoff = Backoff::new(1000, 60_000);
+        for _ in 0..10 {
+            backoff.next_ms(&mut Jitter::new(1), Some(0));
+        }
+        assert!(longest(&backoff, Some(0)) > 55_000);
+    }
+
+    #[test]
+    fn a_back_off_that_is_forgotten_begins_anew() {
+        let mut backoff = Backoff::new(1000, 60_000);
+        assert!(backoff.is_fresh());
+        backoff.next_ms(&mut Jitter::new(1), None);
+        assert!(!backoff.is_fresh());
+        backoff.forget();
+        assert_eq!(backoff, Backoff::new(1000, 60_000));
     }
 
     #[test]

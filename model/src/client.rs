@@ -5,6 +5,7 @@
 
 use crate::ledger::{Notes, Rule};
 use crate::setup::{Setup, USERS};
+use crate::tickets_seen::TicketsSeen;
 use crate::token::{Token, ticket};
 use tim::Secret;
 use tim::error;
@@ -41,6 +42,7 @@ pub struct Client {
     token: Option<Token>,
     /// How many tickets its app has fetched besides the first.
     tickets: i64,
+    seen: TicketsSeen,
 }
 
 /// What a client wants of the network.
@@ -80,7 +82,7 @@ impl Client {
         Client {
             device,
             session: Session::new(identity, limits, 1),
-            now: Now { ms: 0, boot_ms: 0 },
+            now: Now::default(),
             calls: Vec::new(),
             logouts: Vec::new(),
             last_call: 0,
@@ -88,6 +90,7 @@ impl Client {
             destroyed: false,
             token: None,
             tickets: 0,
+            seen: TicketsSeen::default(),
         }
     }
 
@@ -235,6 +238,7 @@ impl Client {
             } => Token::read(&event.session),
             _ => None,
         };
+        self.seen.take(&input, self.now.boot_ms);
         let actions = self.session.handle(input, self.now);
         if let Some(token) = answered {
             self.token = Some(token);
@@ -250,6 +254,8 @@ impl Client {
                 } => {
                     let telling = matches!(request, Request::Logout(_));
                     notes.holds(Rule::KickIsTerminal, telling || !self.over);
+                    let dead = self.seen.sends_dead(seq, &request, self.now.boot_ms);
+                    notes.holds(Rule::DeadTicketsStay, !dead);
                     wishes.push(Wish::Send {
                         seq,
                         request,

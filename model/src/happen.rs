@@ -75,7 +75,8 @@ impl Stage<'_> {
                 self.call(client, Client::destroy);
                 self.hang_up(client);
             }
-            Happening::Probe { client } => self.feed(client, Input::NetworkChanged),
+            // A hint that joins no attempt, or the end of a sleep.
+            Happening::Probe { client } => self.feed(client, Input::Woke),
             Happening::Deadline { client } => self.call(client, Client::reach_deadline),
             Happening::Cloned { client } => {
                 let at = self.world.clients.len();

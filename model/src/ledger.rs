@@ -41,6 +41,9 @@ pub enum Rule {
     LoggedInAsTold,
     /// An answer to a request that was dropped has no effect.
     LateHasNoEffect,
+    /// No request carries a ticket that has expired, or that was refused and that its app has not
+    /// given again.
+    DeadTicketsStay,
     /// A record has no more sessions than the policy allows.
     PolicyHolds,
     /// No client goes on by itself for ever.

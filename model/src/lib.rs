@@ -27,6 +27,7 @@ mod ledger;
 mod network;
 mod server;
 mod setup;
+mod tickets_seen;
 mod token;
 mod world;
 

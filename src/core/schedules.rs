@@ -29,7 +29,7 @@ struct ShuttleHost {
 
 impl Host for ShuttleHost {
     fn now(&self) -> Now {
-        Now { ms: 0, boot_ms: 0 }
+        Now::default()
     }
 
     fn wake(&self) {

@@ -6,13 +6,16 @@ use tim_proto::wire;
 /// A call that the app made and that completes exactly once.
 pub type CallId = u64;
 
-/// The two clocks, read together. Neither is a wall clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The clocks, read together. None is a wall clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Now {
-    /// Monotonic ms that stand still while the device sleeps and while the app's callbacks run.
+    /// Monotonic ms that stand still while the device sleeps and while the app's callbacks run:
+    /// the clock of deadlines.
     pub ms: u64,
-    /// Monotonic ms that run through sleep.
+    /// Monotonic ms that run through both: the server's time is kept on them.
     pub boot_ms: u64,
+    /// How many ms the device has slept since some moment in the past.
+    pub slept_ms: u64,
 }
 
 /// One input.
@@ -43,6 +46,9 @@ pub enum Input {
     Destroy,
     /// The app called `tim_notify`: the network changed, or the app came to the foreground.
     NetworkChanged,
+    /// The device has slept. The machine finds that out from [`Now::slept_ms`] and takes this input
+    /// by itself, before the one that it is given.
+    Woke,
     /// A whole answer came to the request with this seq. A login's or resume's stream begins
     /// with `Answer::Session`; what follows on it comes as `Stream`.
     Answer {

@@ -9,9 +9,12 @@ mod logging_in;
 mod pairs;
 mod renewals;
 mod tickets;
+mod tickets_seen;
 mod waits;
 
+use super::context::HINT_JOINS_MS;
 use super::*;
+use crate::secret::Secret;
 use tim_proto::code;
 use tim_proto::wire::{Kick, KickCause, SessionEvent, StreamEvent};
 
@@ -58,6 +61,7 @@ impl Machine {
             now: Now {
                 ms: 1_000,
                 boot_ms: 5_000,
+                slept_ms: 4_000,
             },
             calls: 0,
         }
@@ -81,6 +85,12 @@ impl Machine {
         self.now.ms += ms;
         self.now.boot_ms += ms;
         self.step(Input::Tick)
+    }
+
+    /// The device sleeps.
+    pub(super) fn sleep(&mut self, ms: u64) {
+        self.now.boot_ms += ms;
+        self.now.slept_ms += ms;
     }
 
     /// Lets time pass to the next deadline.
@@ -134,7 +144,7 @@ impl Machine {
             heartbeat_ms: HEARTBEAT_MS,
             spread_ms: 2_000,
             user_sig_expires_ms: self.server_ms() + ticket_ms,
-            instance: self.session.identity.instance.clone(),
+            instance: self.session.cx.identity.instance.clone(),
             seq,
         }
     }
@@ -170,7 +180,7 @@ impl Machine {
             refusal: Some(wire::Refusal {
                 code,
                 message: "no".to_owned(),
-                instance: self.session.identity.instance.clone(),
+                instance: self.session.cx.identity.instance.clone(),
                 seq,
                 kick,
             }),
@@ -182,11 +192,20 @@ impl Machine {
 
     /// An answer that is not the server's: only an HTTP status.
     pub(super) fn gateway(&mut self, seq: u64, http_status: u16) -> Step {
+        self.gateway_with(seq, http_status, None)
+    }
+
+    pub(super) fn gateway_with(
+        &mut self,
+        seq: u64,
+        http_status: u16,
+        retry_after_ms: Option<u64>,
+    ) -> Step {
         let answer = Answer::Refused(Refused {
             http_status,
             tim_protocol: false,
             refusal: None,
-            retry_after_ms: None,
+            retry_after_ms,
             address: String::new(),
         });
         self.step(Input::Answer { seq, answer })
@@ -215,16 +234,14 @@ impl Machine {
     /// The state that the machine is in, as `docs/login-states.md` names it.
     pub(super) fn state(&self) -> &'static str {
         match &self.session.state {
-            State::LoggedOut if self.session.endings.is_empty() => pairs::STATES[0].0,
-            State::LoggedOut => pairs::STATES[1].0,
+            State::LoggedOut => pairs::STATES[0].0,
+            State::LoggingOut(_) => pairs::STATES[1].0,
             State::LoggingIn(login) if login.is_waiting() => pairs::STATES[3].0,
             State::LoggingIn(_) => pairs::STATES[2].0,
-            State::LoggedIn(session) => match session.link_and_renewal() {
-                ("streaming", false) => pairs::STATES[4].0,
-                ("streaming", true) => pairs::STATES[5].0,
-                ("requested", _) => pairs::STATES[6].0,
-                _ => pairs::STATES[7].0,
-            },
+            State::Streaming(_) => pairs::STATES[4].0,
+            State::Renewing(renewing) if renewing.has_stream() => pairs::STATES[5].0,
+            State::Renewing(_) | State::Waiting(_) => pairs::STATES[7].0,
+            State::Resuming(_) => pairs::STATES[6].0,
             State::Destroyed => pairs::STATES[8].0,
         }
     }

@@ -2,10 +2,11 @@
 //! with the protocol's header that echoes the request's numbers and whose code has one of those
 //! two classes. Everything else is a wait or network trouble.
 
-use super::Session;
-use super::input::{Answer, Failure, Now, Phase, Refused};
+use super::context::Context;
+use super::input::{Answer, Failure, Phase, Refused};
 use super::server_clock::ServerClock;
 use crate::error;
+use tim_proto::bounds;
 use tim_proto::code::{self, Class};
 use tim_proto::wire;
 
@@ -33,12 +34,29 @@ pub(super) enum Judged {
     },
 }
 
-impl Session {
-    /// Judges the answer to the request `seq`, and keeps the server's time.
-    pub(super) fn judge(&mut self, seq: u64, answer: Answer, now: Now) -> Judged {
+/// Which instance an answer must echo.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Echo {
+    Instance,
+    /// A logout by token names none that could be echoed.
+    InstanceOrNone,
+}
+
+impl Context {
+    /// Judges the answer to the login or resume `seq`, and keeps the server's time.
+    pub(super) fn judge(&mut self, seq: u64, answer: Answer) -> Judged {
+        self.judge_echo(seq, answer, Echo::Instance)
+    }
+
+    /// Judges the answer to the logout `seq`.
+    pub(super) fn judge_logout(&mut self, seq: u64, answer: Answer) -> Judged {
+        self.judge_echo(seq, answer, Echo::InstanceOrNone)
+    }
+
+    fn judge_echo(&mut self, seq: u64, answer: Answer, echo: Echo) -> Judged {
         match answer {
-            Answer::Session(event) if self.is_echo(&event.instance, event.seq, seq) => {
-                self.server_clock = Some(ServerClock::new(event.server_time_ms, now));
+            Answer::Session(event) if self.is_echo(&event.instance, event.seq, seq, echo) => {
+                self.server_clock = Some(ServerClock::new(event.server_time_ms, self.now));
                 Judged::Accepted(event)
             }
             Answer::LoggedOut(answer) if answer.seq == seq => Judged::LoggedOut,
@@ -48,18 +66,17 @@ impl Session {
                 String::new(),
                 None,
             ),
-            Answer::Refused(refused) => self.judge_refusal(seq, refused),
+            Answer::Refused(refused) => self.judge_refusal(seq, refused, echo),
         }
     }
 
-    /// Whether an answer with those numbers is one to the request `seq`. A logout by token names no
-    /// instance that could be echoed.
-    fn is_echo(&self, instance: &str, echoed_seq: u64, seq: u64) -> bool {
-        let names_none = instance.is_empty() && self.endings.is_request(seq);
+    /// Whether an answer with those numbers is one to the request `seq`.
+    fn is_echo(&self, instance: &str, echoed_seq: u64, seq: u64, echo: Echo) -> bool {
+        let names_none = instance.is_empty() && echo == Echo::InstanceOrNone;
         (instance == self.identity.instance || names_none) && echoed_seq == seq
     }
 
-    fn judge_refusal(&self, seq: u64, refused: Refused) -> Judged {
+    fn judge_refusal(&self, seq: u64, refused: Refused, echo: Echo) -> Judged {
         let Refused {
             http_status,
             tim_protocol,
@@ -67,10 +84,11 @@ impl Session {
             retry_after_ms,
             address,
         } = refused;
+        let retry_after_ms = retry_after_ms.map(|ms| bounds::RETRY_AFTER_MS.clamp(ms));
         let refusal = refusal.filter(|refusal| {
             // What the server could not read it could not echo; it decides nothing either.
             tim_protocol
-                && (self.is_echo(&refusal.instance, refusal.seq, seq)
+                && (self.is_echo(&refusal.instance, refusal.seq, seq, echo)
                     || refusal.code == code::BAD_REQUEST)
         });
         let Some(refusal) = refusal else {
@@ -115,11 +133,7 @@ fn not_the_server(status: u16, address: String, retry_after_ms: Option<u64>) -> 
             error::ERR_PROXY_AUTH,
             "a proxy asks for a user name and password".to_owned(),
         ),
-        503 => (
-            error::ERR_SERVER_OVERLOADED,
-            "HTTP 503: the service is not available for now".to_owned(),
-        ),
-        500..=599 => (
+        408 | 429 | 500..=599 => (
             error::ERR_HTTP,
             format!("HTTP {status} from a gateway in front of the server"),
         ),

@@ -9,6 +9,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
+use std::time::{Duration, Instant};
 use tim_proto::wire::{SessionEvent, StreamEvent};
 
 /// The server's time at the start of every stream, in ms.
@@ -191,6 +192,22 @@ impl OpenStream {
         // Reset or closed, it is left.
         let end = self.0.read(&mut [0]);
         assert!(!end.is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock));
+    }
+
+    /// The same while something is done over and over.
+    pub fn wait_until_left_during(mut self, mut again: impl FnMut()) {
+        let until = Instant::now() + LONG;
+        self.0
+            .set_read_timeout(Some(Duration::from_millis(50)))
+            .unwrap();
+        loop {
+            assert!(Instant::now() < until, "the stream is not left");
+            again();
+            match self.0.read(&mut [0]) {
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                _ => return,
+            }
+        }
     }
 
     /// Closes it in an orderly way.

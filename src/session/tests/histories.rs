@@ -15,13 +15,15 @@ const GRACE_MS: u64 = 1_000;
 /// One thing that happens.
 #[derive(Clone, Debug)]
 enum Happening {
-    Login(u8),
+    /// Of this user, with this one of their tickets.
+    Login(u8, u8),
     Logout,
-    Renew,
+    Renew(u8),
     Destroy,
     NetworkChanged,
-    /// The newest request, or one before it, is accepted, refused, or fails.
-    Accept(u8),
+    /// The newest request, or one before it, is accepted (its ticket ends after that many ms),
+    /// refused, or fails.
+    Accept(u8, i64),
     Refuse(u8, i32),
     Gateway(u8, u16),
     Fail(u8, i32),
@@ -59,12 +61,13 @@ fn happening() -> impl Strategy<Value = Happening> {
     // Mostly the newest request, sometimes one that is over.
     let back = || prop_oneof![6 => Just(0_u8), 1 => 1_u8..4];
     prop_oneof![
-        3 => (0_u8..2).prop_map(Happening::Login),
+        3 => (0_u8..2, 0_u8..3).prop_map(|(user, ticket)| Happening::Login(user, ticket)),
         2 => Just(Happening::Logout),
-        2 => Just(Happening::Renew),
+        2 => (0_u8..3).prop_map(Happening::Renew),
         1 => Just(Happening::NetworkChanged),
         1 => (0_u8..20).prop_map(|at| if at == 0 { Happening::Destroy } else { Happening::NetworkChanged }),
-        6 => back().prop_map(Happening::Accept),
+        6 => (back(), proptest::sample::select(&[TICKET_MS, 60_000, 500][..]))
+            .prop_map(|(at, ticket_ms)| Happening::Accept(at, ticket_ms)),
         2 => (back(), proptest::sample::select(&CODES[..])).prop_map(|(at, code)| Happening::Refuse(at, code)),
         1 => (back(), proptest::sample::select(&[302_u16, 401, 407, 502, 503][..])).prop_map(|(at, status)| Happening::Gateway(at, status)),
         2 => (back(), proptest::sample::select(&FAILURES[..])).prop_map(|(at, code)| Happening::Fail(at, code)),
@@ -155,12 +158,12 @@ impl Happening {
 
     fn kind(&self) -> &'static str {
         Happening::KINDS[match self {
-            Happening::Login(_) => 0,
+            Happening::Login(..) => 0,
             Happening::Logout => 1,
-            Happening::Renew => 2,
+            Happening::Renew(_) => 2,
             Happening::Destroy => 3,
             Happening::NetworkChanged => 4,
-            Happening::Accept(_) => 5,
+            Happening::Accept(..) => 5,
             Happening::Refuse(..) => 6,
             Happening::Gateway(..) => 7,
             Happening::Fail(..) => 8,
@@ -179,6 +182,7 @@ fn play(history: &[Happening], seed: u64, coverage: &Coverage) -> u64 {
     let mut machine = Machine::with_seed(seed);
     let mut watch = Watch::default();
     let mut sent: Vec<u64> = Vec::new();
+    let mut tickets = tickets_seen::TicketsSeen::default();
     for happening in history {
         let was = machine.session.login_status();
         *coverage
@@ -200,29 +204,45 @@ fn play(history: &[Happening], seed: u64, coverage: &Coverage) -> u64 {
             }
         };
         let step = match *happening {
-            Happening::Login(user) => {
+            Happening::Login(user, ticket) => {
                 call(&machine, LOGIN_MS);
                 may_sign_out = true;
-                machine.login(if user == 0 { "alice" } else { "bob" }).1
+                let user = if user == 0 { "alice" } else { "bob" };
+                let ticket = format!("ticket {ticket} of {user}");
+                tickets.given(&ticket);
+                machine.login_with(user, &ticket).1
             }
             Happening::Logout => {
                 call(&machine, REQUEST_MS);
                 may_sign_out = true;
                 machine.logout().1
             }
-            Happening::Renew => {
+            Happening::Renew(ticket) => {
                 call(&machine, REQUEST_MS);
-                machine.renew("new").1
+                let user = machine.session.login_user().unwrap_or("alice");
+                let ticket = format!("ticket {ticket} of {user}");
+                tickets.given(&ticket);
+                machine.renew(&ticket).1
             }
             Happening::Destroy => {
                 may_sign_out = true;
                 machine.step(Input::Destroy)
             }
             Happening::NetworkChanged => machine.step(Input::NetworkChanged),
-            Happening::Accept(back) => machine.accept(at(back)),
+            Happening::Accept(back, ticket_ms) => {
+                let step = machine.accept_for(at(back), ticket_ms);
+                if !step.0.is_empty() {
+                    tickets.accepted(at(back), machine.server_ms() + ticket_ms);
+                }
+                step
+            }
             Happening::Refuse(back, code) => {
                 may_sign_out = is_verdict(code);
-                machine.refuse(at(back), code)
+                let step = machine.refuse(at(back), code);
+                if !step.0.is_empty() {
+                    tickets.refused(at(back), code);
+                }
+                step
             }
             Happening::Gateway(back, status) => machine.gateway(at(back), status),
             Happening::Fail(back, code) => machine.fail(at(back), code),
@@ -235,7 +255,11 @@ fn play(history: &[Happening], seed: u64, coverage: &Coverage) -> u64 {
                     _ => going_away(5_000),
                 };
                 may_sign_out = kind < 3;
-                machine.stream(at(back), event)
+                let step = machine.stream(at(back), event);
+                if kind == 1 && !step.0.is_empty() {
+                    tickets.held_has_expired();
+                }
+                step
             }
             Happening::Heard(back) => machine.step(Input::Heard { seq: at(back) }),
             Happening::Lose(back) => machine.lose(at(back)),
@@ -249,11 +273,14 @@ fn play(history: &[Happening], seed: u64, coverage: &Coverage) -> u64 {
                 None => machine.pass(1_000),
             },
             Happening::Sleep(ms) => {
-                machine.now.boot_ms += ms;
+                machine.sleep(ms);
                 machine.step(Input::Tick)
             }
         };
         sent.extend(step.requests().iter().map(|(seq, _)| *seq));
+        for (seq, request) in step.requests() {
+            tickets.sent(seq, request, machine.server_ms());
+        }
         watch.look(&machine, &step, was, may_sign_out);
     }
     everything_ends(&mut machine, &mut watch);

@@ -188,24 +188,21 @@ fn what_another_attempt_cannot_help_ends_the_login_at_once() {
 
 #[test]
 fn gateways_are_retried_and_portals_are_not() {
-    for (status, code) in [(502, None), (504, None), (500, None)] {
-        let mut machine = Machine::new();
-        let (_, step) = machine.login("alice");
-        let step = machine.gateway(step.request(), status);
-        assert_eq!(step.completions().first(), code.as_ref(), "{status}");
-        machine.is(LoginStatus::LoggingIn, "");
-        assert_eq!(machine.last_code(), ERR_HTTP);
-    }
-    for status in [200, 302, 401, 403, 404, 511] {
+    for status in [408, 429, 500, 502, 503, 504, 511] {
         let mut machine = Machine::new();
         let (call, step) = machine.login("alice");
         let step = machine.gateway(step.request(), status);
-        let code = if status >= 500 {
-            None
-        } else {
-            Some((call, ERR_NOT_TIM_SERVER))
-        };
-        assert_eq!(step.completions().first().copied(), code, "{status}");
+        assert_eq!(step.completions(), [], "{status}");
+        machine.is(LoginStatus::LoggingIn, "");
+        assert_eq!(machine.last_code(), ERR_HTTP);
+        let step = machine.pass_to_deadline();
+        assert_eq!(machine.accept(step.request()).completions(), [(call, OK)]);
+    }
+    for status in [200, 302, 401, 403, 404] {
+        let mut machine = Machine::new();
+        let (call, step) = machine.login("alice");
+        let step = machine.gateway(step.request(), status);
+        assert_eq!(step.completions(), [(call, ERR_NOT_TIM_SERVER)], "{status}");
     }
     let mut machine = Machine::new();
     let (call, step) = machine.login("alice");
@@ -220,7 +217,7 @@ fn an_answer_without_the_header_or_for_another_request_decides_nothing() {
         let (call, step) = machine.login("alice");
         let seq = step.request();
         let instance = if instance {
-            machine.session.identity.instance.clone()
+            machine.session.cx.identity.instance.clone()
         } else {
             "x".to_owned()
         };
@@ -274,6 +271,36 @@ fn a_wait_within_the_deadline_is_obeyed_and_a_longer_one_ends_the_login() {
     let step = machine.pass_to_deadline();
     let step = machine.refuse_with(step.request(), code::SERVER_ERROR, None, Some(20_000));
     assert_eq!(step.completions(), [(call, code::SERVER_ERROR)]);
+}
+
+#[test]
+fn a_gateways_wait_is_obeyed_where_it_fits_and_never_ends_a_login() {
+    for (asked_ms, least_ms) in [(4_000, 4_000), (20_000, 0), (u64::MAX, 0)] {
+        let mut machine = Machine::new();
+        let (call, step) = machine.login("alice");
+        let step = machine.gateway_with(step.request(), 503, Some(asked_ms));
+        assert_eq!(step.completions(), []);
+        let wait = machine.session.next_deadline().unwrap() - machine.now.ms;
+        assert!((least_ms..LOGIN_MS).contains(&wait), "{asked_ms}: {wait}");
+        let step = machine.pass_to_deadline();
+        assert_eq!(machine.accept(step.request()).completions(), [(call, OK)]);
+    }
+}
+
+#[test]
+fn a_login_whose_ticket_dies_between_two_attempts_is_refused_here() {
+    let mut machine = Machine::new();
+    let (_, step) = machine.login("alice");
+    machine.accept_for(step.request(), 1_000);
+    machine.logout();
+    let (call, step) = machine.login("alice");
+    machine.refuse_with(step.request(), code::SERVER_ERROR, None, Some(4_000));
+    let step = machine.pass_to_deadline();
+    let code = ERR_USER_SIG_EXPIRED_LOCALLY;
+    assert_eq!(step.completions(), [(call, code)]);
+    assert_eq!(step.events(), [Event::UserSigExpired { code }]);
+    assert_eq!(step.requests().len(), 0);
+    machine.is(LoginStatus::LoggedOut, "");
 }
 
 #[test]
@@ -347,7 +374,7 @@ fn a_logout_during_a_login_completes_6023_then_0_and_the_server_is_told() {
             ..
         } => {
             assert_eq!(*login_no, 1);
-            assert_eq!(*instance, machine.session.identity.instance);
+            assert_eq!(*instance, machine.session.cx.identity.instance);
             assert_eq!(user_sig, "ticket of alice");
         }
         wire::Ending::Session { .. } => panic!("there is no token"),
@@ -376,7 +403,7 @@ fn time_in_which_the_device_sleeps_is_not_counted_and_hurries_the_next_attempt()
     let mut machine = Machine::new();
     let (_, step) = machine.login("alice");
     machine.refuse_with(step.request(), code::SERVER_ERROR, None, Some(4_000));
-    machine.now.boot_ms += 60_000;
+    machine.sleep(60_000);
     let step = machine.step(Input::Tick);
     assert_eq!(
         step.requests().len(),

@@ -56,7 +56,7 @@ pub(super) const STATES: [State; 9] = [
 /// An input: its name, and how to give it to a machine whose newest request is known.
 type Given = (&'static str, fn(&mut Machine, u64) -> Step);
 
-const INPUTS: [Given; 25] = [
+const INPUTS: [Given; 26] = [
     ("login of alice", |machine, _| {
         machine.login_with("alice", "another ticket").1
     }),
@@ -65,8 +65,19 @@ const INPUTS: [Given; 25] = [
     ("renewal", |machine, _| machine.renew("another ticket").1),
     ("destroy", |machine, _| machine.step(Input::Destroy)),
     ("the network changed", |machine, _| {
+        // Later than what joins the last attempt. The network thread is not there to end it.
+        machine.now.ms += HINT_JOINS_MS;
+        machine.now.boot_ms += HINT_JOINS_MS;
         machine.step(Input::NetworkChanged)
     }),
+    (
+        "the network changed, within 2 s of an attempt",
+        |machine, _| {
+            machine.now.ms += HINT_JOINS_MS - 1;
+            machine.now.boot_ms += HINT_JOINS_MS - 1;
+            machine.step(Input::NetworkChanged)
+        },
+    ),
     ("accepted", |machine, seq| {
         match machine.session.login_status() {
             LoginStatus::LoggedOut => machine.told(seq),
@@ -128,7 +139,7 @@ const INPUTS: [Given; 25] = [
         }
     }),
     ("the device slept", |machine, _| {
-        machine.now.boot_ms += 10_000;
+        machine.sleep(10_000);
         machine.step(Input::Tick)
     }),
     ("the next deadline", |machine, _| {

@@ -94,6 +94,203 @@ fn a_server_that_goes_away_gives_the_time_of_return() {
     machine.is(LoginStatus::LoggedIn, "alice");
 }
 
+/// Streams that live so long, one after another: the longest wait after each, over many clients.
+fn longest_waits_after_lives_of(life_ms: u64, count: usize) -> Vec<u64> {
+    let mut longest = vec![0; count];
+    for seed in 0..200 {
+        let mut machine = Machine::with_seed(seed);
+        let (_, step) = machine.login("alice");
+        let mut stream = step.request();
+        for longest in &mut longest {
+            machine.accept(stream);
+            machine.pass(life_ms);
+            machine.lose(stream);
+            *longest = wait(&machine).max(*longest);
+            stream = machine.pass_to_deadline().request();
+        }
+    }
+    longest
+}
+
+#[test]
+fn waits_grow_from_the_second_stream_on_that_did_not_live() {
+    let waits = longest_waits_after_lives_of(9_999, 9);
+    assert!(
+        waits[0] <= 2_000,
+        "the time that the server gave: {waits:?}"
+    );
+    assert!(waits[3] > 6_000, "{waits:?}");
+    assert!(waits[7] > 50_000 && waits[8] <= 60_000, "{waits:?}");
+}
+
+#[test]
+fn after_a_stream_that_lived_the_back_off_is_forgotten() {
+    let waits = longest_waits_after_lives_of(10_000, 9);
+    assert!(waits.iter().all(|wait| *wait <= 2_000), "{waits:?}");
+}
+
+#[test]
+fn two_heartbeats_are_a_life_but_no_less_than_a_second() {
+    for (heartbeat_ms, life_ms) in [(2_000, 4_000), (100, 1_000), (0, 1_000)] {
+        for (lived_ms, is_forgotten) in [(life_ms, true), (life_ms - 1, false)] {
+            let mut longest = 0;
+            for seed in 0..200 {
+                let mut machine = Machine::with_seed(seed);
+                let (_, step) = machine.login("alice");
+                let mut seq = step.request();
+                machine.accept(seq);
+                // The back-off has grown when this stream begins.
+                seq = machine.resuming(seq);
+                for _ in 0..5 {
+                    machine.fail(seq, ERR_CONNECT_REFUSED);
+                    seq = machine.pass_to_deadline().request();
+                }
+                let mut event = machine.session_event(seq, TICKET_MS);
+                event.heartbeat_ms = heartbeat_ms;
+                let answer = Answer::Session(event);
+                machine.step(Input::Answer { seq, answer });
+                machine.now.ms += lived_ms;
+                machine.step(Input::Heard { seq });
+                machine.lose(seq);
+                longest = wait(&machine).max(longest);
+            }
+            assert_eq!(longest <= 2_000, is_forgotten, "{heartbeat_ms}: {longest}");
+        }
+    }
+}
+
+#[test]
+fn a_server_that_goes_away_at_once_again_and_again_is_left_alone_for_longer_and_longer() {
+    let mut longest = [0; 8];
+    for seed in 0..200 {
+        let mut machine = Machine::with_seed(seed);
+        let (_, step) = machine.login("alice");
+        let mut stream = step.request();
+        for longest in &mut longest {
+            machine.accept(stream);
+            machine.stream(stream, going_away(0));
+            *longest = wait(&machine).max(*longest);
+            stream = machine.pass_to_deadline().request();
+        }
+    }
+    assert!(longest[0] <= 1_000, "{longest:?}");
+    assert!(longest[7] > 50_000, "{longest:?}");
+}
+
+#[test]
+fn numbers_of_the_server_that_are_out_of_bounds_are_taken_for_the_nearest_bound() {
+    // A heartbeat of 0 would end every stream at once, one of ever none.
+    for (heartbeat_ms, silence_ms) in [(0, 250), (u64::MAX, 1_500_000)] {
+        let mut machine = Machine::new();
+        let (_, step) = machine.login("alice");
+        let seq = step.request();
+        let mut event = machine.session_event(seq, TICKET_MS);
+        (event.heartbeat_ms, event.spread_ms) = (heartbeat_ms, u64::MAX);
+        let answer = Answer::Session(event);
+        machine.step(Input::Answer { seq, answer });
+        assert_eq!(wait(&machine), silence_ms);
+        machine.lose(seq);
+        assert!(wait(&machine) <= 600_000, "{}", wait(&machine));
+    }
+    for retry_after_ms in [0, u64::MAX] {
+        let (mut machine, stream) = Machine::logged_in();
+        let seq = machine.resuming(stream);
+        machine.gateway_with(seq, 503, Some(retry_after_ms));
+        assert!(wait(&machine) <= 3_601_000, "{}", wait(&machine));
+    }
+    let (mut machine, stream) = Machine::logged_in();
+    machine.stream(stream, going_away(u64::MAX));
+    assert!(wait(&machine) <= 3_601_000, "{}", wait(&machine));
+    let (mut machine, _) = Machine::logged_in();
+    let (call, step) = machine.logout();
+    let step = machine.gateway_with(step.request(), 503, Some(u64::MAX));
+    assert_eq!(step.completions(), []);
+    let mut step = machine.pass_to_deadline();
+    if let [(seq, _)] = step.requests()[..] {
+        step = machine.told(seq);
+        assert_eq!(step.completions(), [(call, OK)]);
+    }
+}
+
+#[test]
+fn a_hint_joins_an_attempt_and_begins_the_next_if_that_has_no_answer_within_two_seconds() {
+    let (mut machine, stream) = Machine::logged_in();
+    let seq = machine.resuming(stream);
+    let began = machine.now.ms;
+    machine.pass(500);
+    machine.step(Input::NetworkChanged).is_nothing();
+    let step = machine.pass_to_deadline();
+    assert_eq!(machine.now.ms - began, HINT_JOINS_MS);
+    assert_eq!(step.abandoned(), [seq]);
+    assert_eq!(step.requests().len(), 1);
+    let step = machine.accept(step.request());
+    assert_eq!(
+        step.connection_events(),
+        [(ConnectionStatus::Connected, OK)]
+    );
+
+    let (mut machine, stream) = Machine::logged_in();
+    let (call, step) = machine.renew("new");
+    let beside = step.request();
+    machine.step(Input::NetworkChanged).is_nothing();
+    let step = machine.pass(HINT_JOINS_MS);
+    assert_eq!(step.abandoned(), [stream, beside]);
+    assert_eq!(step.resume().user_sig.as_deref(), Some("new"));
+    assert_eq!(machine.accept(step.request()).completions(), [(call, OK)]);
+}
+
+#[test]
+fn hints_in_a_loop_never_keep_a_slow_server_from_answering() {
+    for takes_ms in [300, 1_900, 2_100, 7_000, 14_000] {
+        let (mut machine, stream) = Machine::logged_in();
+        let mut seq = machine.resuming(stream);
+        let mut since = machine.now.ms;
+        let connected = (0..400).any(|_| {
+            let hinted = machine.step(Input::NetworkChanged);
+            let passed = machine.pass(100);
+            for step in [hinted, passed] {
+                if let [(next, _)] = step.requests()[..] {
+                    (seq, since) = (next, machine.now.ms);
+                }
+            }
+            machine.now.ms - since >= takes_ms && {
+                machine.accept(seq);
+                machine.session.connection_status() == ConnectionStatus::Connected
+            }
+        });
+        assert!(connected, "{takes_ms}");
+    }
+}
+
+#[test]
+fn a_stream_that_has_only_just_been_opened_answers_a_hint() {
+    let (mut machine, stream) = Machine::logged_in();
+    machine.step(Input::NetworkChanged).is_nothing();
+    machine.pass(HINT_JOINS_MS);
+    let step = machine.step(Input::NetworkChanged);
+    assert_eq!(step.abandoned(), [stream], "an older one is not believed");
+    assert_eq!(step.requests().len(), 1);
+}
+
+#[test]
+fn hints_in_a_loop_cut_a_wait_short_once_in_two_seconds() {
+    let (mut machine, stream) = Machine::logged_in();
+    let mut seq = machine.resuming(stream);
+    let mut attempts = 0;
+    for _ in 0..100 {
+        machine.refuse_with(seq, code::SERVER_OVERLOADED, None, Some(600_000));
+        let step = machine.step(Input::NetworkChanged);
+        if let [(next, _)] = step.requests()[..] {
+            (seq, attempts) = (next, attempts + 1);
+        }
+        let step = machine.pass(100);
+        if let [(next, _)] = step.requests()[..] {
+            (seq, attempts) = (next, attempts + 1);
+        }
+    }
+    assert!((4..=6).contains(&attempts), "{attempts} within 10 s");
+}
+
 #[test]
 fn a_hint_or_a_sleep_probes_at_once() {
     let (mut machine, stream) = Machine::logged_in();
@@ -103,12 +300,19 @@ fn a_hint_or_a_sleep_probes_at_once() {
     assert_eq!(step.requests().len(), 1);
 
     let (mut machine, stream) = Machine::logged_in();
-    machine.now.boot_ms += 3_000;
+    let seq = machine.resuming(stream);
+    machine.sleep(3_000);
+    let step = machine.step(Input::Tick);
+    assert_eq!(step.abandoned(), [seq], "what began before a sleep is old");
+    assert_eq!(step.requests().len(), 1);
+
+    let (mut machine, stream) = Machine::logged_in();
+    machine.sleep(3_000);
     let step = machine.step(Input::Tick);
     assert_eq!(step.abandoned(), [stream]);
     assert_eq!(step.resume().session, format!("token {stream}"));
 
     let (mut machine, _) = Machine::logged_in();
-    machine.now.boot_ms += 1_500;
+    machine.sleep(1_500);
     machine.step(Input::Tick).is_nothing();
 }

@@ -1,0 +1,76 @@
+//! What the server has said of tickets. A dead one is in no request: neither one that has expired, nor
+//! one that was refused and that the app has not given again.
+
+use crate::error;
+use crate::secret::Secret;
+
+/// How many tickets are remembered, the newest.
+const REMEMBERED_MAX: usize = 8;
+
+/// The tickets that the server has spoken of, the newest last.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub(super) struct Tickets(Vec<Known>);
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Known {
+    ticket: Secret,
+    /// In ms of the server's Unix time.
+    end_ms: Option<i64>,
+    /// The server has said that it has expired, however far our picture of its clock is behind.
+    expired: bool,
+    /// It was refused. The app may give it again: what was wrong with it may be mended.
+    refused: bool,
+}
+
+impl Tickets {
+    /// The server accepted the ticket and gave its end, in ms of its Unix time.
+    pub(super) fn accepted(&mut self, ticket: &Secret, end_ms: i64) {
+        let known = self.newest(ticket);
+        known.end_ms = Some(end_ms);
+        known.refused = false;
+    }
+
+    /// The server has refused the ticket with this code.
+    pub(super) fn refused(&mut self, ticket: &Secret, code: i32) {
+        let known = self.newest(ticket);
+        known.refused = true;
+        known.expired |= code == error::ERR_USER_SIG_EXPIRED;
+    }
+
+    /// The app gives the ticket, perhaps again.
+    pub(super) fn given(&mut self, ticket: &Secret) {
+        if let Some(known) = self.0.iter_mut().find(|known| known.ticket == *ticket) {
+            known.refused = false;
+        }
+    }
+
+    /// The entry of a ticket, as the newest one.
+    fn newest(&mut self, ticket: &Secret) -> &mut Known {
+        let at = self.0.iter().position(|known| known.ticket == *ticket);
+        let known = match at {
+            Some(at) => self.0.remove(at),
+            None => Known {
+                ticket: ticket.clone(),
+                end_ms: None,
+                expired: false,
+                refused: false,
+            },
+        };
+        if self.0.len() == REMEMBERED_MAX {
+            self.0.remove(0);
+        }
+        self.0.push_mut(known)
+    }
+
+    /// Whether the ticket must not be sent, where the server's time is `server_now_ms`.
+    pub(super) fn is_dead(&self, ticket: &Secret, server_now_ms: Option<i64>) -> bool {
+        let known = self.0.iter().find(|known| known.ticket == *ticket);
+        known.is_some_and(|known| {
+            let over = known
+                .end_ms
+                .zip(server_now_ms)
+                .is_some_and(|(end, now)| now > end);
+            known.refused || known.expired || over
+        })
+    }
+}
