@@ -71,6 +71,40 @@ fn the_servers_wait_is_obeyed() {
 }
 
 #[test]
+fn streams_that_do_not_live_are_resumed_after_growing_waits() {
+    let (alice, stream) = alice(SLOW);
+    stream.close();
+    // The first is nothing unusual.
+    alice.server.next_on("/v1/resume").accept().close();
+    // From the second on the waits are those of failures, which are minutes here.
+    alice
+        .told
+        .wait(alice.seen, |n| is_lost(n, ERR_CONNECTION_RESET));
+    let seen = alice.told.connected(alice.seen);
+    alice.told.wait(seen, |n| is_lost(n, ERR_CONNECTION_RESET));
+    alice.server.nobody_asks();
+    alice.is_logged_in();
+}
+
+#[test]
+fn hints_in_a_loop_do_not_keep_a_resume_from_its_answer() {
+    let (alice, stream) = alice(QUICK);
+    stream.close();
+    let asked = alice.server.next_on("/v1/resume");
+    let since = Instant::now();
+    while since.elapsed() < Duration::from_millis(600) {
+        alice.client.notify().unwrap();
+    }
+    let stream = asked.accept();
+    alice.told.connected(alice.seen);
+    for _ in 0..1_000 {
+        alice.client.notify().unwrap();
+    }
+    alice.is_reached_on(stream);
+    alice.server.nobody_asks();
+}
+
+#[test]
 fn a_hint_probes_at_once() {
     let (alice, stream) = alice(SLOW);
     stream.close();

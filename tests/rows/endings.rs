@@ -141,6 +141,39 @@ fn a_void_token_is_replaced_by_a_login_that_displaces_nobody() {
     alice.is_reached_on(stream);
 }
 
+/// Plays on with a server that knows no token, and gives the tickets of the requests that were sent
+/// after the end of the first one.
+fn tickets_after_the_end(alice: &Alice, end_ms: i64) -> Vec<Option<String>> {
+    let mut tickets = Vec::new();
+    while tickets.len() < 12 {
+        let is_over = alice.client.server_time_ms().unwrap() > end_ms;
+        let asked = alice.server.next();
+        // One that was on its way when the ticket ended may carry it.
+        if is_over {
+            tickets.push(asked.user_sig().map(str::to_owned));
+        }
+        asked.refuse(ERR_SESSION_TOKEN_INVALID, "");
+    }
+    tickets
+}
+
+#[test]
+fn a_dead_ticket_is_not_sent_whatever_becomes_of_the_token() {
+    let end_ms = SERVER_MS + 400;
+    let (alice, stream) = alice_with(QUICK, |event| event.user_sig_expires_ms = end_ms);
+    stream.close();
+    let tickets = tickets_after_the_end(&alice, end_ms);
+    assert!(tickets[1..].iter().all(Option::is_none), "{tickets:?}");
+    // A renewal that comes to nothing does not bring it back either.
+    let (done, renewed) = completion();
+    alice.client.renew_user_sig("a new ticket", done).unwrap();
+    let tickets = tickets_after_the_end(&alice, end_ms);
+    let old = Some(ticket_of("alice"));
+    assert!(!tickets.contains(&old), "{tickets:?}");
+    assert!(renewed.try_recv().is_err(), "it still has time");
+    alice.is_logged_in();
+}
+
 #[test]
 fn codes_that_are_no_verdict_sign_nobody_out() {
     for code in [

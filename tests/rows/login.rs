@@ -144,10 +144,24 @@ fn overload_and_throttling_complete_at_once_with_the_wait_in_the_last_error() {
     ] {
         is_told(code, &|asked| asked.refuse(code, "Retry-After: 3\r\n"));
     }
-    // The gateway in front of an overloaded server says it in its own way.
-    is_told(ERR_SERVER_OVERLOADED, &|asked| {
-        asked.answer(503, "Retry-After: 3\r\n", "busy");
-    });
+}
+
+#[test]
+fn a_gateways_refusal_is_tried_again_and_its_wait_obeyed_where_it_fits() {
+    for status in [408, 429, 502, 503, 504] {
+        let (server, client, told) = scene("");
+        let login = begin_login(&client, "alice");
+        let since = Instant::now();
+        server.next().answer(status, "Retry-After: 1\r\n", "busy");
+        let asked = server.next_on("/v1/login");
+        assert!(since.elapsed() >= Duration::from_secs(1), "{status}");
+        asked.answer(status, "Retry-After: 600\r\n", "busy");
+        told.wait(0, |notice| {
+            is_connection(notice, ConnectionStatus::ConnectFailed, ERR_HTTP)
+        });
+        let _stream = server.next_on("/v1/login").accept();
+        assert_eq!(login.recv().unwrap(), OK, "{status}");
+    }
 }
 
 #[test]
