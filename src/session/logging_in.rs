@@ -288,12 +288,7 @@ impl LoggingIn {
     }
 
     /// The login is over: the server could not be asked, or cannot decide now.
-    fn ended(
-        self: Box<Self>,
-        failure: &Failure,
-        retry_after_ms: Option<u64>,
-        cx: &mut Context,
-    ) -> State {
+    fn ended(self, failure: &Failure, retry_after_ms: Option<u64>, cx: &mut Context) -> State {
         cx.note(failure, retry_after_ms);
         cx.complete(self.call, failure.code);
         cx.connection(ConnectionStatus::ConnectFailed, failure.code);
@@ -301,7 +296,7 @@ impl LoggingIn {
     }
 
     /// The login is over: the server was asked and has decided against it, or would.
-    fn refused(self: Box<Self>, failure: &Failure, cx: &mut Context) -> State {
+    fn refused(self, failure: &Failure, cx: &mut Context) -> State {
         cx.note(failure, None);
         cx.complete(self.call, failure.code);
         if matches!(
@@ -316,7 +311,7 @@ impl LoggingIn {
 
     /// The app leaves the login: its call completes with `code`. The server is to end it even if it
     /// was accepted, or arrives late.
-    fn leave(mut self: Box<Self>, code: i32, cx: &mut Context) -> Endings {
+    fn leave(mut self, code: i32, cx: &mut Context) -> Endings {
         if let Attempt::Requested { seq, .. } = self.attempt {
             cx.abandon(seq);
         }

@@ -123,7 +123,7 @@ impl LoggingOut {
     }
 
     /// The oldest is over with `code`; the next one follows.
-    fn next(mut self: Box<Self>, code: i32, cx: &mut Context) -> State {
+    fn next(mut self, code: i32, cx: &mut Context) -> State {
         self.endings.end_oldest(code, cx);
         LoggingOut::begin(self.endings, cx)
     }

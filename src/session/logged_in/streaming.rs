@@ -98,11 +98,11 @@ impl Streaming {
         }
     }
 
-    fn lost(self: Box<Self>, failure: &Failure, cx: &mut Context) -> State {
+    fn lost(self, failure: &Failure, cx: &mut Context) -> State {
         let Streaming {
             mut session,
             stream,
-        } = *self;
+        } = self;
         cx.note(failure, None);
         cx.disconnected(failure.code);
         let wait = session.wait_after(&stream, cx);
@@ -118,12 +118,12 @@ impl Streaming {
     }
 
     /// Finds out at once whether the session can still be reached.
-    fn probe(self: Box<Self>, cx: &mut Context) -> State {
+    fn probe(self, cx: &mut Context) -> State {
         self.close(cx).resume(None, cx)
     }
 
     /// Closes the stream.
-    fn close(self: Box<Self>, cx: &mut Context) -> LoggedIn {
+    fn close(self, cx: &mut Context) -> LoggedIn {
         cx.abandon(self.stream.seq);
         self.session
     }
