@@ -241,9 +241,9 @@ extern "C" {
 #define TIM_ERR_LOGOUT_IN_PROGRESS 7502
 /** a later call took the place of this one */
 #define TIM_ERR_SUPERSEDED 7700
-/** called inside a callback: the new setting holds, but a call of the old callback may still be running */
+/** called inside a callback, which waits for nothing: what was asked is done or has begun, but a callback may still be running */
 #define TIM_ERR_IN_CALLBACK 7701
-/** the client is closing: call tim_client_destroy again, or wait for the closed event (retryable) */
+/** a callback has not returned yet: what was asked is done or has begun; call again to wait for the callback (retryable) */
 #define TIM_ERR_BUSY 7702
 /** the client is being destroyed */
 #define TIM_ERR_CLOSING 7703

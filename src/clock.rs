@@ -3,7 +3,7 @@
 
 use crate::os;
 use crate::session::Now;
-use std::sync::Mutex;
+use crate::sync::{Mutex, lock};
 
 /// Monotonic time less the time spent in the app's callbacks.
 #[derive(Default)]
@@ -20,15 +20,9 @@ struct Callbacks {
 }
 
 impl Clock {
-    fn callbacks(&self) -> std::sync::MutexGuard<'_, Callbacks> {
-        self.callbacks
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
     /// The time now, for the state machine.
     pub(crate) fn now(&self) -> Now {
-        let callbacks = self.callbacks();
+        let callbacks = lock(&self.callbacks);
         let (monotonic_ms, boot_ms) = (os::monotonic_ms(), os::boot_ms());
         let stopped_ms = callbacks.since_ms.unwrap_or(monotonic_ms);
         Now {
@@ -41,17 +35,16 @@ impl Clock {
 
     /// The moment `ms` of this clock, on the system's monotonic clock, if it does not stop again.
     pub(crate) fn to_monotonic(&self, ms: u64) -> u64 {
-        ms.saturating_add(self.callbacks().total_ms)
+        ms.saturating_add(lock(&self.callbacks).total_ms)
     }
 
     /// Runs the app's code while the clock stands still.
-    pub(crate) fn stopped<T>(&self, run: impl FnOnce() -> T) -> T {
-        self.callbacks().since_ms = Some(os::monotonic_ms());
-        let result = run();
-        let mut callbacks = self.callbacks();
+    pub(crate) fn stopped(&self, run: impl FnOnce()) {
+        lock(&self.callbacks).since_ms = Some(os::monotonic_ms());
+        run();
+        let mut callbacks = lock(&self.callbacks);
         if let Some(since) = callbacks.since_ms.take() {
             callbacks.total_ms += os::monotonic_ms().saturating_sub(since);
         }
-        result
     }
 }

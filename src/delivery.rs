@@ -9,11 +9,12 @@
 //! * Replacing a callback is a barrier: once `Delivery::set` has returned
 //!   [`Replaced::NotRunning`], the old one does not run and will not run.
 
+use crate::callback::{self, in_callback};
 use crate::session::{CallId, ConnectionStatus, Event};
-use crate::sync::{Arc, Condvar, Mutex, lock, thread_local, wait};
-use std::cell::Cell;
+use crate::sync::{Condvar, Mutex, lock, wait_while};
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// How many accepted calls of a client may be unfinished, or finished and not yet delivered.
 pub(crate) const MAX_UNFINISHED: usize = 64;
@@ -113,28 +114,8 @@ pub enum Replaced {
     NotRunning,
     /// It may be: the setter was called inside a callback and could not wait.
     MayBeRunning,
-}
-
-thread_local! {
-    static CALLBACK_DEPTH: Cell<u32> = const { Cell::new(0) };
-}
-
-/// Whether this thread is inside a callback of any client, or of the log.
-pub(crate) fn in_callback() -> bool {
-    CALLBACK_DEPTH.with(|depth| depth.get() > 0)
-}
-
-/// Forgets that this thread was inside a callback: for a forked child, which begins anew.
-pub(crate) fn forget_callback() {
-    CALLBACK_DEPTH.with(|depth| depth.set(0));
-}
-
-/// Runs the app's code, marked as being inside a callback. A panic of a Rust app's closure ends
-/// here: it must not end the network thread.
-pub(crate) fn run_callback(callback: impl FnOnce()) {
-    CALLBACK_DEPTH.with(|depth| depth.set(depth.get() + 1));
-    let _ = catch_unwind(AssertUnwindSafe(callback));
-    CALLBACK_DEPTH.with(|depth| depth.set(depth.get().saturating_sub(1)));
+    /// It is, and has been for as long as the setter waits.
+    StillRunning,
 }
 
 enum Item {
@@ -163,16 +144,16 @@ pub(crate) struct Delivery {
 }
 
 impl Delivery {
-    /// Takes a call in. `None`: too many are unfinished.
-    pub(crate) fn accept(&self, completion: Completion) -> Option<CallId> {
+    /// Takes a call in, or gives it back: too many are unfinished.
+    pub(crate) fn accept(&self, completion: Completion) -> Result<CallId, Completion> {
         let mut state = lock(&self.state);
         if state.unfinished.len() + state.completions_queued >= MAX_UNFINISHED {
-            return None;
+            return Err(completion);
         }
         state.last_call += 1;
         let call = state.last_call;
         state.unfinished.push((call, completion));
-        Some(call)
+        Ok(call)
     }
 
     /// Queues the completion of `call`.
@@ -185,6 +166,21 @@ impl Delivery {
         let (_, completion) = state.unfinished.remove(at);
         state.completions_queued += 1;
         state.queue.push_back(Item::Completion(completion, code));
+    }
+
+    /// Queues the completion of every unfinished call, oldest first.
+    pub(crate) fn complete_all(&self, code: i32) {
+        let mut state = lock(&self.state);
+        let State {
+            unfinished, queue, ..
+        } = &mut *state;
+        let before = queue.len();
+        queue.extend(
+            unfinished
+                .drain(..)
+                .map(|(_, completion)| Item::Completion(completion, code)),
+        );
+        state.completions_queued += state.queue.len() - before;
     }
 
     /// Queues an event.
@@ -226,7 +222,7 @@ impl Delivery {
             Some(Item::Completion(completion, code)) => {
                 state.completions_queued -= 1;
                 drop(state);
-                run_callback(|| completion(code));
+                callback::run(|| completion(code));
             }
             Some(Item::Notice(notice)) => {
                 let kind = notice.kind();
@@ -236,9 +232,11 @@ impl Delivery {
                 state.runs += 1;
                 state.running = Some((kind, state.runs));
                 drop(state);
-                run_callback(|| callback(notice));
-                // The last reference to a replaced callback must be gone before its setter goes on.
-                drop(callback);
+                callback::run(move || {
+                    callback(notice);
+                    // The last reference to a replaced callback must be gone before its setter goes on.
+                    drop(callback);
+                });
                 lock(&self.state).running = None;
                 self.run_ended.notify_all();
             }
@@ -246,25 +244,31 @@ impl Delivery {
         true
     }
 
-    /// Replaces the callback of `kind` and waits until the old one is not running, unless the
-    /// caller is inside a callback itself.
-    pub(crate) fn set(&self, kind: Kind, callback: Option<Callback>) -> Replaced {
+    /// Replaces the callback of `kind` and waits until the old one is not running, but no longer than
+    /// `limit`, and not at all inside a callback.
+    pub(crate) fn set(&self, kind: Kind, callback: Option<Callback>, limit: Duration) -> Replaced {
         let mut state = lock(&self.state);
         let old = std::mem::replace(&mut state.callbacks[kind as usize], callback);
-        if in_callback() {
-            drop(state);
-            return Replaced::MayBeRunning;
-        }
-        if let Some((running, run)) = state.running
-            && running == kind
-        {
-            while state.running == Some((kind, run)) {
-                state = wait(&self.run_ended, state);
+        let running = state.running.filter(|(running, _)| *running == kind);
+        let replaced = match running {
+            _ if in_callback() => Replaced::MayBeRunning,
+            None => Replaced::NotRunning,
+            Some(run) => {
+                let (unlocked, ended) = wait_while(&self.run_ended, state, limit, |state| {
+                    state.running == Some(run)
+                });
+                state = unlocked;
+                if ended {
+                    Replaced::NotRunning
+                } else {
+                    Replaced::StillRunning
+                }
             }
-        }
+        };
         drop(state);
+        // What the app's closure holds ends outside of the lock.
         drop(old);
-        Replaced::NotRunning
+        replaced
     }
 }
 
@@ -273,6 +277,8 @@ impl Delivery {
 mod tests {
     use super::*;
     use std::sync::mpsc::{Receiver, Sender, channel};
+
+    const LIMIT: Duration = Duration::from_secs(60);
 
     fn connection(code: i32) -> Event {
         Event::Connection {
@@ -284,6 +290,11 @@ mod tests {
     fn recorder(tx: &Sender<String>, name: &'static str) -> Completion {
         let tx = tx.clone();
         Box::new(move |code| tx.send(format!("{name} {code}")).unwrap())
+    }
+
+    fn accepted(delivery: &Delivery, completion: Completion) -> CallId {
+        let accepted = delivery.accept(completion).ok();
+        accepted.unwrap()
     }
 
     fn watch(delivery: &Delivery, tx: &Sender<String>) {
@@ -299,6 +310,7 @@ mod tests {
                     })
                     .unwrap()
                 })),
+                LIMIT,
             );
         }
     }
@@ -313,7 +325,7 @@ mod tests {
         let (tx, rx) = channel();
         let delivery = Delivery::default();
         watch(&delivery, &tx);
-        let first = delivery.accept(recorder(&tx, "login")).unwrap();
+        let first = accepted(&delivery, recorder(&tx, "login"));
         delivery.event(connection(9511), 1);
         delivery.complete(first, 0);
         delivery.event(Event::UserSigExpired { code: 70001 }, 1);
@@ -340,7 +352,7 @@ mod tests {
         let (tx, rx) = channel();
         let delivery = Delivery::default();
         watch(&delivery, &tx);
-        let call = delivery.accept(recorder(&tx, "login")).unwrap();
+        let call = accepted(&delivery, recorder(&tx, "login"));
         delivery.complete(call, 7700);
         delivery.event(connection(9511), 1);
         delivery.closed();
@@ -353,18 +365,18 @@ mod tests {
         let (tx, rx) = channel();
         let delivery = Delivery::default();
         let calls: Vec<_> = (0..MAX_UNFINISHED)
-            .map(|_| delivery.accept(recorder(&tx, "call")).unwrap())
+            .map(|_| accepted(&delivery, recorder(&tx, "call")))
             .collect();
-        assert!(delivery.accept(recorder(&tx, "65th")).is_none());
+        assert!(delivery.accept(recorder(&tx, "65th")).is_err());
         for call in calls {
             delivery.complete(call, 0);
         }
         assert!(
-            delivery.accept(recorder(&tx, "65th")).is_none(),
+            delivery.accept(recorder(&tx, "65th")).is_err(),
             "finished, but not delivered"
         );
         assert!(delivery.deliver_next());
-        assert!(delivery.accept(recorder(&tx, "again")).is_some());
+        assert!(delivery.accept(recorder(&tx, "again")).is_ok());
         assert_eq!(drain(&delivery, &rx).len(), MAX_UNFINISHED);
     }
 
@@ -374,13 +386,13 @@ mod tests {
         for _ in 0..MAX_UNFINISHED {
             let inner = delivery.clone();
             let call = delivery.accept(Box::new(move |_| {
-                assert!(inner.accept(Box::new(|_| ())).is_some());
+                assert!(inner.accept(Box::new(|_| ())).is_ok());
             }));
-            delivery.complete(call.unwrap(), 0);
+            delivery.complete(call.ok().unwrap(), 0);
         }
         while delivery.deliver_next() {}
         assert!(
-            delivery.accept(Box::new(|_| ())).is_none(),
+            delivery.accept(Box::new(|_| ())).is_err(),
             "all 64 calls were made"
         );
     }
@@ -390,9 +402,9 @@ mod tests {
         let (tx, rx) = channel();
         let delivery = Delivery::default();
         let first = delivery.accept(Box::new(|_| panic!("the app's fault")));
-        delivery.complete(first.unwrap(), 0);
+        delivery.complete(first.ok().unwrap(), 0);
         let second = delivery.accept(recorder(&tx, "second"));
-        delivery.complete(second.unwrap(), 0);
+        delivery.complete(second.ok().unwrap(), 0);
         assert_eq!(drain(&delivery, &rx), ["second 0"]);
         assert!(!in_callback());
     }
@@ -405,8 +417,9 @@ mod tests {
         delivery.set(
             Kind::Connection,
             Some(Arc::new(move |_| {
-                tx.send(inner.set(Kind::Connection, None)).unwrap();
+                tx.send(inner.set(Kind::Connection, None, LIMIT)).unwrap();
             })),
+            LIMIT,
         );
         delivery.event(connection(1), 1);
         delivery.event(Event::UserSigExpired { code: 1 }, 1);
@@ -418,5 +431,46 @@ mod tests {
             [Replaced::MayBeRunning],
             "the second event met no callback"
         );
+    }
+
+    #[test]
+    fn a_setter_waits_no_longer_than_its_limit_and_says_so() {
+        let delivery = Arc::new(Delivery::default());
+        let (entered_tx, entered) = channel();
+        let (leave, may_leave) = channel::<()>();
+        let may_leave = std::sync::Mutex::new(may_leave);
+        delivery.set(
+            Kind::Connection,
+            Some(Arc::new(move |_| {
+                entered_tx.send(()).unwrap();
+                let _ = may_leave.lock().unwrap().recv();
+            })),
+            LIMIT,
+        );
+        delivery.event(connection(1), 1);
+        let inner = delivery.clone();
+        let network = std::thread::spawn(move || while inner.deliver_next() {});
+        entered.recv().unwrap();
+        let set = |limit| delivery.set(Kind::Connection, None, limit);
+        assert_eq!(set(Duration::from_millis(1)), Replaced::StillRunning);
+        assert_eq!(
+            delivery.set(Kind::Closed, None, Duration::ZERO),
+            Replaced::NotRunning,
+            "of another kind"
+        );
+        drop(leave);
+        assert_eq!(set(LIMIT), Replaced::NotRunning);
+        network.join().unwrap();
+    }
+
+    #[test]
+    fn all_unfinished_calls_complete_oldest_first_behind_what_is_queued() {
+        let (tx, rx) = channel();
+        let delivery = Delivery::default();
+        let [first, _, _] = ["a", "b", "c"].map(|name| accepted(&delivery, recorder(&tx, name)));
+        delivery.complete(first, 0);
+        delivery.complete_all(7712);
+        assert_eq!(drain(&delivery, &rx), ["a 0", "b 7712", "c 7712"]);
+        assert!(delivery.accept(recorder(&tx, "d")).is_ok());
     }
 }

@@ -61,8 +61,8 @@ table! {
     ERR_LOGOUT_IN_PROGRESS = 7502, retry, "a logout is in progress: wait for its completion";
 
     ERR_SUPERSEDED = 7700, final, "a later call took the place of this one";
-    ERR_IN_CALLBACK = 7701, final, "called inside a callback: the new setting holds, but a call of the old callback may still be running";
-    ERR_BUSY = 7702, retry, "the client is closing: call tim_client_destroy again, or wait for the closed event";
+    ERR_IN_CALLBACK = 7701, final, "called inside a callback, which waits for nothing: what was asked is done or has begun, but a callback may still be running";
+    ERR_BUSY = 7702, retry, "a callback has not returned yet: what was asked is done or has begun; call again to wait for the callback";
     ERR_CLOSING = 7703, final, "the client is being destroyed";
     ERR_FORKED = 7704, final, "this client belongs to the parent process: create a new one after fork";
     ERR_NO_SUCH_CLIENT = 7705, final, "no such client: the handle is 0, was destroyed or never was one";

@@ -1,52 +1,78 @@
-//! What a client's core needs of the operating system: its clock, its wake-up, its thread.
+//! What a client needs of the operating system: its clock, its wake-up, its thread.
 
 use crate::clock::Clock;
-use crate::core::Host;
-use crate::os::WakeUp;
+use crate::os::{self, SignalMask, WakeUp};
+use crate::panics;
 use crate::session::Now;
+use crate::sync::{Arc, Mutex, lock};
+use std::cell::RefCell;
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::process;
 use std::thread::JoinHandle;
 
-/// The host of every client outside of tests.
-pub(crate) struct OsHost {
+/// The system as one client sees it.
+pub(crate) struct Host {
     pub(crate) wake_up: WakeUp,
     pub(crate) clock: Clock,
+    /// The signal mask of the thread that created the client.
+    signals: SignalMask,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl OsHost {
-    pub(crate) fn new() -> io::Result<OsHost> {
-        Ok(OsHost {
+thread_local! {
+    /// The host of the client whose network thread this is.
+    static OF_THIS_THREAD: RefCell<Option<Arc<Host>>> = const { RefCell::new(None) };
+}
+
+impl Host {
+    pub(crate) fn new() -> io::Result<Host> {
+        Ok(Host {
             wake_up: WakeUp::new()?,
             clock: Clock::default(),
+            signals: SignalMask::current(),
             thread: Mutex::new(None),
         })
     }
 
+    pub(crate) fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// Wakes the network thread: there is something to deliver or to do.
+    pub(crate) fn wake(&self) {
+        self.wake_up.wake();
+    }
+
+    /// The calling thread is this host's network thread.
+    pub(crate) fn enter_thread(self: &Arc<Host>) {
+        OF_THIS_THREAD.set(Some(self.clone()));
+    }
+
     pub(crate) fn keep_thread(&self, thread: JoinHandle<()>) {
-        *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        *lock(&self.thread) = Some(thread);
     }
 
     /// Waits for the network thread, which has said its last words.
     pub(crate) fn join_thread(&self) {
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let thread = lock(&self.thread).take();
         if let Some(thread) = thread {
             let _ = thread.join();
         }
     }
 }
 
-impl Host for OsHost {
-    fn now(&self) -> Now {
-        self.clock.now()
-    }
-
-    fn wake(&self) {
-        self.wake_up.wake();
+/// Runs the app's code. On a network thread the client's clock stands still meanwhile, and signals
+/// are as they were where the client was created: what is spawned there inherits them.
+pub(crate) fn run_app_code(code: impl FnOnce()) {
+    let Some(host) = OF_THIS_THREAD.with_borrow(Option::clone) else {
+        return panics::outside(code);
+    };
+    let process = process::id();
+    host.clock
+        .stopped(|| host.signals.during(|| panics::outside(code)));
+    if process::id() != process {
+        // The code has forked and returned in the child, where this thread is the only one and has
+        // nothing left to do.
+        os::exit_child();
     }
 }

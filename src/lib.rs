@@ -3,32 +3,35 @@
 //! # The tour
 //!
 //! One direction: the C functions of [`ffi`](self) check and convert, and call [`client`]; a client
-//! is a [`core`](self) without a network, whose state machine ([`session`]) takes inputs and
-//! returns actions, and a network thread, which carries them out and feeds back what came of them.
+//! holds the state machine ([`session`]), which takes inputs and returns actions, and a network
+//! thread, which carries them out and feeds back what came of them.
 //!
 //! ```text
-//! caller -> ffi -> client -> core -> session          (input, now) -> actions
-//!                             |  ^
-//!                       tasks v  | inputs
-//!                           network -> transport -> sockets
-//!                             |
-//!                             v
-//!                          delivery -> the app's callbacks
+//! caller -> ffi -> client -> session                  (input, now) -> actions
+//!                   |  ^
+//!             tasks v  | inputs
+//!                  network -> transport -> sockets
+//!                   |
+//!                   v
+//!                  delivery -> callback -> the app's code
 //! ```
 //!
 //! Every rule of login lives in `session`, which does no I/O, reads no clock and owns no thread.
 //! Every rule of callbacks (once, in order, barriers) lives in `delivery`; of handles, in
-//! `registry`; of closing, in `core`. `unsafe` is in `ffi` and `os` alone.
+//! `registry`; of closing, in `client`; of a forked child, in `fork`; of the library's own faults,
+//! in `panics`. `unsafe` is in `ffi` and `os` alone.
 
 #![deny(unsafe_code)]
 #![cfg_attr(
     tim_shuttle,
-    allow(dead_code, reason = "the core is tried without its network")
+    allow(dead_code, reason = "a client is tried without its network")
 )]
 
-mod core;
+mod callback;
+pub mod client;
 pub mod delivery;
 pub mod error;
+mod panics;
 mod reconnect;
 mod registry;
 mod secret;
@@ -36,8 +39,6 @@ pub mod session;
 mod sync;
 pub mod version;
 
-#[cfg(not(tim_shuttle))]
-pub mod client;
 #[cfg(not(tim_shuttle))]
 mod clock;
 #[cfg(not(tim_shuttle))]
@@ -47,10 +48,15 @@ mod event_stream;
 #[cfg(not(tim_shuttle))]
 #[allow(unsafe_code, reason = "the C boundary")]
 mod ffi;
+#[cfg(not(tim_shuttle))]
+mod fork;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
 #[cfg(not(tim_shuttle))]
+mod host;
+#[cfg(tim_shuttle)]
+#[path = "host/schedules.rs"]
 mod host;
 #[cfg(not(tim_shuttle))]
 pub mod log;

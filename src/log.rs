@@ -3,10 +3,18 @@
 //! Lines are written on network threads alone, so that no call of the app ever runs its own log
 //! callback beneath it. A line names no ticket, no token and no user id.
 
-use crate::delivery::{Replaced, in_callback, run_callback};
+use crate::callback::{self, in_callback};
+use crate::delivery::Replaced;
+use crate::os::PerProcess;
+use crate::sync::{Condvar, Mutex, lock, wait_while};
+use std::cell::RefCell;
 use std::fmt::Arguments;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
+
+/// How long setting the callback waits for lines that are being told.
+const SETTER_LIMIT: Duration = Duration::from_secs(5);
 
 /// How much a line matters. The numbers are those of the C API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +46,7 @@ pub type LogCallback = Arc<dyn Fn(Level, &str) + Send + Sync>;
 static MIN_LEVEL: AtomicU8 = AtomicU8::new(OFF);
 const OFF: u8 = u8::MAX;
 
+#[derive(Default)]
 struct State {
     callback: Option<LogCallback>,
     /// Counts the callbacks set; a running line knows which one it uses.
@@ -46,43 +55,44 @@ struct State {
     running: Vec<u64>,
 }
 
-static STATE: Mutex<State> = Mutex::new(State {
-    callback: None,
-    generation: 0,
-    running: Vec::new(),
-});
-static LINE_TOLD: Condvar = Condvar::new();
-
-fn state() -> MutexGuard<'static, State> {
-    STATE
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
+#[derive(Default)]
+struct Log {
+    state: Mutex<State>,
+    line_told: Condvar,
 }
 
-/// Sets the callback, or removes it, and waits until the old one is not running, unless called
+static LOG: PerProcess<Log> = PerProcess::new(|_| Log::default());
+
+/// Sets the callback, or removes it, and waits a while until the old one is not running, unless called
 /// inside a callback.
 pub fn set_callback(callback: Option<LogCallback>, min_level: Option<Level>) -> Replaced {
-    let mut state = state();
     let level = match (&callback, min_level) {
         (Some(_), Some(level)) => level as u8,
         _ => OFF,
     };
+    let log = LOG.get();
+    let mut state = lock(&log.state);
     MIN_LEVEL.store(level, Ordering::Release);
     let old = std::mem::replace(&mut state.callback, callback);
     state.generation += 1;
     let newest = state.generation;
-    if in_callback() {
+    let replaced = if in_callback() {
         drop(state);
-        return Replaced::MayBeRunning;
-    }
-    while state.running.iter().any(|generation| *generation < newest) {
-        state = LINE_TOLD
-            .wait(state)
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-    }
-    drop(state);
+        Replaced::MayBeRunning
+    } else {
+        let (state, ended) = wait_while(&log.line_told, state, SETTER_LIMIT, |state| {
+            state.running.iter().any(|generation| *generation < newest)
+        });
+        drop(state);
+        if ended {
+            Replaced::NotRunning
+        } else {
+            Replaced::StillRunning
+        }
+    };
+    // What the app's closure holds ends outside of the lock.
     drop(old);
-    Replaced::NotRunning
+    replaced
 }
 
 /// Tells a line. Called by the macros below.
@@ -90,39 +100,52 @@ pub(crate) fn tell(level: Level, line: Arguments<'_>) {
     if (level as u8) < MIN_LEVEL.load(Ordering::Acquire) {
         return;
     }
-    let mut held = state();
-    let Some(callback) = held.callback.clone() else {
+    let log = LOG.get();
+    let mut state = lock(&log.state);
+    let Some(callback) = state.callback.clone() else {
         return;
     };
-    let generation = held.generation;
-    held.running.push(generation);
-    drop(held);
+    let generation = state.generation;
+    state.running.push(generation);
+    drop(state);
     let line = line.to_string();
-    run_callback(|| callback(level, &line));
-    drop(callback);
-    let mut held = state();
-    if let Some(at) = held.running.iter().position(|g| *g == generation) {
-        held.running.swap_remove(at);
+    callback::run(move || {
+        callback(level, &line);
+        // The last reference to a replaced callback must be gone before its setter goes on.
+        drop(callback);
+    });
+    let mut state = lock(&log.state);
+    if let Some(at) = state.running.iter().position(|g| *g == generation) {
+        state.running.swap_remove(at);
     }
-    drop(held);
-    LINE_TOLD.notify_all();
+    drop(state);
+    log.line_told.notify_all();
 }
 
-/// The log, held over a fork so that the child finds it whole.
-pub(crate) struct Held(MutexGuard<'static, State>);
-
-/// Holds the log while the process forks.
-pub(crate) fn hold() -> Held {
-    Held(state())
+thread_local! {
+    /// The callback, while this thread forks: the child goes on with it.
+    static REMEMBERED: RefCell<Option<LogCallback>> = const { RefCell::new(None) };
 }
 
-impl Held {
-    /// For the child: the threads that were telling lines are not there.
-    pub(crate) fn forget_running(&mut self) {
-        self.0.running.clear();
-    }
+/// Before a fork.
+pub(crate) fn remember() {
+    let callback = lock(&LOG.get().state).callback.clone();
+    let _ = REMEMBERED.try_with(|remembered| remembered.replace(callback));
+}
+
+/// After a fork, in the parent.
+pub(crate) fn forget_remembered() {
+    let _ = REMEMBERED.try_with(|remembered| remembered.take());
+}
+
+/// After a fork, in the child, which has none of the threads that were telling lines.
+pub(crate) fn begin_anew() {
+    LOG.forget();
+    let remembered = REMEMBERED.try_with(|remembered| remembered.take());
+    lock(&LOG.get().state).callback = remembered.ok().flatten();
 }
 
 macro_rules! debug { ($($line:tt)*) => { $crate::log::tell($crate::log::Level::Debug, format_args!($($line)*)) } }
+macro_rules! error { ($($line:tt)*) => { $crate::log::tell($crate::log::Level::Error, format_args!($($line)*)) } }
 macro_rules! info { ($($line:tt)*) => { $crate::log::tell($crate::log::Level::Info, format_args!($($line)*)) } }
-pub(crate) use {debug, info};
+pub(crate) use {debug, error, info};

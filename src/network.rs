@@ -5,23 +5,23 @@
 //! request is under way, the wake-up still lets callbacks run; the request is dropped only when
 //! the state machine has abandoned it.
 
+mod agenda;
 mod answer;
 mod stream;
 
+use crate::client::{Client, Task};
 use crate::config::Config;
-use crate::core::{Core, Task};
-use crate::error;
-use crate::host::OsHost;
 use crate::log;
 use crate::os;
-use crate::session::{Answer, Failure, Input, Phase, Request};
-use crate::transport::{self, Cause, Interrupt, Transport};
+use crate::panics;
+use crate::session::{Answer, Input, Request};
+use crate::sync::Receiver;
+use crate::transport::{self, Interrupt, Transport};
+use agenda::{Agenda, Current, Exchange};
 use answer::{Outcome, address, is_type, not_ours, open_stream, refused, told};
-use std::collections::VecDeque;
-use std::os::fd::RawFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
-use stream::{Heard, Stream};
+use stream::{Received, Stream};
 use tim_proto::wire;
 
 /// The most of a refusal's body that is read.
@@ -30,239 +30,95 @@ const REFUSAL_MAX: usize = 64 * 1024;
 const STACK_SIZE: usize = 1024 * 1024;
 
 /// Starts the thread of a client.
-pub(crate) fn start(core: Arc<Core<OsHost>>, config: Config) -> Result<JoinHandle<()>, String> {
-    let desk = Arc::new(Desk {
-        core,
-        state: Mutex::new(DeskState::default()),
-        streams: Mutex::default(),
-    });
-    let transport = Transport::new(config.endpoint(), desk.clone())?;
+pub(crate) fn start(
+    client: Arc<Client>,
+    tasks: Receiver<Task>,
+    config: Config,
+) -> Result<JoinHandle<()>, String> {
+    let agenda = Arc::new(Agenda::new(client.clone(), tasks));
+    let transport = Transport::new(config.endpoint(), agenda.clone())?;
     os::with_signals_blocked(|| {
         std::thread::Builder::new()
             .name("tim-network".into())
             .stack_size(STACK_SIZE)
-            .spawn(move || Network { desk, transport }.run())
+            .spawn(move || run(&client, Network { agenda, transport }))
     })
     .map_err(|error| format!("no network thread: {error}"))
 }
 
-/// What the thread is doing, as the transport's waits see it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Doing {
-    /// A request that ends at this deadline.
-    Exchange { seq: u64, deadline_ms: u64 },
-    /// Reading a stream.
-    Stream,
-}
-
-#[derive(Default)]
-struct DeskState {
-    doing: Option<Doing>,
-    tasks: VecDeque<Task>,
-}
-
-/// Where a blocked wait of the transport finds out whether to go on.
-struct Desk {
-    core: Arc<Core<OsHost>>,
-    state: Mutex<DeskState>,
-    /// The streams that nobody is reading at the moment, the newest last. There are two only while
-    /// a renewal takes over.
-    streams: Mutex<Vec<Stream>>,
-}
-
-impl Desk {
-    fn state(&self) -> MutexGuard<'_, DeskState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+/// The life of the thread. After a panic of the library's own code the client is closed as if it had
+/// been destroyed, and its calls are told.
+fn run(client: &Arc<Client>, network: Network) {
+    client.host.enter_thread();
+    let agenda = network.agenda.clone();
+    // Connections end before the last word: afterwards nothing of this client is left.
+    if let Err(panicked) = panics::caught(move || network.work()) {
+        client.break_down(panicked);
     }
-
-    /// Runs every callback that is due, ticks the state machine if its time has come, and fetches
-    /// what there is to do.
-    fn attend(&self) {
-        let clock = &self.core.host.clock;
-        // First what was before the tick: the next attempt would take the place of the event that
-        // says why the last one failed.
-        self.deliver();
-        if let Some(deadline) = self.core.next_deadline()
-            && deadline <= clock.now().ms
-        {
-            self.core.feed(Input::Tick);
-        }
-        self.deliver();
-        let tasks = self.core.take_tasks();
-        self.state().tasks.extend(tasks);
+    // Once more for what a panic has left: its log line, completions and the closed event.
+    if let Err(panicked) = panics::caught(|| {
+        agenda.close();
+        agenda.catch_up();
+    }) {
+        client.break_down(panicked);
+        let _ = panics::caught(|| while client.deliver_next() {});
     }
-
-    fn deliver(&self) {
-        while self.core.has_deliveries() {
-            self.core.host.clock.stopped(|| self.core.deliver_next());
-        }
-    }
-
-    fn streams(&self) -> MutexGuard<'_, Vec<Stream>> {
-        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Tells the state machine what came on a stream, and whether the stream lives on.
-    fn tell(&self, seq: u64, heard: Heard) -> bool {
-        let lost = |failure: Failure| {
-            log::info!("stream {seq}: {} ({})", failure.cause, failure.code);
-            self.core.feed(Input::StreamLost { seq, failure });
-            if let Some(deadline) = self.core.next_deadline() {
-                let wait = deadline.saturating_sub(self.core.host.clock.now().ms);
-                log::info!("stream {seq}: next attempt in {wait} ms");
-            }
-            false
-        };
-        if heard.anything {
-            self.core.feed(Input::Heard { seq });
-        }
-        for event in heard.events {
-            match event {
-                Ok(event) => {
-                    log::info!("stream {seq}: {}", event.name());
-                    self.core.feed(Input::Stream { seq, event });
-                }
-                Err(cause) => {
-                    return lost(Failure {
-                        code: error::ERR_NOT_TIM_SERVER,
-                        phase: Phase::Stream,
-                        cause,
-                        address: String::new(),
-                    });
-                }
-            }
-        }
-        match heard.end {
-            Some(failure) if failure.cause != Cause::Interrupted => lost(told(failure)),
-            _ => true,
-        }
-    }
-
-    /// Whether what the thread is doing is still wanted.
-    fn goes_on(&self) -> bool {
-        let state = self.state();
-        if self.core.is_closing() {
-            return false;
-        }
-        match state.doing {
-            Some(Doing::Exchange { seq, deadline_ms }) => {
-                self.core.host.clock.now().ms < deadline_ms
-                    && !state.tasks.iter().any(|task| is_abandon(task, seq))
-            }
-            Some(Doing::Stream) | None => state.tasks.is_empty(),
-        }
-    }
-}
-
-fn is_abandon(task: &Task, of: u64) -> bool {
-    matches!(task, Task::Abandon { seq } if *seq == of)
-}
-
-impl Interrupt for Desk {
-    fn wake_fd(&self) -> RawFd {
-        self.core.host.wake_up.fd()
-    }
-
-    fn attend(&self, woken: bool) -> bool {
-        if woken {
-            self.core.host.wake_up.drain();
-        }
-        Desk::attend(self);
-        self.goes_on()
-    }
-
-    fn deadline_ms(&self) -> Option<u64> {
-        let exchange = match self.state().doing {
-            Some(Doing::Exchange { deadline_ms, .. }) => Some(deadline_ms),
-            _ => None,
-        };
-        let tick = self.core.next_deadline();
-        let first = exchange.into_iter().chain(tick).min()?;
-        Some(self.core.host.clock.to_monotonic(first))
-    }
-
-    fn watched(&self) -> Vec<RawFd> {
-        self.streams().iter().map(|s| s.response.fd()).collect()
-    }
-
-    fn drain(&self) {
-        let streams = std::mem::take(&mut *self.streams());
-        for mut stream in streams {
-            let heard = stream.drain();
-            if self.tell(stream.seq, heard) {
-                self.streams().push(stream);
-            }
-        }
-    }
+    drop(agenda);
+    client.finish();
 }
 
 struct Network {
-    desk: Arc<Desk>,
+    agenda: Arc<Agenda>,
     transport: Transport,
 }
 
 impl Network {
-    fn run(mut self) {
+    /// Until the client is closing and every callback has run.
+    fn work(self) {
         loop {
-            self.desk.attend();
-            if self.desk.core.is_closing() {
-                if self.desk.core.has_deliveries() {
+            self.agenda.catch_up();
+            if self.agenda.client.is_closing() {
+                if self.agenda.client.has_deliveries() {
                     continue;
                 }
-                break;
+                return;
             }
-            let task = self.desk.state().tasks.pop_front();
-            match task {
-                Some(Task::Abandon { seq }) => self.desk.streams().retain(|s| s.seq != seq),
-                Some(Task::Send {
-                    seq,
-                    request,
-                    deadline_ms,
-                }) => {
-                    let given_up = self.desk.state().tasks.iter().any(|t| is_abandon(t, seq));
-                    if !given_up {
-                        self.exchange(seq, request, deadline_ms);
-                    }
-                }
-                None => match self.next_stream() {
-                    Some(stream) => self.read(stream),
-                    None => self.wait(),
-                },
+            if let Some(exchange) = self.agenda.next_exchange() {
+                self.exchange(exchange);
+            } else if let Some(stream) = self.agenda.next_stream() {
+                self.read(stream);
+            } else {
+                self.wait();
             }
         }
-        // Connections end before the last word: afterwards nothing of this client is left.
-        self.desk.streams().clear();
-        let core = self.desk.core.clone();
-        drop(self);
-        core.finish();
     }
 
     /// Waits for the wake-up, which it takes back, or the next deadline.
     fn wait(&self) {
-        let deadline = self.desk.deadline_ms();
-        let ready = os::wait_ready(&[(self.desk.wake_fd(), os::Want::Read)], deadline);
+        let deadline = self.agenda.deadline_ms();
+        let ready = os::wait_ready(&[(self.agenda.wake_fd(), os::Want::Read)], deadline);
         if ready.is_ok_and(|ready| ready.contains(&true)) {
-            self.desk.core.host.wake_up.drain();
+            self.agenda.client.host.wake_up.drain();
         }
     }
 
-    fn next_stream(&self) -> Option<Stream> {
-        self.desk.streams().pop()
-    }
-
-    fn doing(&self, doing: Option<Doing>) {
-        self.desk.state().doing = doing;
-    }
-
     /// Sends a request and tells the state machine what came of it.
-    fn exchange(&mut self, seq: u64, request: Request, deadline_ms: u64) {
+    fn exchange(&self, exchange: Exchange) {
+        let Exchange {
+            seq,
+            request,
+            deadline_ms,
+        } = exchange;
         log::debug!("request {seq}: {request:?}");
         // What has been read of streams already would not make their sockets readable.
-        self.desk.drain();
-        self.doing(Some(Doing::Exchange { seq, deadline_ms }));
+        self.agenda.drain();
+        self.agenda.begin(Current::Exchange { seq, deadline_ms });
         let outcome = self.transport_outcome(seq, &request);
-        self.doing(None);
-        let core = &self.desk.core;
+        if !self.agenda.end() {
+            log::debug!("request {seq}: abandoned");
+            return;
+        }
+        let client = &self.agenda.client;
         match outcome {
             Ok(Outcome::Stream(session, stream, events)) => {
                 log::info!(
@@ -270,29 +126,29 @@ impl Network {
                     address(stream.response.peer)
                 );
                 let answer = Answer::Session(session);
-                core.feed(Input::Answer { seq, answer });
-                let heard = Heard {
+                client.feed(Input::Answer { seq, answer });
+                let received = Received {
                     events,
-                    ..Heard::default()
+                    ..Received::default()
                 };
-                if self.desk.tell(seq, heard) {
-                    self.desk.streams().push(*stream);
+                if self.agenda.tell(seq, received) {
+                    self.agenda.keep_stream(*stream);
                 }
             }
             Ok(Outcome::Answer(answer)) => {
                 log::info!("request {seq}: {answer:?}");
-                core.feed(Input::Answer { seq, answer });
+                client.feed(Input::Answer { seq, answer });
             }
             Err(failure) => {
                 let failure = told(failure);
                 log::info!("request {seq}: {} ({})", failure.cause, failure.code);
-                core.feed(Input::Failed { seq, failure });
+                client.feed(Input::Failed { seq, failure });
             }
         }
     }
 
     fn transport_outcome(
-        &mut self,
+        &self,
         seq: u64,
         request: &Request,
     ) -> Result<Outcome, transport::Failure> {
@@ -323,11 +179,14 @@ impl Network {
 
     /// Reads a stream until there is something else to do.
     fn read(&self, mut stream: Stream) {
-        self.doing(Some(Doing::Stream));
-        let heard = stream.read();
-        self.doing(None);
-        if self.desk.tell(stream.seq, heard) {
-            self.desk.streams().push(stream);
+        self.agenda.begin(Current::Stream { seq: stream.seq });
+        let received = stream.read();
+        if self.agenda.end() && self.agenda.tell(stream.seq, received) {
+            self.agenda.keep_stream(stream);
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests;

@@ -1,30 +1,16 @@
 //! From a handle of the C API to its client.
 //!
-//! A handle is a slot's index and the slot's generation; generations are never given twice, so a
-//! stale handle is an error code. One atomic word per slot holds generation and status: the status
-//! getters are one look into a fixed array.
+//! A handle is a slot's index and the slot's generation; generations are never given twice, also not in
+//! a forked child, so a stale handle is an error code.
+
+mod words;
+
+pub(crate) use words::{MAX_CLIENTS, Words};
 
 use crate::error;
 use crate::session::{ConnectionStatus, LoginStatus};
-use crate::sync::{Arc, AtomicU64, Mutex, MutexGuard, Ordering, lock};
-
-#[cfg(not(tim_shuttle))]
-const INDEX_BITS: u32 = 14;
-#[cfg(tim_shuttle)]
-const INDEX_BITS: u32 = 2;
-/// How many clients a process can have.
-pub(crate) const MAX_CLIENTS: usize = 1 << INDEX_BITS;
-/// Handles stay below 2^53, where JavaScript and Lua numbers are exact.
-const MAX_GENERATION: u64 = (1 << (53 - INDEX_BITS)) - 1;
-
-// The word of a slot: generation, then flags, connection status and login status.
-const LOGIN_MASK: u64 = 0b11;
-const CONNECTION_SHIFT: u32 = 2;
-const CONNECTION_MASK: u64 = 0b111;
-const FLAGS_SHIFT: u32 = 5;
-const CLOSING: u64 = 1 << 5;
-const FORKED: u64 = 1 << 6;
-const GENERATION_SHIFT: u32 = 8;
+use crate::sync::{Arc, Mutex, lock};
+use words::INDEX_BITS;
 
 /// The number that C knows a client by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,30 +43,22 @@ struct Slot<T> {
 
 struct Table<T> {
     slots: Vec<Option<Slot<T>>>,
-    /// The generation that each slot gives next.
-    next_generation: Vec<u64>,
     free: Vec<usize>,
 }
 
 /// The clients of this process.
 pub(crate) struct Registry<T: 'static> {
-    words: &'static [AtomicU64; MAX_CLIENTS],
+    words: &'static Words,
     table: Mutex<Table<T>>,
 }
 
-/// The table, held over a fork so that the child finds it whole.
-pub(crate) struct Held<T: 'static> {
-    _table: MutexGuard<'static, Table<T>>,
-}
-
 impl<T> Registry<T> {
-    /// A registry whose status words live in `words`.
-    pub(crate) const fn new(words: &'static [AtomicU64; MAX_CLIENTS]) -> Registry<T> {
+    /// An empty registry whose status words live in `words`.
+    pub(crate) fn new(words: &'static Words) -> Registry<T> {
         Registry {
             words,
             table: Mutex::new(Table {
                 slots: Vec::new(),
-                next_generation: Vec::new(),
                 free: Vec::new(),
             }),
         }
@@ -89,31 +67,29 @@ impl<T> Registry<T> {
     /// Gives a handle for `device`; [`Registry::fill`] follows, or [`Registry::remove`].
     pub(crate) fn reserve(&self, device: DeviceKey) -> Result<Handle, i32> {
         let mut table = lock(&self.table);
-        let taken = table.slots.iter().flatten().any(|slot| {
-            slot.device == device && self.word(slot.handle).load(Ordering::Acquire) & FORKED == 0
-        });
-        if taken {
+        if table
+            .slots
+            .iter()
+            .flatten()
+            .any(|slot| slot.device == device)
+        {
             return Err(error::ERR_DEVICE_IN_USE);
         }
-        let index = match table.free.pop() {
-            Some(index) => index,
-            None if table.slots.len() < MAX_CLIENTS => {
-                table.slots.push(None);
-                table.next_generation.push(1);
-                table.slots.len() - 1
+        let handle = loop {
+            let index = match table.free.pop() {
+                Some(index) => index,
+                None if table.slots.len() < MAX_CLIENTS => {
+                    table.slots.push(None);
+                    table.slots.len() - 1
+                }
+                None => return Err(error::ERR_TOO_MANY_CLIENTS),
+            };
+            // A slot that gives none is never asked again.
+            if let Some(handle) = self.words.take(index) {
+                break handle;
             }
-            None => return Err(error::ERR_TOO_MANY_CLIENTS),
         };
-        let generation = table.next_generation[index];
-        table.next_generation[index] += 1;
-        let handle = Handle(generation << INDEX_BITS | index as u64);
-        self.words[index].store(
-            generation << GENERATION_SHIFT
-                | u64::from(ConnectionStatus::Disconnected as u8) << CONNECTION_SHIFT
-                | u64::from(LoginStatus::LoggedOut as u8),
-            Ordering::Release,
-        );
-        table.slots[index] = Some(Slot {
+        table.slots[handle.index()] = Some(Slot {
             handle,
             device,
             client: None,
@@ -130,15 +106,15 @@ impl<T> Registry<T> {
 
     /// The client of a handle, for every call but destroy.
     pub(crate) fn get(&self, handle: Handle) -> Result<Arc<T>, i32> {
-        match self.state(handle)? {
-            word if word & CLOSING != 0 => Err(error::ERR_CLOSING),
-            _ => self.get_closing(handle),
+        match self.words.is_closing(handle)? {
+            true => Err(error::ERR_CLOSING),
+            false => self.get_closing(handle),
         }
     }
 
     /// The client of a handle, also while it is closing.
     pub(crate) fn get_closing(&self, handle: Handle) -> Result<Arc<T>, i32> {
-        self.state(handle)?;
+        self.words.is_closing(handle)?;
         let table = lock(&self.table);
         match table.slots.get(handle.index()) {
             Some(Some(slot)) if slot.handle == handle => {
@@ -148,71 +124,14 @@ impl<T> Registry<T> {
         }
     }
 
-    /// The slot's word, if the handle is live and of this process.
-    fn state(&self, handle: Handle) -> Result<u64, i32> {
-        let word = self.word(handle).load(Ordering::Acquire);
-        if handle.generation() == 0 || word >> GENERATION_SHIFT != handle.generation() {
-            Err(error::ERR_NO_SUCH_CLIENT)
-        } else if word & FORKED != 0 {
-            Err(error::ERR_FORKED)
-        } else {
-            Ok(word)
-        }
-    }
-
-    fn word(&self, handle: Handle) -> &AtomicU64 {
-        &self.words[handle.index()]
-    }
-
     /// Shows the client's status to the getters.
     pub(crate) fn publish(&self, handle: Handle, login: LoginStatus, connection: ConnectionStatus) {
-        // Only the holder of the client's own lock publishes, so nothing is lost between the
-        // two steps but a flag; flags are set by read-modify-write, and so is this.
-        let status = u64::from(login as u8) | u64::from(connection as u8) << CONNECTION_SHIFT;
-        let mask = LOGIN_MASK | CONNECTION_MASK << CONNECTION_SHIFT;
-        let word = self.word(handle);
-        let mut old = word.load(Ordering::Relaxed);
-        while old >> GENERATION_SHIFT == handle.generation() {
-            match word.compare_exchange(
-                old,
-                old & !mask | status,
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return,
-                Err(newer) => old = newer,
-            }
-        }
-    }
-
-    /// The login status, or 0 for no such client.
-    #[inline]
-    pub(crate) fn login_status(&self, handle: Handle) -> i32 {
-        self.status(handle, 0, LOGIN_MASK)
-    }
-
-    /// The connection status, or 0 for no such client.
-    #[inline]
-    pub(crate) fn connection_status(&self, handle: Handle) -> i32 {
-        self.status(handle, CONNECTION_SHIFT, CONNECTION_MASK)
-    }
-
-    #[inline]
-    fn status(&self, handle: Handle, shift: u32, mask: u64) -> i32 {
-        let word = self.words[handle.index()].load(Ordering::Acquire);
-        // Equal only if the generation fits and no flag is set. The word of a slot that never
-        // was used is 0, which fits handles below MAX_CLIENTS and reads as status 0.
-        let live = handle.generation() << (GENERATION_SHIFT - FLAGS_SHIFT);
-        if word >> FLAGS_SHIFT == live {
-            (word >> shift & mask) as i32
-        } else {
-            0
-        }
+        self.words.publish(handle, login, connection);
     }
 
     /// From now on every call but destroy is told that the client is closing.
     pub(crate) fn begin_closing(&self, handle: Handle) {
-        self.word(handle).fetch_or(CLOSING, Ordering::AcqRel);
+        self.words.begin_closing(handle);
     }
 
     /// Takes the client out: its handle is stale from now on. Does nothing the second time.
@@ -224,40 +143,19 @@ impl<T> Registry<T> {
             return;
         }
         let slot = table.slots[index].take();
-        self.words[index].store(0, Ordering::Release);
-        if table.next_generation[index] <= MAX_GENERATION {
-            table.free.push(index);
-        }
+        self.words.give_back(handle);
+        table.free.push(index);
         drop(table);
         // The client's last reference may end here: outside of the lock.
         drop(slot);
-    }
-
-    /// Holds the table while the process forks.
-    pub(crate) fn hold(&'static self) -> Held<T> {
-        Held {
-            _table: lock(&self.table),
-        }
-    }
-
-    /// Marks every client as the parent's: for the child of a fork. Needs no lock.
-    pub(crate) fn mark_forked(&self) {
-        for word in self.words {
-            if word.load(Ordering::Relaxed) != 0 {
-                word.fetch_or(FORKED, Ordering::AcqRel);
-            }
-        }
     }
 }
 
 /// A registry of a test's own, which is never freed.
 #[cfg(test)]
-pub(crate) fn for_test<T>() -> &'static Registry<T> {
-    let words: Vec<AtomicU64> = (0..MAX_CLIENTS).map(|_| AtomicU64::new(0)).collect();
-    let Ok(words) = <Box<[AtomicU64; MAX_CLIENTS]>>::try_from(words.into_boxed_slice()) else {
-        unreachable!("as many words as the array has");
-    };
-    Box::leak(Box::new(Registry::new(Box::leak(words))))
+pub(crate) fn for_test<T>() -> (&'static Words, &'static Registry<T>) {
+    let words = Box::leak(Box::new(Words::new()));
+    (words, Box::leak(Box::new(Registry::new(words))))
 }
 
 #[cfg(all(test, not(tim_shuttle)))]
@@ -265,7 +163,7 @@ pub(crate) fn for_test<T>() -> &'static Registry<T> {
 mod tests {
     use super::*;
 
-    fn registry() -> &'static Registry<&'static str> {
+    fn registry() -> (&'static Words, &'static Registry<&'static str>) {
         for_test()
     }
 
@@ -285,47 +183,49 @@ mod tests {
 
     #[test]
     fn a_handle_finds_its_client_until_it_is_removed() {
-        let registry = registry();
+        let (words, registry) = registry();
         let handle = add(registry, "a");
         assert_eq!(*registry.get(handle).unwrap(), "a");
-        assert_eq!(registry.login_status(handle), 3);
-        assert_eq!(registry.connection_status(handle), 2);
+        assert_eq!(words.login_status(handle), 3);
+        assert_eq!(words.connection_status(handle), 2);
         registry.remove(handle);
         assert_eq!(registry.get(handle), Err(error::ERR_NO_SUCH_CLIENT));
-        assert_eq!(registry.login_status(handle), 0);
+        assert_eq!(words.login_status(handle), 0);
+        assert_eq!(words.connection_status(handle), 0);
     }
 
     #[test]
     fn a_stale_handle_never_finds_the_next_client_of_its_slot() {
-        let registry = registry();
+        let (words, registry) = registry();
         let first = add(registry, "a");
         registry.remove(first);
         let second = add(registry, "b");
         assert_eq!(first.index(), second.index());
         assert_eq!(registry.get(first), Err(error::ERR_NO_SUCH_CLIENT));
+        assert_eq!(words.login_status(first), 0);
         registry.remove(first);
         assert_eq!(*registry.get(second).unwrap(), "b");
     }
 
     #[test]
     fn a_number_that_never_was_a_handle_is_no_client() {
-        let registry = registry();
+        let (words, registry) = registry();
         add(registry, "a");
         for number in [0, 1, MAX_CLIENTS as u64 - 1, 1 << 20, u64::MAX, 1 << 63] {
             let handle = Handle(number);
             assert_eq!(registry.get(handle), Err(error::ERR_NO_SUCH_CLIENT));
-            assert_eq!(registry.login_status(handle), 0);
-            assert_eq!(registry.connection_status(handle), 0);
+            assert_eq!(words.login_status(handle), 0);
+            assert_eq!(words.connection_status(handle), 0);
         }
     }
 
     #[test]
     fn a_closing_client_is_found_by_destroy_alone() {
-        let registry = registry();
+        let (words, registry) = registry();
         let handle = add(registry, "a");
         registry.begin_closing(handle);
         assert_eq!(registry.get(handle), Err(error::ERR_CLOSING));
-        assert_eq!(registry.login_status(handle), 0);
+        assert_eq!(words.login_status(handle), 0);
         assert!(registry.get_closing(handle).is_ok());
         registry.publish(
             handle,
@@ -336,8 +236,20 @@ mod tests {
     }
 
     #[test]
+    fn a_status_that_is_published_late_shows_on_no_handle() {
+        let (words, registry) = registry();
+        let handle = add(registry, "a");
+        registry.remove(handle);
+        registry.publish(handle, LoginStatus::LoggedIn, ConnectionStatus::Connected);
+        assert_eq!(registry.get(handle), Err(error::ERR_NO_SUCH_CLIENT));
+        assert_eq!(words.login_status(handle), 0);
+        let next = add(registry, "b");
+        assert_eq!(words.login_status(next), LoginStatus::LoggedOut as i32);
+    }
+
+    #[test]
     fn a_device_belongs_to_one_live_client() {
-        let registry = registry();
+        let (_, registry) = registry();
         let handle = add(registry, "a");
         assert_eq!(registry.reserve(device("a")), Err(error::ERR_DEVICE_IN_USE));
         registry.remove(handle);
@@ -345,19 +257,28 @@ mod tests {
     }
 
     #[test]
-    fn the_childs_copies_of_the_parents_clients_are_forked_and_hold_no_device() {
-        let registry = registry();
-        let parents = add(registry, "a");
-        registry.mark_forked();
-        assert_eq!(registry.get(parents), Err(error::ERR_FORKED));
-        assert_eq!(registry.login_status(parents), 0);
-        let own = add(registry, "a");
-        assert_eq!(*registry.get(own).unwrap(), "a");
+    fn a_child_starts_with_an_empty_registry_that_gives_no_handle_of_the_parents_again() {
+        let (words, parents) = registry();
+        let gone = add(parents, "gone");
+        parents.remove(gone);
+        let live = [add(parents, "a"), add(parents, "b")];
+        assert_eq!(live[0].index(), gone.index());
+
+        words.mark_forked();
+        let childs = Registry::new(words);
+        for handle in live {
+            assert_eq!(childs.get(handle), Err(error::ERR_FORKED));
+            assert_eq!(words.login_status(handle), 0);
+        }
+        assert_eq!(childs.get(gone), Err(error::ERR_NO_SUCH_CLIENT));
+        let own = add(&childs, "a");
+        assert_eq!(*childs.get(own).unwrap(), "a");
+        assert!(!live.contains(&own) && own != gone);
     }
 
     #[test]
     fn the_client_after_the_last_is_refused() {
-        let registry = registry();
+        let (_, registry) = registry();
         // The table is filled by hand: the look-up for equal devices makes 16,384 creates slow.
         lock(&registry.table)
             .slots

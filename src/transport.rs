@@ -11,10 +11,10 @@ mod resolve;
 mod wait;
 
 pub(crate) use failure::{Cause, Failure, Phase};
-pub(crate) use resolve::{Held as HeldLookups, hold as hold_lookups};
+pub(crate) use resolve::begin_anew as begin_lookups_anew;
 
 use crate::secret::Secret;
-use connect::{Connector, Mark};
+use connect::{Connector, PhaseMarker};
 use resolve::Lookup;
 use std::io::{self, Read};
 use std::net::SocketAddr;
@@ -112,9 +112,9 @@ impl Transport {
         let chain = ().chain(ConnectProxyConnector::default()).chain(connector);
         #[cfg(feature = "tls")]
         let chain = chain
-            .chain(Mark::new(waiters.clone(), &endpoint, Phase::Tls))
+            .chain(PhaseMarker::new(waiters.clone(), &endpoint, Phase::Tls))
             .chain(ureq::unversioned::transport::RustlsConnector::default());
-        let chain = chain.chain(Mark::new(waiters.clone(), &endpoint, Phase::Send));
+        let chain = chain.chain(PhaseMarker::new(waiters.clone(), &endpoint, Phase::Send));
         let agent = ureq::Agent::with_parts(config.build(), chain, Lookup::new(waiters.clone()));
         Ok(Transport {
             agent,

@@ -153,7 +153,7 @@ impl World {
 struct Scene {
     cell: Cell,
     proxy: FaultProxy,
-    client: Client,
+    client: Arc<Client>,
     told: Arc<Told>,
     user: String,
 }

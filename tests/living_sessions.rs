@@ -25,11 +25,15 @@ const QUICK: &str = r#", "login_timeout_ms": 2000, "request_timeout_ms": 1000, "
 const PATIENT: &str = r#", "request_timeout_ms": 600000"#;
 
 /// Alice, logged in through a proxy that is whole.
-fn alice(server: &TimServer, config: &str) -> (FaultProxy, Client, Arc<Told>) {
+fn alice(server: &TimServer, config: &str) -> (FaultProxy, Arc<Client>, Arc<Told>) {
     alice_on("phone", server, config)
 }
 
-fn alice_on(device_id: &str, server: &TimServer, config: &str) -> (FaultProxy, Client, Arc<Told>) {
+fn alice_on(
+    device_id: &str,
+    server: &TimServer,
+    config: &str,
+) -> (FaultProxy, Arc<Client>, Arc<Told>) {
     let proxy = FaultProxy::start(server.address());
     let config = format!(r#"{config}, "device_id": "{device_id}""#);
     let client = client_of(&proxy.url(), APP, &config);
@@ -56,7 +60,7 @@ fn is_alice(client: &Client) {
 }
 
 /// Another device of alice's takes over, without the proxy.
-fn takes_over(server: &TimServer) -> Client {
+fn takes_over(server: &TimServer) -> Arc<Client> {
     let other = client_of(
         &server.url,
         APP,

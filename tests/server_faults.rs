@@ -19,7 +19,7 @@ const QUICK: &str = r#", "reconnect": {"first_ms": 20, "max_ms": 100}"#;
 const ALICE: &str = r#"{"user_id": "alice"}"#;
 
 /// Alice, logged in.
-fn alice(server: &TimServer) -> (Client, Arc<Told>) {
+fn alice(server: &TimServer) -> (Arc<Client>, Arc<Told>) {
     let client = client_of(&server.url, APP, QUICK);
     let told = Told::by(&client);
     assert_eq!(log_in(&client, "alice", &user_sig("alice")), OK);

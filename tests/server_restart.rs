@@ -37,7 +37,7 @@ fn waits() -> Receiver<u64> {
 
 struct User {
     name: String,
-    client: Client,
+    client: Arc<Client>,
     told: Arc<Told>,
     login: Receiver<i32>,
 }

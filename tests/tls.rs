@@ -8,6 +8,7 @@ mod tim_server;
 use authority::Authority;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
 use tim::client::Client;
@@ -15,7 +16,7 @@ use tim::error::*;
 use tim_server::{APP, TimServer, client_of, log_in, log_out, user_sig};
 
 /// A client that trusts this authority.
-fn trusting(authority: &Authority, url: &str) -> Client {
+fn trusting(authority: &Authority, url: &str) -> Arc<Client> {
     let trusted = authority.trusted();
     client_of(url, APP, &format!(r#", "login_timeout_ms": 2000{trusted}"#))
 }
@@ -36,7 +37,7 @@ fn a_server_of_a_private_authority_is_reached_with_its_ca_file() {
 fn a_certificate_that_is_not_accepted_ends_the_login_at_once_and_says_why() {
     let authority = Authority::new();
     let good = authority.server(&["127.0.0.1"], 2100);
-    let refused = |client: Client, why: &str| {
+    let refused = |client: Arc<Client>, why: &str| {
         assert_eq!(
             log_in(&client, "alice", &user_sig("alice")),
             ERR_CERTIFICATE

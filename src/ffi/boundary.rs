@@ -3,14 +3,15 @@
 use crate::client::{self, Client};
 use crate::delivery::Replaced;
 use crate::error;
+use crate::panics;
 use crate::registry::Handle;
 use std::ffi::{CStr, c_char, c_void};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 /// Runs the body of an exported function. A panic, which is a fault of this library, becomes
 /// `panicked` and never crosses into C.
 pub(super) fn guard<T>(panicked: T, body: impl FnOnce() -> T) -> T {
-    catch_unwind(AssertUnwindSafe(body)).unwrap_or(panicked)
+    panics::caught(body).unwrap_or(panicked)
 }
 
 /// Runs the body of a function that returns a code.
@@ -19,7 +20,7 @@ pub(super) fn guard_code(body: impl FnOnce() -> Result<(), i32>) -> i32 {
 }
 
 /// The client of a handle.
-pub(super) fn client(handle: u64) -> Result<Client, i32> {
+pub(super) fn client(handle: u64) -> Result<Arc<Client>, i32> {
     client::find(Handle(handle))
 }
 
@@ -28,6 +29,7 @@ pub(super) fn replaced(replaced: Replaced) -> Result<(), i32> {
     match replaced {
         Replaced::NotRunning => Ok(()),
         Replaced::MayBeRunning => Err(error::ERR_IN_CALLBACK),
+        Replaced::StillRunning => Err(error::ERR_BUSY),
     }
 }
 

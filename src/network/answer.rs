@@ -26,11 +26,11 @@ pub(super) fn open_stream(seq: u64, response: Response) -> Result<Outcome, trans
     let mut stream = Stream::new(seq, response);
     let mut events = VecDeque::new();
     while events.is_empty() {
-        let heard = stream.read();
-        if let Some(failure) = heard.end {
+        let received = stream.read();
+        if let Some(failure) = received.end {
             return Err(failure);
         }
-        events = heard.events;
+        events = received.events;
     }
     Ok(match events.pop_front() {
         Some(Ok(StreamEvent::Session(session))) => {

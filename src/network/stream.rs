@@ -14,7 +14,7 @@ pub(super) struct Stream {
 
 /// What came on a stream.
 #[derive(Default)]
-pub(super) struct Heard {
+pub(super) struct Received {
     /// Bytes came; a heartbeat gives no event.
     pub(super) anything: bool,
     pub(super) events: VecDeque<Result<StreamEvent, String>>,
@@ -32,41 +32,41 @@ impl Stream {
     }
 
     /// Waits for bytes.
-    pub(super) fn read(&mut self) -> Heard {
-        let mut heard = Heard::default();
-        self.take(&mut heard, Response::read);
-        heard
+    pub(super) fn read(&mut self) -> Received {
+        let mut received = Received::default();
+        self.take(&mut received, Response::read);
+        received
     }
 
     /// Takes all that is there.
-    pub(super) fn drain(&mut self) -> Heard {
-        let mut heard = Heard::default();
-        while heard.end.is_none() {
-            self.take(&mut heard, Response::read_at_once);
+    pub(super) fn drain(&mut self) -> Received {
+        let mut received = Received::default();
+        while received.end.is_none() {
+            self.take(&mut received, Response::read_at_once);
         }
-        heard
+        received
     }
 
     fn take(
         &mut self,
-        heard: &mut Heard,
+        received: &mut Received,
         read: fn(&mut Response, &mut [u8]) -> Result<usize, transport::Failure>,
     ) {
         let mut buffer = [0; 4096];
         let length = match read(&mut self.response, &mut buffer) {
             Ok(0) => {
                 let closed = "the server closed the stream";
-                heard.end = Some(self.response.failure(Cause::Reset, closed));
+                received.end = Some(self.response.failure(Cause::Reset, closed));
                 return;
             }
             Ok(length) => length,
             Err(failure) => {
-                heard.end = Some(failure);
+                received.end = Some(failure);
                 return;
             }
         };
-        heard.anything = true;
-        let events = &mut heard.events;
+        received.anything = true;
+        let events = &mut received.events;
         self.parser.feed(&buffer[..length], &mut |item| match item {
             Item::Event { name, data } => match StreamEvent::parse(&name, &data) {
                 Ok(Some(event)) => events.push_back(Ok(event)),

@@ -9,3 +9,9 @@ pub(crate) fn on_fork(
     // SAFETY: the functions live as long as the library, which is marked as not unloadable.
     unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
 }
+
+/// Ends a forked child, whose exit handlers are the parent's business.
+pub(crate) fn exit_child() -> ! {
+    // SAFETY: ends the process; nothing of it is used afterwards.
+    unsafe { libc::_exit(0) }
+}

@@ -157,16 +157,16 @@ impl<In: Transport> UreqConnector<In> for Connector {
 
 /// Stands in the chain behind another connector and notes what comes next.
 #[derive(Debug)]
-pub(super) struct Mark {
+pub(super) struct PhaseMarker {
     waiters: Arc<Waiters>,
     proxied: bool,
     next: Phase,
 }
 
-impl Mark {
+impl PhaseMarker {
     /// Behind this place of the chain comes `next`.
-    pub(super) fn new(waiters: Arc<Waiters>, endpoint: &Endpoint, next: Phase) -> Mark {
-        Mark {
+    pub(super) fn new(waiters: Arc<Waiters>, endpoint: &Endpoint, next: Phase) -> PhaseMarker {
+        PhaseMarker {
             waiters,
             proxied: endpoint.proxy.is_some(),
             next,
@@ -174,7 +174,7 @@ impl Mark {
     }
 }
 
-impl<In: Transport> UreqConnector<In> for Mark {
+impl<In: Transport> UreqConnector<In> for PhaseMarker {
     type Out = In;
 
     fn connect(

@@ -3,10 +3,11 @@
 
 use super::failure::{Cause, Phase};
 use super::wait::Waiters;
-use crate::os::{self, WakeUp, Want};
+use crate::os::{self, PerProcess, WakeUp, Want};
+use crate::sync::{Mutex, MutexGuard, lock};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
@@ -86,7 +87,7 @@ struct Job {
 
 impl Job {
     fn answer(&self) -> MutexGuard<'_, Option<Result<Vec<SocketAddr>, String>>> {
-        self.answer.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.answer)
     }
 }
 
@@ -95,13 +96,20 @@ struct Lookups {
     thread_runs: bool,
 }
 
-static LOOKUPS: Mutex<Lookups> = Mutex::new(Lookups {
-    jobs: VecDeque::new(),
-    thread_runs: false,
+static LOOKUPS: PerProcess<Mutex<Lookups>> = PerProcess::new(|_| {
+    Mutex::new(Lookups {
+        jobs: VecDeque::new(),
+        thread_runs: false,
+    })
 });
 
 fn lookups() -> MutexGuard<'static, Lookups> {
-    LOOKUPS.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(LOOKUPS.get())
+}
+
+/// For the child of a fork: the helper thread is not there.
+pub(crate) fn begin_anew() {
+    LOOKUPS.forget();
 }
 
 fn ask(host: &str, port: u16) -> std::io::Result<Arc<Job>> {
@@ -143,22 +151,5 @@ fn run() {
             .map_err(|error| format!("the name could not be looked up: {error}"));
         *job.answer() = Some(answer);
         job.done.wake();
-    }
-}
-
-/// The look-ups, held over a fork so that the child finds them whole.
-pub(crate) struct Held(MutexGuard<'static, Lookups>);
-
-/// Holds the look-ups while the process forks.
-pub(crate) fn hold() -> Held {
-    Held(lookups())
-}
-
-impl Held {
-    /// For the child: the helper thread is not there.
-    pub(crate) fn forget_thread(&mut self) {
-        self.0.thread_runs = false;
-        // Not dropped: their sockets have been closed already, and their numbers may be others'.
-        std::mem::forget(std::mem::take(&mut self.0.jobs));
     }
 }

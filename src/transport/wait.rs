@@ -3,12 +3,13 @@
 use super::Interrupt;
 use super::failure::{Cause, Failure, Phase, of_ureq};
 use crate::os::{self, Want};
+use crate::sync::{Mutex, MutexGuard, lock};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Watches sockets together with the wake-up, and keeps how far its request has come.
 pub(super) struct Waiter {
@@ -36,16 +37,13 @@ impl Waiters {
     }
 
     pub(super) fn newest(&self) -> Arc<Waiter> {
-        self.newest
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        lock(&self.newest).clone()
     }
 
     /// A new request begins.
     pub(super) fn begin(&self) -> Arc<Waiter> {
         let waiter = Arc::new(Waiter::new(self.interrupt.clone()));
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = waiter.clone();
+        *lock(&self.newest) = waiter.clone();
         waiter
     }
 }
@@ -91,10 +89,12 @@ impl Waiter {
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.progress)
     }
 
     pub(super) fn reach(&self, phase: Phase) {
+        #[cfg(test)]
+        crate::panics::provoked::here(&format!("{phase:?}"));
         self.progress().phase = phase;
     }
 

@@ -33,7 +33,7 @@ const QUICK: &str = r#", "reconnect": {"first_ms": 20, "max_ms": 100}"#;
 const SLOW: &str = r#", "reconnect": {"first_ms": 600000, "max_ms": 600000}"#;
 
 /// A server, a client of it with further configuration, and what the client tells.
-fn scene(more: &str) -> (ScriptedServer, Client, Arc<Told>) {
+fn scene(more: &str) -> (ScriptedServer, Arc<Client>, Arc<Told>) {
     let server = ScriptedServer::start();
     let client = client_of(&server.url, APP, more);
     let told = Told::by(&client);
@@ -55,7 +55,7 @@ fn begin_login(client: &Client, user: &str) -> Receiver<i32> {
 /// Alice, who is logged in.
 struct Alice {
     server: ScriptedServer,
-    client: Client,
+    client: Arc<Client>,
     told: Arc<Told>,
     /// How much was told until then.
     seen: usize,

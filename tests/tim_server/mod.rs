@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tim::client::Client;
@@ -206,7 +207,7 @@ pub fn user_sig_by(key: &str, app: u32, user_id: &str, expire_s: i64) -> String 
 }
 
 /// A client of the server, configured with further keys, each after a comma.
-pub fn client_of(url: &str, app: u32, more: &str) -> Client {
+pub fn client_of(url: &str, app: u32, more: &str) -> Arc<Client> {
     let config = format!("{{\"server_url\": \"{url}\", \"sdk_app_id\": {app}{more}}}");
     Client::create(&config).unwrap_or_else(|error| panic!("{config}: {error:?}"))
 }

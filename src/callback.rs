@@ -1,0 +1,27 @@
+//! Running the app's code: event callbacks, completions and log lines.
+
+use crate::host;
+use crate::sync::thread_local;
+use std::cell::Cell;
+
+thread_local! {
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether this thread is inside a callback of any client, or of the log.
+pub(crate) fn in_callback() -> bool {
+    DEPTH.with(|depth| depth.get() > 0)
+}
+
+/// Forgets that this thread was inside a callback: for a forked child, which begins anew.
+#[cfg(not(tim_shuttle))]
+pub(crate) fn forget() {
+    DEPTH.with(|depth| depth.set(0));
+}
+
+/// Runs the app's code, marked as being inside a callback. A panic of a Rust app's closure ends here.
+pub(crate) fn run(callback: impl FnOnce()) {
+    DEPTH.with(|depth| depth.set(depth.get() + 1));
+    host::run_app_code(callback);
+    DEPTH.with(|depth| depth.set(depth.get().saturating_sub(1)));
+}

@@ -1,0 +1,58 @@
+//! The clients of this process, by their handles.
+
+use super::Client;
+use super::destroy::Destroyed;
+use crate::callback::in_callback;
+use crate::error;
+use crate::os::PerProcess;
+use crate::registry::{Handle, Registry, Words};
+use crate::sync::Arc;
+use std::time::Duration;
+
+static WORDS: Words = Words::new();
+static REGISTRY: PerProcess<Registry<Client>> = PerProcess::new(|inherited| {
+    if inherited {
+        WORDS.mark_forked();
+    }
+    Registry::new(&WORDS)
+});
+
+pub(super) fn registry() -> &'static Registry<Client> {
+    REGISTRY.get()
+}
+
+/// For the child of a fork: the parent's clients are not its own.
+pub(crate) fn begin_anew() {
+    WORDS.mark_forked();
+    REGISTRY.forget();
+}
+
+/// The client of a handle, or the code that says why there is none.
+pub(crate) fn find(handle: Handle) -> Result<Arc<Client>, i32> {
+    registry().get(handle)
+}
+
+/// Destroys a client; see `tim_client_destroy` in the header.
+pub fn destroy(handle: Handle, limit: Duration) -> Result<(), i32> {
+    let client = registry().get_closing(handle)?;
+    match client.destroy(limit) {
+        Destroyed::Closing if in_callback() => Err(error::ERR_IN_CALLBACK),
+        Destroyed::Closing => Err(error::ERR_BUSY),
+        Destroyed::Closed => {
+            client.host.join_thread();
+            Ok(())
+        }
+    }
+}
+
+/// The login status of a handle, or 0.
+#[inline]
+pub(crate) fn login_status(handle: Handle) -> i32 {
+    WORDS.login_status(handle)
+}
+
+/// The connection status of a handle, or 0.
+#[inline]
+pub(crate) fn connection_status(handle: Handle) -> i32 {
+    WORDS.connection_status(handle)
+}
