@@ -8,6 +8,7 @@ mod buffers;
 mod connect;
 mod failure;
 mod resolve;
+mod retry_after;
 mod wait;
 
 pub(crate) use failure::{Cause, Failure, Phase};
@@ -20,6 +21,7 @@ use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::sync::Arc;
+use std::time::SystemTime;
 use tim_proto::wire;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _};
 use wait::{Waiter, Waiters};
@@ -143,8 +145,7 @@ impl Transport {
             protocol_header: header(wire::PROTOCOL_HEADER) == Some(wire::PROTOCOL_VERSION),
             content_type: header("content-type").unwrap_or_default().to_owned(),
             retry_after_ms: header("retry-after")
-                .and_then(|seconds| seconds.parse::<u64>().ok())
-                .map(|seconds| seconds.saturating_mul(1000)),
+                .and_then(|value| retry_after::to_ms(value, header("date"), SystemTime::now())),
             peer: waiter.peer(),
             body: body.into_with_config().limit(u64::MAX).reader(),
             waiter,
@@ -199,7 +200,7 @@ pub(crate) struct Response {
     /// The answer has header `Tim-Protocol: 1`.
     pub(crate) protocol_header: bool,
     pub(crate) content_type: String,
-    /// Of the header Retry-After, in its form of seconds.
+    /// Of the header Retry-After, within the bounds of the protocol.
     pub(crate) retry_after_ms: Option<u64>,
     pub(crate) peer: Option<SocketAddr>,
     body: ureq::BodyReader<'static>,
@@ -214,12 +215,13 @@ impl Response {
         read.map_err(|error| self.waiter.failure(error.into()))
     }
 
-    /// Reads what is there; [`Cause::Interrupted`] says that nothing is.
-    pub(crate) fn read_at_once(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
+    /// While `body` reads, nothing is waited for: [`Cause::Interrupted`] says that nothing is there, or
+    /// that it was enough for now. What is left then is still in the socket.
+    pub(crate) fn at_once<T>(&mut self, body: impl FnOnce(&mut Response) -> T) -> T {
         self.waiter.set_at_once(true);
-        let read = self.read(buffer);
+        let result = body(self);
         self.waiter.set_at_once(false);
-        read
+        result
     }
 
     /// The descriptor of the connection.

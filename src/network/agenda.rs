@@ -166,7 +166,7 @@ impl Agenda {
             }
             false
         };
-        if received.anything {
+        if received.bytes > 0 {
             client.feed(Input::Heard { seq });
         }
         for event in received.events {

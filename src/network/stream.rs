@@ -15,8 +15,8 @@ pub(super) struct Stream {
 /// What came on a stream.
 #[derive(Default)]
 pub(super) struct Received {
-    /// Bytes came; a heartbeat gives no event.
-    pub(super) anything: bool,
+    /// How many bytes came; a heartbeat gives no event.
+    pub(super) bytes: usize,
     pub(super) events: VecDeque<Result<StreamEvent, String>>,
     /// Why reading has ended.
     pub(super) end: Option<transport::Failure>,
@@ -34,48 +34,49 @@ impl Stream {
     /// Waits for bytes.
     pub(super) fn read(&mut self) -> Received {
         let mut received = Received::default();
-        self.take(&mut received, Response::read);
+        take(&mut self.response, &mut self.parser, &mut received);
         received
     }
 
-    /// Takes all that is there.
+    /// Takes what is there, within the transport's bounds: what is left keeps the socket readable.
     pub(super) fn drain(&mut self) -> Received {
+        let Stream {
+            response, parser, ..
+        } = self;
         let mut received = Received::default();
-        while received.end.is_none() {
-            self.take(&mut received, Response::read_at_once);
-        }
+        response.at_once(|response| {
+            while received.end.is_none() {
+                take(response, parser, &mut received);
+            }
+        });
         received
     }
+}
 
-    fn take(
-        &mut self,
-        received: &mut Received,
-        read: fn(&mut Response, &mut [u8]) -> Result<usize, transport::Failure>,
-    ) {
-        let mut buffer = [0; 4096];
-        let length = match read(&mut self.response, &mut buffer) {
-            Ok(0) => {
-                let closed = "the server closed the stream";
-                received.end = Some(self.response.failure(Cause::Reset, closed));
-                return;
-            }
-            Ok(length) => length,
-            Err(failure) => {
-                received.end = Some(failure);
-                return;
-            }
-        };
-        received.anything = true;
-        let events = &mut received.events;
-        self.parser.feed(&buffer[..length], &mut |item| match item {
-            Item::Event { name, data } => match StreamEvent::parse(&name, &data) {
-                Ok(Some(event)) => events.push_back(Ok(event)),
-                // A name of a later version.
-                Ok(None) => {}
-                Err(e) => events.push_back(Err(format!("event {name} cannot be read: {e}"))),
-            },
-            Item::TooLong => events.push_back(Err("an event is too long".to_owned())),
-            Item::Comment => {}
-        });
-    }
+fn take(response: &mut Response, parser: &mut EventStream, received: &mut Received) {
+    let mut buffer = [0; 4096];
+    let length = match response.read(&mut buffer) {
+        Ok(0) => {
+            let closed = "the server closed the stream";
+            received.end = Some(response.failure(Cause::Reset, closed));
+            return;
+        }
+        Ok(length) => length,
+        Err(failure) => {
+            received.end = Some(failure);
+            return;
+        }
+    };
+    received.bytes += length;
+    let events = &mut received.events;
+    parser.feed(&buffer[..length], &mut |item| match item {
+        Item::Event { name, data } => match StreamEvent::parse(&name, &data) {
+            Ok(Some(event)) => events.push_back(Ok(event)),
+            // A name of a later version.
+            Ok(None) => {}
+            Err(e) => events.push_back(Err(format!("event {name} cannot be read: {e}"))),
+        },
+        Item::TooLong => events.push_back(Err("an event is too long".to_owned())),
+        Item::Comment => {}
+    });
 }

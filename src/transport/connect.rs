@@ -259,9 +259,16 @@ impl Transport for Socket {
         }
         self.send()?;
         loop {
-            match self.stream.read(self.buffers.input_append_buf()) {
+            self.waiter.before_read()?;
+            let room = self.buffers.input_append_buf();
+            if room.is_empty() {
+                let text = format!("a part of the answer is longer than {} bytes", super::buffers::SIZE);
+                return Err(self.waiter.stop(Cause::NotHttp, text));
+            }
+            match self.stream.read(room) {
                 Ok(length) => {
                     self.buffers.input_appended(length);
+                    self.waiter.have_read(length);
                     return Ok(length > 0);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(Want::Read)?,

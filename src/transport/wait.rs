@@ -9,7 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
 /// Watches sockets together with the wake-up, and keeps how far its request has come.
 pub(super) struct Waiter {
@@ -19,7 +19,15 @@ pub(super) struct Waiter {
     fd: AtomicI32,
     /// What is not there at once is not waited for.
     at_once: AtomicBool,
+    /// What has been read since the last look at deadline, wake-up and streams, see [`UNSEEN_MAX`].
+    unseen: AtomicUsize,
 }
+
+/// The most that is read between two looks at deadline, wake-up and streams, in bytes: a peer that sends
+/// faster than we read must not keep us from them.
+const UNSEEN_MAX: usize = 64 * 1024;
+/// What a read costs besides its bytes: small ones must not take for ever either.
+const READ_COST: usize = 4 * 1024;
 
 /// The waiter of the request that is being made. A connection keeps the one that it was opened
 /// with, so that an open stream and a later request know nothing of each other.
@@ -85,6 +93,7 @@ impl Waiter {
             }),
             fd: AtomicI32::new(-1),
             at_once: AtomicBool::new(false),
+            unseen: AtomicUsize::new(0),
         }
     }
 
@@ -115,7 +124,9 @@ impl Waiter {
     }
 
     /// Whether waits end as interrupted where there is nothing at once.
+    /// From now on nothing is waited for, and [`UNSEEN_MAX`] is all that is read; or no longer so.
     pub(super) fn set_at_once(&self, at_once: bool) {
+        self.unseen.store(0, Ordering::Relaxed);
         self.at_once.store(at_once, Ordering::Relaxed);
     }
 
@@ -149,6 +160,20 @@ impl Waiter {
         }
     }
 
+    /// Before a read: looks around if enough has been read without. An error says that it is time to stop;
+    /// nothing has been taken from the socket then that was not handed on.
+    pub(super) fn before_read(&self) -> Result<(), ureq::Error> {
+        if self.unseen.load(Ordering::Relaxed) >= UNSEEN_MAX {
+            self.wait(&[], Some(os::monotonic_ms()))?;
+        }
+        Ok(())
+    }
+
+    /// Counts what was read.
+    pub(super) fn have_read(&self, bytes: usize) {
+        self.unseen.fetch_add(bytes + READ_COST, Ordering::Relaxed);
+    }
+
     /// Waits until one of `fds` is ready or `until_ms` has come (all false), and attends to the
     /// wake-up and the deadline in the meantime.
     pub(super) fn wait(
@@ -157,6 +182,7 @@ impl Waiter {
         until_ms: Option<u64>,
     ) -> Result<Vec<bool>, ureq::Error> {
         let at_once = self.at_once.load(Ordering::Relaxed);
+        self.unseen.store(0, Ordering::Relaxed);
         loop {
             let mut watched = fds.to_vec();
             watched.push((self.interrupt.wake_fd(), Want::Read));

@@ -142,6 +142,12 @@ impl Asked {
         self.answer(401, &headers, &body.to_string());
     }
 
+    /// Answers with `begin`, and then with `again` for ever, as fast as the client takes it.
+    pub fn flood(mut self, begin: &str, again: &[u8]) {
+        let _ = self.connection.write_all(begin.as_bytes());
+        flood(self.connection, again);
+    }
+
     /// Says that the login has ended.
     pub fn end(self) {
         let body = json!({"code": 0, "seq": self.body["seq"]}).to_string();
@@ -181,7 +187,18 @@ impl Asked {
     }
 }
 
+/// Writes for ever, until nobody takes it.
+fn flood(mut connection: TcpStream, again: &[u8]) {
+    let bytes = again.repeat(1 + 100_000 / again.len());
+    thread::spawn(move || while connection.write_all(&bytes).is_ok() {});
+}
+
 impl OpenStream {
+    /// Sends this for ever.
+    pub fn flood(self, again: &[u8]) {
+        flood(self.0, again);
+    }
+
     pub fn tell(&mut self, event: &StreamEvent) {
         self.0.write_all(&event.to_bytes()).unwrap();
     }
