@@ -2,15 +2,19 @@
 
 mod address;
 mod json;
+#[cfg(feature = "tls")]
+mod trust;
 
 pub(crate) use address::ServerUrl;
 
+#[cfg(feature = "tls")]
+use crate::transport::Trust;
 use crate::transport::{Endpoint, Proxy};
 use serde_json::{Map, Value};
 use tim_proto::{Platform, identity};
 
 /// The keys, in the order of the documentation.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "server_url",
     "sdk_app_id",
     "device_id",
@@ -22,6 +26,7 @@ const KEYS: [&str; 13] = [
     "reconnect",
     "user_sig_expiring_lead_s",
     "ca_file",
+    "system_roots",
     "proxy",
     "allow_plaintext",
 ];
@@ -33,9 +38,6 @@ const TIMEOUT_MS: (u64, u64) = (100, 600_000);
 const RECONNECT_MS: (u64, u64) = (10, 3_600_000);
 /// The longest lead of `user_sig_expiring`: 30 days.
 const LEAD_MAX_S: u64 = 30 * 86_400;
-/// The largest `ca_file`, in bytes: many times the size of all public roots together.
-const CA_FILE_MAX: u64 = 16 * 1024 * 1024;
-
 /// A checked configuration.
 pub(crate) struct Config {
     pub(crate) server_url: ServerUrl,
@@ -48,7 +50,8 @@ pub(crate) struct Config {
     pub(crate) reconnect_first_ms: u64,
     pub(crate) reconnect_max_ms: u64,
     pub(crate) user_sig_expiring_lead_s: Option<u32>,
-    ca_pem: Option<Vec<u8>>,
+    #[cfg(feature = "tls")]
+    trust: Option<Trust>,
     proxy: Option<Proxy>,
     allow_plaintext: bool,
 }
@@ -61,7 +64,8 @@ impl Config {
             host: self.server_url.host.clone(),
             port: self.server_url.port,
             path_prefix: self.server_url.path_prefix.clone(),
-            ca_pem: self.ca_pem.clone(),
+            #[cfg(feature = "tls")]
+            trust: self.trust.clone(),
             proxy: self.proxy.clone(),
             allow_plaintext: self.allow_plaintext,
         }
@@ -111,6 +115,8 @@ pub(crate) fn parse(json: &str) -> Result<Config, String> {
         ));
     }
     event_delivery(&object)?;
+    #[cfg(not(feature = "tls"))]
+    no_tls(&object)?;
     Ok(Config {
         sdk_app_id: app_id(&object)?,
         device_id: device_id(&object)?,
@@ -121,7 +127,8 @@ pub(crate) fn parse(json: &str) -> Result<Config, String> {
         reconnect_first_ms,
         reconnect_max_ms,
         user_sig_expiring_lead_s: lead(&object)?,
-        ca_pem: ca_file(&object)?,
+        #[cfg(feature = "tls")]
+        trust: trust::read(&object, server_url.https)?,
         proxy: match object.text("proxy")? {
             None => None,
             Some("env") => {
@@ -198,30 +205,15 @@ fn lead(object: &Keys<'_>) -> Result<Option<u32>, String> {
     Ok(u32::try_from(seconds).ok())
 }
 
-/// Reads the file and makes sure that it has a certificate; the transport reads them.
-fn ca_file(object: &Keys<'_>) -> Result<Option<Vec<u8>>, String> {
-    let Some(path) = object.text("ca_file")? else {
-        return Ok(None);
-    };
-    if cfg!(not(feature = "tls")) {
-        return Err("ca_file: this build of libtim has no TLS".to_owned());
+#[cfg(not(feature = "tls"))]
+fn no_tls(object: &Keys<'_>) -> Result<(), String> {
+    match ["ca_file", "system_roots"]
+        .iter()
+        .find(|key| object.get(key).is_some())
+    {
+        None => Ok(()),
+        Some(key) => Err(format!("{key}: this build of libtim has no TLS")),
     }
-    let unreadable = |error| format!("ca_file: \"{path}\" cannot be read: {error}");
-    // A pipe or a device could keep tim_client_create for ever.
-    let about = std::fs::metadata(path).map_err(unreadable)?;
-    if !about.is_file() || about.len() > CA_FILE_MAX {
-        return Err(format!(
-            "ca_file: expected an ordinary file of at most {CA_FILE_MAX} bytes at \"{path}\""
-        ));
-    }
-    let pem = std::fs::read(path).map_err(unreadable)?;
-    let begins = b"-----BEGIN CERTIFICATE-----";
-    if !pem.windows(begins.len()).any(|window| window == begins) {
-        return Err(format!(
-            "ca_file: expected at least one certificate in PEM form in \"{path}\""
-        ));
-    }
-    Ok(Some(pem))
 }
 
 /// The keys of one object, and what stands before them in messages.

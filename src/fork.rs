@@ -23,15 +23,17 @@ pub(crate) fn prepare() {
 
 extern "C" fn before() {
     log::remember();
+    os::count_fork();
 }
 
 extern "C" fn in_parent() {
+    os::count_fork();
     log::forget_remembered();
 }
 
 extern "C" fn in_child() {
     client::begin_anew();
-    os::close_inherited_sockets();
+    os::close_inherited();
     callback::forget();
     transport::begin_lookups_anew();
     log::begin_anew();

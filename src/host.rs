@@ -1,18 +1,20 @@
 //! What a client needs of the operating system: its clock, its wake-up, its thread.
 
 use crate::clock::Clock;
-use crate::os::{self, SignalMask, WakeUp};
+use crate::os::{self, SignalMask, SleepWatch, WakeUp};
 use crate::panics;
 use crate::session::Now;
 use crate::sync::{Arc, Mutex, lock};
 use std::cell::RefCell;
 use std::io;
+use std::os::fd::RawFd;
 use std::process;
 use std::thread::JoinHandle;
 
 /// The system as one client sees it.
 pub(crate) struct Host {
-    pub(crate) wake_up: WakeUp,
+    wake_up: WakeUp,
+    sleep: SleepWatch,
     pub(crate) clock: Clock,
     /// The signal mask of the thread that created the client.
     signals: SignalMask,
@@ -28,6 +30,7 @@ impl Host {
     pub(crate) fn new() -> io::Result<Host> {
         Ok(Host {
             wake_up: WakeUp::new()?,
+            sleep: SleepWatch::new()?,
             clock: Clock::default(),
             signals: SignalMask::current(),
             thread: Mutex::new(None),
@@ -41,6 +44,17 @@ impl Host {
     /// Wakes the network thread: there is something to deliver or to do.
     pub(crate) fn wake(&self) {
         self.wake_up.wake();
+    }
+
+    /// What the network thread watches besides its sockets.
+    pub(crate) fn wake_fds(&self) -> [RawFd; 2] {
+        [self.wake_up.fd(), self.sleep.fd()]
+    }
+
+    /// Takes the wake-ups back. Whether the system may have slept.
+    pub(crate) fn take_wake_ups(&self) -> bool {
+        self.wake_up.drain();
+        self.sleep.take()
     }
 
     /// The calling thread is this host's network thread.

@@ -98,9 +98,10 @@ impl Network {
     /// Waits for the wake-up, which it takes back, or the next deadline.
     fn wait(&self) {
         let deadline = self.agenda.deadline_ms();
-        let ready = os::wait_ready(&[(self.agenda.wake_fd(), os::Want::Read)], deadline);
+        let fds = self.agenda.wake_fds().map(|fd| (fd, os::Want::Read));
+        let ready = os::wait_ready(&fds, deadline);
         if ready.is_ok_and(|ready| ready.contains(&true)) {
-            self.agenda.client.host.wake_up.drain();
+            self.agenda.take_wake_ups();
         }
     }
 

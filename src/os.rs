@@ -5,18 +5,21 @@
 
 mod clock;
 mod connect;
+mod descriptor;
 mod fork;
 mod inherited;
 mod per_process;
 mod signals;
+mod sleep;
 mod wait;
 mod wake_up;
 
 pub(crate) use clock::{boot_ms, monotonic_ms};
 pub(crate) use connect::{begin_connect, limit_unacknowledged};
 pub(crate) use fork::{exit_child, on_fork};
-pub(crate) use inherited::{Listed, close_inherited_sockets};
+pub(crate) use inherited::{ListedSocket, close_inherited, count_fork};
 pub(crate) use per_process::PerProcess;
 pub(crate) use signals::{SignalMask, with_signals_blocked};
+pub(crate) use sleep::SleepWatch;
 pub(crate) use wait::{Want, wait_ready};
 pub(crate) use wake_up::WakeUp;

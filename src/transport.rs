@@ -9,10 +9,14 @@ mod connect;
 mod failure;
 mod resolve;
 mod retry_after;
+#[cfg(feature = "tls")]
+mod tls;
 mod wait;
 
 pub(crate) use failure::{Cause, Failure, Phase};
 pub(crate) use resolve::begin_anew as begin_lookups_anew;
+#[cfg(feature = "tls")]
+pub(crate) use tls::Trust;
 
 use crate::secret::Secret;
 use connect::{Connector, PhaseMarker};
@@ -23,14 +27,16 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::SystemTime;
 use tim_proto::wire;
+#[cfg(feature = "tls")]
+use tls::TlsConnector;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _};
 use wait::{Waiter, Waiters};
 
 /// What a blocked wait asks of its owner. Called on the network thread alone.
 pub(crate) trait Interrupt: Send + Sync + 'static {
-    /// Readable when there is something to attend to.
-    fn wake_fd(&self) -> RawFd;
-    /// Called when the wake-up is readable (`woken`) or the deadline has come: does what is due.
+    /// Readable when there is something to attend to; -1 is none.
+    fn wake_fds(&self) -> [RawFd; 2];
+    /// Called when one of them is readable (`woken`) or the deadline has come: does what is due.
     /// `true`: the wait goes on. `false`: it ends, with a time-out if the deadline has passed and as
     /// interrupted otherwise.
     fn attend(&self, woken: bool) -> bool;
@@ -51,8 +57,9 @@ pub(crate) struct Endpoint {
     pub(crate) port: u16,
     /// Begins with `/` or is empty; never ends with `/`.
     pub(crate) path_prefix: String,
-    /// PEM certificates that replace the bundled roots.
-    pub(crate) ca_pem: Option<Vec<u8>>,
+    /// Whom to trust; absent for `http://`.
+    #[cfg(feature = "tls")]
+    pub(crate) trust: Option<Trust>,
     pub(crate) proxy: Option<Proxy>,
     /// Allows `http://` to other machines.
     pub(crate) allow_plaintext: bool,
@@ -108,14 +115,12 @@ impl Transport {
             .user_agent(concat!("libtim/", env!("CARGO_PKG_VERSION")))
             .accept("text/event-stream, application/json")
             .proxy(proxy(endpoint.proxy.as_ref())?);
-        #[cfg(feature = "tls")]
-        let config = config.tls_config(tls_config(endpoint.ca_pem.as_deref())?);
         let connector = Connector::new(waiters.clone(), &endpoint);
         let chain = ().chain(ConnectProxyConnector::default()).chain(connector);
         #[cfg(feature = "tls")]
         let chain = chain
             .chain(PhaseMarker::new(waiters.clone(), &endpoint, Phase::Tls))
-            .chain(ureq::unversioned::transport::RustlsConnector::default());
+            .chain(TlsConnector(endpoint.trust.clone()));
         let chain = chain.chain(PhaseMarker::new(waiters.clone(), &endpoint, Phase::Send));
         let agent = ureq::Agent::with_parts(config.build(), chain, Lookup::new(waiters.clone()));
         Ok(Transport {
@@ -169,29 +174,6 @@ fn proxy(proxy: Option<&Proxy>) -> Result<Option<ureq::Proxy>, String> {
     built
         .map(Some)
         .map_err(|_| "proxy: expected http://[user:password@]host:port".to_owned())
-}
-
-#[cfg(feature = "tls")]
-fn tls_config(ca_pem: Option<&[u8]>) -> Result<ureq::tls::TlsConfig, String> {
-    use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
-    let roots = match ca_pem {
-        None => RootCerts::WebPki,
-        Some(pem) => {
-            let mut certificates = Vec::new();
-            for item in parse_pem(pem) {
-                match item {
-                    Ok(PemItem::Certificate(certificate)) => certificates.push(certificate),
-                    Ok(_) => {}
-                    Err(_) => return Err("ca_file: a certificate in it cannot be read".to_owned()),
-                }
-            }
-            if certificates.is_empty() {
-                return Err("ca_file: expected at least one certificate in PEM form".to_owned());
-            }
-            RootCerts::Specific(Arc::new(certificates))
-        }
-    };
-    Ok(TlsConfig::builder().root_certs(roots).build())
 }
 
 /// An answer whose body has not been read yet.

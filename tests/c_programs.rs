@@ -152,7 +152,10 @@ macro_rules! programs {
     };
 }
 
-programs! { callbacks client error fork kick log login misuse renew status threads unload version }
+programs! {
+    callbacks client descriptors error fork kick log login misuse renew signals sleep status threads
+    unload version
+}
 
 mod linked_statically {
     #[test]

@@ -75,6 +75,14 @@ impl Agenda {
         }
     }
 
+    /// Takes the wake-ups back.
+    pub(super) fn take_wake_ups(&self) {
+        if self.client.host.take_wake_ups() {
+            // The state machine finds out by its clocks whether it was sleep.
+            self.client.feed(Input::Tick);
+        }
+    }
+
     fn take(&self, task: Task) {
         let mut state = lock(&self.state);
         match task {
@@ -193,13 +201,13 @@ impl Agenda {
 }
 
 impl Interrupt for Agenda {
-    fn wake_fd(&self) -> RawFd {
-        self.client.host.wake_up.fd()
+    fn wake_fds(&self) -> [RawFd; 2] {
+        self.client.host.wake_fds()
     }
 
     fn attend(&self, woken: bool) -> bool {
         if woken {
-            self.client.host.wake_up.drain();
+            self.take_wake_ups();
         }
         self.catch_up();
         self.goes_on()

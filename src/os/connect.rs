@@ -1,11 +1,26 @@
 //! Non-blocking TCP connections.
 
+use super::descriptor::own;
+use super::inherited::{ListedSocket, listed_socket};
 use std::io;
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 /// Begins a TCP connection that does not block; it is writable once it has succeeded or failed.
-pub(crate) fn begin_connect(address: SocketAddr) -> io::Result<TcpStream> {
+pub(crate) fn begin_connect(address: SocketAddr) -> io::Result<ListedSocket> {
+    let stream = listed_socket(|| open(address))?;
+    let result = connect(&stream, address);
+    if result < 0 {
+        let error = io::Error::last_os_error();
+        if error.raw_os_error() != Some(libc::EINPROGRESS) {
+            return Err(error);
+        }
+    }
+    Ok(stream)
+}
+
+/// A socket for connections to `address` that does not block.
+fn open(address: SocketAddr) -> io::Result<OwnedFd> {
     let family = match address {
         SocketAddr::V4(_) => libc::AF_INET,
         SocketAddr::V6(_) => libc::AF_INET6,
@@ -14,22 +29,19 @@ pub(crate) fn begin_connect(address: SocketAddr) -> io::Result<TcpStream> {
     const FLAGS: libc::c_int = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     const FLAGS: libc::c_int = 0;
-    // SAFETY: a plain call with integers.
-    let fd = unsafe { libc::socket(family, libc::SOCK_STREAM | FLAGS, 0) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: `fd` was opened just now and belongs to nobody else.
-    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    // SAFETY: a plain call with integers, and the descriptor that it returns is nobody else's.
+    let fd = unsafe { own(libc::socket(family, libc::SOCK_STREAM | FLAGS, 0)) }?;
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     // SAFETY: `fd` is ours and open.
     unsafe {
-        libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC)
+        libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC);
+        libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK);
     };
-    let stream = TcpStream::from(fd);
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    stream.set_nonblocking(true)?;
-    let result = match address {
+    Ok(fd)
+}
+
+fn connect(stream: &TcpStream, address: SocketAddr) -> libc::c_int {
+    match address {
         SocketAddr::V4(v4) => {
             // SAFETY: all-zero is a valid sockaddr_in.
             let mut raw: libc::sockaddr_in = unsafe { std::mem::zeroed() };
@@ -62,14 +74,7 @@ pub(crate) fn begin_connect(address: SocketAddr) -> io::Result<TcpStream> {
                 )
             }
         }
-    };
-    if result < 0 {
-        let error = io::Error::last_os_error();
-        if error.raw_os_error() != Some(libc::EINPROGRESS) {
-            return Err(error);
-        }
     }
-    Ok(stream)
 }
 
 /// Lets a connection fail whose peer has not acknowledged sent bytes for `limit_ms`: a dead peer

@@ -1,45 +1,165 @@
-//! The descriptors that a forked child closes.
+//! The descriptors that a forked child closes: it would keep connections open that its parent has
+//! closed.
+//!
+//! A fork may come at any moment between opening a descriptor, listing it and closing it, on another
+//! thread. So that a child never closes a descriptor of the app's that got the same number, sockets are
+//! listed with their inode and leave the list after they are closed; what shares one inode with all of its
+//! kind (eventfd, timerfd) leaves it before, and a child may keep one, which holds nothing open. So that a
+//! child never keeps a socket that was not listed yet, [`listed_socket`] opens another one if the process
+//! has forked meanwhile.
 
-use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicI32, Ordering};
+use super::monotonic_ms;
+use std::io;
+use std::net::TcpStream;
+use std::ops::Deref;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
-/// How many sockets are closed in a forked child; further ones stay open there until it execs.
+/// How many descriptors are closed in a forked child; further ones stay open there until it execs.
 const LISTED_MAX: usize = 4096;
-static LISTED: [AtomicI32; LISTED_MAX] = [const { AtomicI32::new(-1) }; LISTED_MAX];
 
-/// A socket that a forked child closes. Dropped before the socket itself is.
-pub(crate) struct Listed {
-    place: Option<usize>,
+struct Entry {
+    fd: AtomicI32,
+    /// 0: not looked at.
+    inode: AtomicU64,
 }
 
-impl Listed {
-    pub(crate) fn new(fd: RawFd) -> Listed {
-        let place = LISTED.iter().position(|place| {
-            place
-                .compare_exchange(-1, fd, Ordering::AcqRel, Ordering::Relaxed)
+const FREE: RawFd = -1;
+/// An entry that is being filled.
+const TAKEN: RawFd = -2;
+
+static LISTED: [Entry; LISTED_MAX] = [const {
+    Entry {
+        fd: AtomicI32::new(FREE),
+        inode: AtomicU64::new(0),
+    }
+}; LISTED_MAX];
+
+/// Odd while the process forks, and another number after each fork.
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+/// How long a socket waits for forks to be over, in ms; an at-fork handler of the app may take its time.
+const FORKS_LIMIT_MS: u64 = 1000;
+
+/// Before and after a fork, in the parent.
+pub(crate) fn count_fork() {
+    FORKS.fetch_add(1, Ordering::SeqCst);
+}
+
+/// A place on the list, for as long as it lives.
+pub(super) struct Place(Option<usize>);
+
+impl Place {
+    pub(super) fn of(fd: RawFd) -> Place {
+        Place::with_inode(fd, 0)
+    }
+
+    fn with_inode(fd: RawFd, inode: u64) -> Place {
+        let place = LISTED.iter().position(|entry| {
+            entry
+                .fd
+                .compare_exchange(FREE, TAKEN, Ordering::AcqRel, Ordering::Relaxed)
                 .is_ok()
         });
-        Listed { place }
+        if let Some(place) = place {
+            LISTED[place].inode.store(inode, Ordering::Relaxed);
+            LISTED[place].fd.store(fd, Ordering::Release);
+        }
+        Place(place)
     }
 }
 
-impl Drop for Listed {
+impl Drop for Place {
     fn drop(&mut self) {
-        if let Some(place) = self.place {
-            LISTED[place].store(-1, Ordering::Release);
+        if let Some(place) = self.0 {
+            LISTED[place].fd.store(FREE, Ordering::Release);
         }
     }
 }
 
-/// Closes what a forked child has inherited of the library's sockets: it would keep connections
-/// open that the parent has closed. Calls nothing but close, as a child of a fork must.
-pub(crate) fn close_inherited_sockets() {
-    for place in &LISTED {
-        let fd = place.swap(-1, Ordering::AcqRel);
-        if fd >= 0 {
-            // SAFETY: the descriptor was listed by its owner, which lives in the parent; the
-            // copies of that owner in this child belong to clients that are never used again.
+/// A socket that a forked child closes.
+pub(crate) struct ListedSocket {
+    // `None` only while it is dropped.
+    stream: Option<TcpStream>,
+    place: Option<Place>,
+}
+
+impl Deref for ListedSocket {
+    type Target = TcpStream;
+
+    #[expect(clippy::expect_used, reason = "only drop takes it out")]
+    fn deref(&self) -> &TcpStream {
+        self.stream.as_ref().expect("not dropped")
+    }
+}
+
+impl Drop for ListedSocket {
+    fn drop(&mut self) {
+        if self.place.as_ref().is_some_and(|place| place.is_checked()) {
+            drop(self.stream.take());
+            drop(self.place.take());
+        } else {
+            drop(self.place.take());
+            drop(self.stream.take());
+        }
+    }
+}
+
+impl Place {
+    /// Whether a child compares the inode.
+    fn is_checked(&self) -> bool {
+        let inode = |place: usize| LISTED[place].inode.load(Ordering::Relaxed);
+        self.0.is_some_and(|place| inode(place) != 0)
+    }
+}
+
+/// Opens a socket and lists it, as one step for every fork.
+pub(super) fn listed_socket(open: impl Fn() -> io::Result<OwnedFd>) -> io::Result<ListedSocket> {
+    let until = monotonic_ms() + FORKS_LIMIT_MS;
+    loop {
+        let before = FORKS.load(Ordering::SeqCst);
+        let fd = open()?;
+        let socket = ListedSocket {
+            place: Some(Place::with_inode(fd.as_raw_fd(), inode(fd.as_raw_fd()))),
+            stream: Some(fd.into()),
+        };
+        let calm = before.is_multiple_of(2) && FORKS.load(Ordering::SeqCst) == before;
+        if calm || monotonic_ms() >= until {
+            return Ok(socket);
+        }
+        drop(socket);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// The inode of a socket, which no other has while the system runs. 0 where systems do not say.
+fn inode(fd: RawFd) -> u64 {
+    if !cfg!(any(target_os = "linux", target_os = "android")) {
+        return 0;
+    }
+    // SAFETY: all-zero is room for a stat.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: `stat` is ours, and the call fills it or says that it did not.
+    let told = unsafe { libc::fstat(fd, &mut stat) } == 0;
+    let is_socket = stat.st_mode & libc::S_IFMT == libc::S_IFSOCK;
+    match told && is_socket {
+        true => stat.st_ino,
+        false => 0,
+    }
+}
+
+/// Closes what a forked child has inherited. Calls nothing but fstat and close, as the child of a process
+/// with threads must.
+pub(crate) fn close_inherited() {
+    for entry in &LISTED {
+        let fd = entry.fd.swap(FREE, Ordering::AcqRel);
+        let listed = entry.inode.swap(0, Ordering::AcqRel);
+        if fd >= 0 && (listed == 0 || inode(fd) == listed) {
+            // SAFETY: the descriptor was listed by its owner, which lives in the parent, and it is that
+            // one still; the copies of its owner in this child belong to clients that are never used again.
             unsafe { libc::close(fd) };
         }
     }
+    FORKS.store(0, Ordering::SeqCst);
 }

@@ -1,54 +1,50 @@
 //! The wake-up that every wait of a network thread watches.
 
-use super::inherited::Listed;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+use super::descriptor::above_standard_streams;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use super::descriptor::own;
+use super::inherited::Place;
 use std::fs::File;
 use std::io::{self, Read, Write};
-#[cfg(any(target_os = "linux", target_os = "android"))]
-use std::os::fd::FromRawFd;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-use std::os::unix::net::UnixStream;
 
 /// What a blocked wait of the network thread also watches.
 pub(crate) struct WakeUp {
+    /// First: they leave the list before they are closed.
+    _listed: [Place; 2],
     reader: File,
     writer: File,
-    _listed: [Listed; 2],
 }
 
 /// Its two ends, which may be one: an eventfd, which is the cheapest there is.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn wake_up_ends() -> io::Result<(OwnedFd, OwnedFd)> {
-    // SAFETY: a plain call with integers.
-    let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: `fd` was opened just now and belongs to nobody else.
-    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    // SAFETY: a plain call with integers, and the descriptor that it returns is nobody else's.
+    let fd = unsafe { own(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK)) }?;
+    // std gives the copy a number above the standard streams.
     Ok((fd.try_clone()?, fd))
 }
 
 /// Its two ends.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn wake_up_ends() -> io::Result<(OwnedFd, OwnedFd)> {
-    let (reader, writer) = UnixStream::pair()?;
+    let (reader, writer) = std::os::unix::net::UnixStream::pair()?;
     reader.set_nonblocking(true)?;
     writer.set_nonblocking(true)?;
-    Ok((reader.into(), writer.into()))
+    Ok((
+        above_standard_streams(reader.into())?,
+        above_standard_streams(writer.into())?,
+    ))
 }
 
 impl WakeUp {
     pub(crate) fn new() -> io::Result<WakeUp> {
         let (reader, writer) = wake_up_ends()?;
-        let _listed = [
-            Listed::new(reader.as_raw_fd()),
-            Listed::new(writer.as_raw_fd()),
-        ];
         Ok(WakeUp {
+            _listed: [Place::of(reader.as_raw_fd()), Place::of(writer.as_raw_fd())],
             reader: reader.into(),
             writer: writer.into(),
-            _listed,
         })
     }
 

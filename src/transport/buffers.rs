@@ -2,10 +2,17 @@
 //! where it is built for size, which took longer than the rest of a request.
 
 use std::fmt;
+use std::io;
 use ureq::unversioned::transport::Buffers;
 
 /// A request and an answer's head fit, and a stream's events come in small pieces.
 pub(super) const SIZE: usize = 16 * 1024;
+
+/// What is said of an answer that has one line, or one chunk's head, of more than [`SIZE`].
+pub(super) fn too_long() -> io::Error {
+    let text = format!("a part of the answer is longer than {SIZE} bytes");
+    io::Error::new(io::ErrorKind::InvalidData, text)
+}
 
 pub(super) struct ConnectionBuffers {
     /// What has come and was not taken stands in `taken..filled`.

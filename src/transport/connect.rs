@@ -1,13 +1,13 @@
 //! Opening connections: all addresses of a host, staggered as RFC 8305 says, in one wait.
 
-use super::buffers::ConnectionBuffers;
+use super::buffers::{ConnectionBuffers, too_long};
 use super::failure::{Cause, Phase};
 use super::wait::{Waiter, Waiters};
 use super::{Endpoint, authority};
-use crate::os::{self, Listed, Want};
+use crate::os::{self, ListedSocket, Want};
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use ureq::unversioned::transport::{
@@ -41,10 +41,10 @@ impl Connector {
         }
     }
 
-    fn open(waiter: &Waiter, addresses: &[SocketAddr]) -> Result<TcpStream, ureq::Error> {
+    fn open(waiter: &Waiter, addresses: &[SocketAddr]) -> Result<ListedSocket, ureq::Error> {
         waiter.reach(Phase::Connect);
         let mut next = interleaved(addresses).into_iter().peekable();
-        let mut started: Vec<(TcpStream, SocketAddr)> = Vec::new();
+        let mut started: Vec<(ListedSocket, SocketAddr)> = Vec::new();
         let mut next_at = 0;
         let mut last_error = None;
         loop {
@@ -146,7 +146,6 @@ impl<In: Transport> UreqConnector<In> for Connector {
         os::limit_unacknowledged(&stream, UNACKNOWLEDGED_MS);
         waiter.set_fd(stream.as_raw_fd());
         Ok(Some(Either::B(Socket {
-            listed: Listed::new(stream.as_raw_fd()),
             stream,
             outbox: Vec::new(),
             buffers: ConnectionBuffers::new(),
@@ -193,10 +192,7 @@ impl<In: Transport> UreqConnector<In> for PhaseMarker {
 
 /// A connection whose every wait can be interrupted.
 pub(super) struct Socket {
-    /// Before `stream`: it leaves the list before it is closed.
-    #[expect(dead_code, reason = "held for its drop")]
-    listed: Listed,
-    stream: TcpStream,
+    stream: ListedSocket,
     buffers: ConnectionBuffers,
     /// Written and not sent yet: what ureq writes in pieces leaves in one when it waits for an answer.
     outbox: Vec<u8>,
@@ -208,7 +204,7 @@ impl Socket {
         let mut sent = 0;
         while sent < self.outbox.len() {
             // std sends with MSG_NOSIGNAL; write_vectored would not.
-            match self.stream.write(&self.outbox[sent..]) {
+            match (&*self.stream).write(&self.outbox[sent..]) {
                 Ok(length) => sent += length,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(Want::Write)?,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -262,10 +258,9 @@ impl Transport for Socket {
             self.waiter.before_read()?;
             let room = self.buffers.input_append_buf();
             if room.is_empty() {
-                let text = format!("a part of the answer is longer than {} bytes", super::buffers::SIZE);
-                return Err(self.waiter.stop(Cause::NotHttp, text));
+                return Err(self.waiter.stop_io(&too_long()));
             }
-            match self.stream.read(room) {
+            match (&*self.stream).read(room) {
                 Ok(length) => {
                     self.buffers.input_appended(length);
                     self.waiter.have_read(length);
@@ -305,8 +300,8 @@ mod tests {
     struct Patience(WakeUp);
 
     impl Interrupt for Patience {
-        fn wake_fd(&self) -> RawFd {
-            self.0.fd()
+        fn wake_fds(&self) -> [RawFd; 2] {
+            [self.0.fd(), -1]
         }
 
         fn attend(&self, _: bool) -> bool {

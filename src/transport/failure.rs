@@ -141,6 +141,7 @@ fn of_io(error: &io::Error, phase: Phase) -> (Cause, String) {
 
 #[cfg(feature = "tls")]
 fn of_tls(error: &rustls::Error) -> (Cause, String) {
+    use super::tls::is_ca_as_end_entity;
     use rustls::{CertificateError, Error};
     match error {
         Error::InvalidCertificate(reason) => {
@@ -153,10 +154,15 @@ fn of_tls(error: &rustls::Error) -> (Cause, String) {
                 }
                 CertificateError::NotValidForName
                 | CertificateError::NotValidForNameContext { .. } => {
-                    "it was made for another name".to_owned()
+                    "it was made for another name (its names stand in subjectAltName)".to_owned()
                 }
                 CertificateError::UnknownIssuer => {
                     "its issuer is not known: a private authority needs ca_file".to_owned()
+                }
+                _ if is_ca_as_end_entity(error) => {
+                    "it is marked as an authority's (CA:TRUE) and is not \
+                     in ca_file itself: put it there, or give the server one without the mark"
+                        .to_owned()
                 }
                 other => format!("{other:?}"),
             };

@@ -185,7 +185,8 @@ impl Waiter {
         self.unseen.store(0, Ordering::Relaxed);
         loop {
             let mut watched = fds.to_vec();
-            watched.push((self.interrupt.wake_fd(), Want::Read));
+            let wake_fds = self.interrupt.wake_fds().map(|fd| (fd, Want::Read));
+            watched.extend(wake_fds);
             if !at_once {
                 let others = self.interrupt.watched();
                 watched.extend(others.into_iter().map(|fd| (fd, Want::Read)));
@@ -197,8 +198,8 @@ impl Waiter {
             };
             let mut ready =
                 os::wait_ready(&watched, first).map_err(|error| self.stop_io(&error))?;
-            let others = ready.split_off(fds.len() + 1).contains(&true);
-            let woken = ready.pop() == Some(true);
+            let others = ready.split_off(fds.len() + wake_fds.len()).contains(&true);
+            let woken = ready.split_off(fds.len()).contains(&true);
             if at_once {
                 return match ready.contains(&true) {
                     true => Ok(ready),

@@ -4,6 +4,7 @@
 
 use super::tim_server::TimServer;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+use std::path::PathBuf;
 
 /// A private authority with a certificate of its own.
 pub struct Authority {
@@ -23,6 +24,26 @@ impl Authority {
         Authority { directory, issuer }
     }
 
+    /// A certificate that is its own authority, as `openssl req -x509` makes it, for these names and until
+    /// this year; and a server that shows it.
+    pub fn itself(names: &[&str], until: i32) -> (Authority, TimServer) {
+        let directory = tempfile::tempdir().unwrap();
+        let key = KeyPair::generate().unwrap();
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(until, 1, 1);
+        let certificate = params.self_signed(&key).unwrap();
+        std::fs::write(directory.path().join("ca.pem"), certificate.pem()).unwrap();
+        std::fs::write(directory.path().join("cert.pem"), certificate.pem()).unwrap();
+        std::fs::write(directory.path().join("key.pem"), key.serialize_pem()).unwrap();
+        let issuer = Issuer::new(params, key);
+        let authority = Authority { directory, issuer };
+        let server = authority.serve(&[]);
+        (authority, server)
+    }
+
     /// A server whose certificate is for these names, good until this year.
     pub fn server(&self, names: &[&str], until: i32) -> TimServer {
         self.server_with(names, until, &[])
@@ -39,16 +60,26 @@ impl Authority {
         let path = |name: &str| self.directory.path().join(name);
         std::fs::write(path("cert.pem"), certificate.pem()).unwrap();
         std::fs::write(path("key.pem"), key.serialize_pem()).unwrap();
-        let text = |name: &str| path(name).to_str().unwrap().to_owned();
+        self.serve(more)
+    }
+
+    /// A server with the certificate and key that lie here.
+    fn serve(&self, more: &[&str]) -> TimServer {
+        let text = |name: &str| self.file(name).to_str().unwrap().to_owned();
         let (certificate, key) = (text("cert.pem"), text("key.pem"));
         let mut arguments = vec!["--tls-cert", &certificate, "--tls-key", &key];
         arguments.extend(more);
         TimServer::with(&arguments)
     }
 
+    /// `ca.pem`, `cert.pem` or `key.pem`.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
     /// What a client's configuration needs to trust this authority alone.
     pub fn trusted(&self) -> String {
-        let file = self.directory.path().join("ca.pem");
+        let file = self.file("ca.pem");
         format!(r#", "ca_file": "{}""#, file.display())
     }
 }

@@ -1,0 +1,101 @@
+//! Noticing that the system has slept, also when nothing is due.
+
+use super::inherited::Place;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, RawFd};
+
+/// Readable once the system has woken from sleep, or its clock was set. poll counts only the time that
+/// the system is awake, so nothing else would wake a thread whose next deadline is far off.
+///
+/// Where the system has no such thing, it never is, and sleep is noticed when something is due.
+pub(crate) struct SleepWatch(Option<Watch>);
+
+struct Watch {
+    /// First: it leaves the list before it is closed.
+    _listed: Place,
+    timer: File,
+}
+
+impl SleepWatch {
+    pub(crate) fn new() -> io::Result<SleepWatch> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        {
+            // SAFETY: a plain call with integers, and the descriptor that it returns is nobody else's.
+            let timer = unsafe {
+                super::descriptor::own(libc::timerfd_create(
+                    libc::CLOCK_REALTIME,
+                    libc::TFD_CLOEXEC | libc::TFD_NONBLOCK,
+                ))
+            }?;
+            let watch = Watch {
+                _listed: Place::of(timer.as_raw_fd()),
+                timer: timer.into(),
+            };
+            watch.arm();
+            Ok(SleepWatch(Some(watch)))
+        }
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        Ok(SleepWatch(None))
+    }
+
+    /// The descriptor that is readable, or -1, which poll leaves out.
+    pub(crate) fn fd(&self) -> RawFd {
+        self.0.as_ref().map_or(-1, |watch| watch.timer.as_raw_fd())
+    }
+
+    /// Whether it was readable; it is not any more.
+    pub(crate) fn take(&self) -> bool {
+        let Some(watch) = &self.0 else {
+            return false;
+        };
+        let mut expirations = [0; 8];
+        // ECANCELED says that the clock has jumped, which sleep is for a clock of the day.
+        match (&watch.timer).read(&mut expirations) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
+            _ => {
+                watch.arm();
+                true
+            }
+        }
+    }
+}
+
+impl Watch {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn arm(&self) {
+        /// TFD_TIMER_CANCEL_ON_SET, which libc does not have for every target.
+        const CANCEL_ON_SET: libc::c_int = 1 << 1;
+        // SAFETY: all-zero is a valid itimerspec.
+        let mut never: libc::itimerspec = unsafe { std::mem::zeroed() };
+        never.it_value.tv_sec = libc::time_t::MAX;
+        // SAFETY: the descriptor is open, `never` is a whole itimerspec, and no old value is asked for.
+        unsafe {
+            libc::timerfd_settime(
+                self.timer.as_raw_fd(),
+                libc::TFD_TIMER_ABSTIME | CANCEL_ON_SET,
+                &never,
+                std::ptr::null_mut(),
+            )
+        };
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    fn arm(&self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::os::{Want, wait_ready};
+
+    #[test]
+    fn nothing_is_told_while_the_system_is_awake() {
+        let watch = SleepWatch::new().unwrap();
+        assert_eq!(
+            wait_ready(&[(watch.fd(), Want::Read)], Some(0)).unwrap(),
+            [false]
+        );
+        assert!(!watch.take());
+    }
+}
