@@ -7,6 +7,7 @@
 mod buffers;
 mod connect;
 mod failure;
+mod lookups;
 mod resolve;
 mod retry_after;
 #[cfg(feature = "tls")]
@@ -14,7 +15,7 @@ mod tls;
 mod wait;
 
 pub(crate) use failure::{Cause, Failure, Phase};
-pub(crate) use resolve::begin_anew as begin_lookups_anew;
+pub(crate) use lookups::begin_anew as begin_lookups_anew;
 #[cfg(feature = "tls")]
 pub(crate) use tls::Trust;
 

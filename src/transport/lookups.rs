@@ -1,0 +1,272 @@
+//! Looking names up without blocking: the system's look-up cannot be interrupted, so helper threads of the
+//! process do it. They end when nothing is left to look up.
+//!
+//! A name server that does not answer keeps a helper for as long as the system tries, which may be half
+//! a minute. So there are several; one name never has all of them; and who asks for a name again after a
+//! while gets a look-up of its own, not the one that is stuck.
+
+use crate::os::{self, PerProcess, WakeUp, monotonic_ms};
+use crate::panics;
+use crate::sync::{Mutex, lock};
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, ToSocketAddrs};
+use std::os::fd::RawFd;
+use std::sync::{Arc, Weak};
+
+/// How many helpers there are at most.
+const HELPERS_MAX: usize = 8;
+/// How many of them look one name up at most.
+const OF_A_NAME_MAX: usize = 2;
+/// A look-up that is younger, in ms, answers who asks for the same name.
+const JOIN_MS: u64 = 3_000;
+/// getaddrinfo runs modules of the system on this stack.
+const STACK_SIZE: usize = 512 * 1024;
+
+type Answer = Result<Vec<IpAddr>, String>;
+
+/// One look-up.
+struct Job {
+    host: String,
+    begun_ms: u64,
+    /// Who waits for it; whoever has gone is not there any more.
+    waiting: Mutex<Vec<Weak<WakeUp>>>,
+    answer: Mutex<Option<Answer>>,
+}
+
+impl Job {
+    fn join(self: &Arc<Job>) -> io::Result<Asked> {
+        let done = Arc::new(WakeUp::new()?);
+        lock(&self.waiting).push(Arc::downgrade(&done));
+        Ok(Asked {
+            job: self.clone(),
+            done,
+        })
+    }
+
+    fn is_wanted(&self) -> bool {
+        lock(&self.waiting)
+            .iter()
+            .any(|done| done.strong_count() > 0)
+    }
+}
+
+/// A look-up that was asked for. Dropped, it is not waited for any more.
+pub(super) struct Asked {
+    job: Arc<Job>,
+    done: Arc<WakeUp>,
+}
+
+impl Asked {
+    /// Readable once the answer is there.
+    pub(super) fn fd(&self) -> RawFd {
+        self.done.fd()
+    }
+
+    pub(super) fn answer(&self) -> Answer {
+        let answer = lock(&self.job.answer).clone();
+        answer.unwrap_or_else(|| Err("the name has not been looked up yet".to_owned()))
+    }
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Arc<Job>>,
+    running: Vec<Arc<Job>>,
+    helpers: usize,
+}
+
+struct Lookups {
+    state: Mutex<State>,
+    look_up: fn(&str) -> io::Result<Vec<IpAddr>>,
+}
+
+static LOOKUPS: PerProcess<Lookups> = PerProcess::new(|_| Lookups {
+    state: Mutex::default(),
+    look_up: |host| {
+        let addresses = (host, 0).to_socket_addrs()?;
+        Ok(addresses.map(|address| address.ip()).collect())
+    },
+});
+
+/// Begins to look a name up.
+pub(super) fn ask(host: &str) -> io::Result<Asked> {
+    LOOKUPS.get().ask(host, monotonic_ms())
+}
+
+/// For the child of a fork: the helpers are not there.
+pub(crate) fn begin_anew() {
+    LOOKUPS.forget();
+}
+
+impl Lookups {
+    fn ask(&'static self, host: &str, now_ms: u64) -> io::Result<Asked> {
+        let mut state = lock(&self.state);
+        let of_this_name = |job: &&Arc<Job>| job.host == host;
+        let running = state.running.iter().filter(of_this_name).count();
+        let jobs = state.queue.iter().chain(&state.running);
+        let newest = jobs.filter(of_this_name).max_by_key(|job| job.begun_ms);
+        if let Some(job) = newest
+            && (running >= OF_A_NAME_MAX || now_ms.saturating_sub(job.begun_ms) < JOIN_MS)
+        {
+            return job.join();
+        }
+        let job = Arc::new(Job {
+            host: host.to_owned(),
+            begun_ms: now_ms,
+            waiting: Mutex::default(),
+            answer: Mutex::default(),
+        });
+        let asked = job.join()?;
+        if state.helpers < HELPERS_MAX {
+            match self.start_helper() {
+                Ok(()) => state.helpers += 1,
+                // Those that run will come to it.
+                Err(_) if state.helpers > 0 => {}
+                Err(error) => return Err(error),
+            }
+        }
+        state.queue.push_back(job);
+        Ok(asked)
+    }
+
+    fn start_helper(&'static self) -> io::Result<()> {
+        os::with_signals_blocked(|| {
+            std::thread::Builder::new()
+                .name("tim-lookup".into())
+                .stack_size(STACK_SIZE)
+                .spawn(|| self.help())
+        })?;
+        Ok(())
+    }
+
+    /// The life of a helper.
+    fn help(&self) {
+        while let Some(job) = self.next() {
+            let answer = match panics::caught(|| (self.look_up)(&job.host)) {
+                Ok(Ok(addresses)) => Ok(addresses),
+                Ok(Err(error)) => Err(format!("the name could not be looked up: {error}")),
+                Err(_) => Err("the look-up failed inside libtim".to_owned()),
+            };
+            lock(&self.state)
+                .running
+                .retain(|running| !Arc::ptr_eq(running, &job));
+            *lock(&job.answer) = Some(answer);
+            for waiting in lock(&job.waiting).drain(..) {
+                if let Some(done) = waiting.upgrade() {
+                    done.wake();
+                }
+            }
+        }
+    }
+
+    /// The next look-up that somebody waits for, or the end of the helper.
+    fn next(&self) -> Option<Arc<Job>> {
+        let mut state = lock(&self.state);
+        state.queue.retain(|job| job.is_wanted());
+        let Some(job) = state.queue.pop_front() else {
+            state.helpers -= 1;
+            return None;
+        };
+        state.running.push(job.clone());
+        Some(job)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::os::{Want, wait_ready};
+    use std::net::Ipv4Addr;
+    use std::sync::Condvar;
+    use std::thread;
+
+    /// Names that begin with "stuck" are answered when the gate opens.
+    static GATE: (std::sync::Mutex<bool>, Condvar) = (std::sync::Mutex::new(false), Condvar::new());
+    static BEGUN: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
+
+    fn look_up(host: &str) -> io::Result<Vec<IpAddr>> {
+        BEGUN.lock().unwrap().push(host.to_owned());
+        if host.starts_with("stuck") {
+            let open = GATE.0.lock().unwrap();
+            let _open = GATE.1.wait_while(open, |open| !*open).unwrap();
+        }
+        if host.starts_with("none") {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        Ok(vec![Ipv4Addr::LOCALHOST.into()])
+    }
+
+    fn lookups() -> &'static Lookups {
+        Box::leak(Box::new(Lookups {
+            state: Mutex::default(),
+            look_up,
+        }))
+    }
+
+    fn answer(asked: &Asked) -> Answer {
+        wait_ready(&[(asked.fd(), Want::Read)], None).unwrap();
+        asked.answer()
+    }
+
+    /// Until a helper is at it.
+    fn begun(host: &str, times: usize) {
+        let count = || {
+            let begun = BEGUN.lock().unwrap();
+            begun.iter().filter(|begun| *begun == host).count()
+        };
+        while count() < times {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_stuck_delays_no_other_and_no_later_attempt_and_never_takes_all_helpers() {
+        let lookups = lookups();
+        // The same client again and again, each time after its look-up was given up.
+        let _first = lookups.ask("stuck.a", 0).unwrap();
+        begun("stuck.a", 1);
+        let joined = lookups.ask("stuck.a", JOIN_MS - 1).unwrap();
+        let later = lookups.ask("stuck.a", JOIN_MS).unwrap();
+        begun("stuck.a", 2);
+        assert!(!Arc::ptr_eq(&joined.job, &later.job));
+        for attempt in 2..20 {
+            let again = lookups.ask("stuck.a", JOIN_MS * attempt).unwrap();
+            assert!(Arc::ptr_eq(&again.job, &later.job));
+        }
+        assert_eq!(lock(&lookups.state).helpers, OF_A_NAME_MAX);
+        // Others are answered meanwhile.
+        let other = lookups.ask("other", 0).unwrap();
+        assert_eq!(answer(&other), Ok(vec![Ipv4Addr::LOCALHOST.into()]));
+        let none = lookups.ask("none", 0).unwrap();
+        assert!(
+            answer(&none)
+                .unwrap_err()
+                .contains("could not be looked up")
+        );
+
+        // However many names are stuck, there are no more helpers than that.
+        let names: Vec<String> = (0..20).map(|n| format!("stuck.b{n}")).collect();
+        let all: Vec<Asked> = names.iter().map(|n| lookups.ask(n, 0).unwrap()).collect();
+        let last = lookups.ask("last", 0).unwrap();
+        assert_eq!(lock(&lookups.state).helpers, HELPERS_MAX);
+        // Who has gone costs no helper.
+        drop(all);
+        *GATE.0.lock().unwrap() = true;
+        GATE.1.notify_all();
+        assert_eq!(answer(&last), Ok(vec![Ipv4Addr::LOCALHOST.into()]));
+        assert_eq!(answer(&later), Ok(vec![Ipv4Addr::LOCALHOST.into()]));
+        // None is left for ever.
+        while lock(&lookups.state).helpers > 0 {
+            thread::yield_now();
+        }
+        let begun = BEGUN.lock().unwrap().len();
+        assert!(
+            begun < 20,
+            "{begun}: names that nobody waited for were looked up"
+        );
+        let after = lookups.ask("after", 0).unwrap();
+        assert_eq!(answer(&after), Ok(vec![Ipv4Addr::LOCALHOST.into()]));
+    }
+}
