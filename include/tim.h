@@ -231,7 +231,7 @@ extern "C" {
 #define TIM_ERR_KICKED_WHILE_OFFLINE 6208
 /** 64 calls of this client are unfinished: wait for a completion (retryable) */
 #define TIM_ERR_TOO_MANY_CALLS 6212
-/** a user id has 1 to 32 bytes of UTF-8 and no control characters */
+/** a user id has 1 to 32 bytes of UTF-8 and no control characters; a line end at its end is one */
 #define TIM_ERR_INVALID_USER_ID 7003
 /** the client was destroyed before the call finished */
 #define TIM_ERR_INTERRUPTED 7009

@@ -29,7 +29,7 @@ use crate::session::{Action, Input, Request, Session};
 use crate::sync::{Arc, Condvar, Mutex, Sender, lock};
 use destroy::Reaper;
 use std::time::Duration;
-use tim_proto::identity;
+use tim_proto::{edges, identity};
 
 /// How long setting a callback waits for one that is running.
 const SETTER_LIMIT: Duration = Duration::from_secs(5);
@@ -296,8 +296,9 @@ impl Client {
     }
 }
 
-/// A ticket whose form can be right.
+/// A ticket whose form can be right, without what a file or a form has put around it.
 fn ticket(user_sig: &str) -> Result<Secret, i32> {
+    let user_sig = edges::trimmed(user_sig);
     if user_sig.is_empty() {
         return Err(error::ERR_USER_SIG_EMPTY);
     }

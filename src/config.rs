@@ -11,7 +11,7 @@ pub(crate) use address::ServerUrl;
 use crate::transport::Trust;
 use crate::transport::{Endpoint, Proxy};
 use serde_json::{Map, Value};
-use tim_proto::{Platform, identity};
+use tim_proto::{Platform, edges, identity};
 
 /// The keys, in the order of the documentation.
 const KEYS: [&str; 14] = [
@@ -75,7 +75,8 @@ impl Config {
 /// Reads a configuration. The error is one sentence: what was wrong and what would be right. It
 /// never repeats a proxy's password.
 pub(crate) fn parse(json: &str) -> Result<Config, String> {
-    if json.trim().is_empty() {
+    let json = edges::trimmed(json);
+    if json.is_empty() {
         return Err("the configuration is empty: expected JSON like \
                     {\"server_url\": \"https://im.example.com\", \"sdk_app_id\": 1400000000}"
             .to_owned());
@@ -91,7 +92,7 @@ pub(crate) fn parse(json: &str) -> Result<Config, String> {
     };
     known_keys(&object, &KEYS, "")?;
     let object = Keys(&object, "");
-    let server_url = ServerUrl::parse(object.required_text("server_url")?)?;
+    let server_url = ServerUrl::parse(object.required_word("server_url")?)?;
     let reconnect = match object.get("reconnect") {
         None => Map::new(),
         Some(Value::Object(inner)) => inner.clone(),
@@ -129,7 +130,7 @@ pub(crate) fn parse(json: &str) -> Result<Config, String> {
         user_sig_expiring_lead_s: lead(&object)?,
         #[cfg(feature = "tls")]
         trust: trust::read(&object, server_url.https)?,
-        proxy: match object.text("proxy")? {
+        proxy: match object.word("proxy")? {
             None => None,
             Some("env") => {
                 address::proxy_of_environment(&server_url, |name| std::env::var(name).ok())?
@@ -146,7 +147,7 @@ fn app_id(object: &Keys<'_>) -> Result<u32, String> {
     let Some(value) = object.get("sdk_app_id") else {
         return Err(format!("sdk_app_id: missing; expected {WANT}"));
     };
-    let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+    let number = whole(value).and_then(|number| u32::try_from(number).ok());
     number
         .filter(|number| *number > 0)
         .ok_or_else(|| format!("sdk_app_id: expected {WANT}, found {}", shown(value)))
@@ -154,10 +155,14 @@ fn app_id(object: &Keys<'_>) -> Result<u32, String> {
 
 fn device_id(object: &Keys<'_>) -> Result<String, String> {
     if let Some(given) = object.text("device_id")? {
-        return if identity::is_device_id(given) {
-            Ok(given.to_owned())
+        let device_id = edges::without_line_ends(given);
+        return if identity::is_device_id(device_id) {
+            Ok(device_id.to_owned())
         } else {
-            Err("device_id: expected 1 to 64 bytes without control characters".to_owned())
+            Err(format!(
+                "device_id: expected 1 to 64 bytes without control characters, found {}",
+                told(given)
+            ))
         };
     }
     let mut random = [0; 16];
@@ -167,15 +172,11 @@ fn device_id(object: &Keys<'_>) -> Result<String, String> {
 
 fn device_name(object: &Keys<'_>) -> Result<String, String> {
     let name = object.text("device_name")?.unwrap_or_default();
-    if identity::is_device_name(name) {
-        Ok(name.to_owned())
-    } else {
-        Err("device_name: expected up to 64 bytes without control characters".to_owned())
-    }
+    Ok(identity::device_name(name))
 }
 
 fn platform(object: &Keys<'_>) -> Result<Platform, String> {
-    let Some(name) = object.text("platform")? else {
+    let Some(name) = object.word("platform")? else {
         return Ok(Platform::of_this_system());
     };
     Platform::from_name(name).ok_or_else(|| {
@@ -188,7 +189,7 @@ fn platform(object: &Keys<'_>) -> Result<Platform, String> {
 }
 
 fn event_delivery(object: &Keys<'_>) -> Result<(), String> {
-    match object.text("event_delivery")? {
+    match object.word("event_delivery")? {
         None | Some("callback") => Ok(()),
         Some(other) => Err(format!(
             "event_delivery: this version knows \"callback\" alone, found {}",
@@ -220,8 +221,9 @@ fn no_tls(object: &Keys<'_>) -> Result<(), String> {
 struct Keys<'a>(&'a Map<String, Value>, &'static str);
 
 impl Keys<'_> {
+    /// The value of a key; null says that it is left out.
     fn get(&self, key: &str) -> Option<&Value> {
-        self.0.get(key)
+        self.0.get(key).filter(|value| !value.is_null())
     }
 
     fn text(&self, key: &str) -> Result<Option<&str>, String> {
@@ -236,8 +238,13 @@ impl Keys<'_> {
         }
     }
 
-    fn required_text(&self, key: &str) -> Result<&str, String> {
-        self.text(key)?
+    /// A text that neither begins nor ends with blanks of its own.
+    fn word(&self, key: &str) -> Result<Option<&str>, String> {
+        Ok(self.text(key)?.map(edges::trimmed))
+    }
+
+    fn required_word(&self, key: &str) -> Result<&str, String> {
+        self.word(key)?
             .ok_or_else(|| format!("{}{key}: missing; expected a string", self.1))
     }
 
@@ -257,8 +264,7 @@ impl Keys<'_> {
         let Some(value) = self.get(key) else {
             return Ok(default);
         };
-        value
-            .as_u64()
+        whole(value)
             .filter(|number| (least..=most).contains(number))
             .ok_or_else(|| {
                 format!(
@@ -268,6 +274,26 @@ impl Keys<'_> {
                 )
             })
     }
+}
+
+/// A whole number, in whatever form JSON has it: 1000, 1000.0 or 1e3.
+fn whole(value: &Value) -> Option<u64> {
+    /// Above that a float does not hold every whole number.
+    const EXACT_MAX: f64 = (1_u64 << 53) as f64;
+    value.as_u64().or_else(|| {
+        let float = value.as_f64()?;
+        ((0.0..=EXACT_MAX).contains(&float) && float.fract() == 0.0).then_some(float as u64)
+    })
+}
+
+/// How long a text is and what it has at an edge, for a message that does not repeat it.
+fn told(text: &str) -> String {
+    let edge = edges::named(text).map(|edge| format!(" and {edge}"));
+    format!(
+        "a text that has {} bytes{}",
+        text.len(),
+        edge.unwrap_or_default()
+    )
 }
 
 /// What was found, for a message: short values themselves, of others their kind. A URL may hold a

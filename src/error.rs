@@ -55,7 +55,7 @@ table! {
     ERR_USER_SIG_EXPIRED_LOCALLY = 6206, final, "this ticket has expired by the server's clock: log in with a new one";
     ERR_KICKED_WHILE_OFFLINE = server::KICKED_WHILE_OFFLINE, final, "another device took the session over while this one was away: log in again to take it back";
     ERR_TOO_MANY_CALLS = 6212, retry, "64 calls of this client are unfinished: wait for a completion";
-    ERR_INVALID_USER_ID = server::INVALID_USER_ID, final, "a user id has 1 to 32 bytes of UTF-8 and no control characters";
+    ERR_INVALID_USER_ID = server::INVALID_USER_ID, final, "a user id has 1 to 32 bytes of UTF-8 and no control characters; a line end at its end is one";
     ERR_INTERRUPTED = 7009, final, "the client was destroyed before the call finished";
     ERR_LOGIN_IN_PROGRESS = 7501, retry, "a login of this user is in progress: wait for its completion";
     ERR_LOGOUT_IN_PROGRESS = 7502, retry, "a logout is in progress: wait for its completion";

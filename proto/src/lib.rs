@@ -5,6 +5,7 @@
 
 pub mod bounds;
 pub mod code;
+pub mod edges;
 pub mod identity;
 mod platform;
 #[cfg(feature = "user-sig")]

@@ -6,7 +6,7 @@ use crate::logs;
 use crate::start;
 use clap::{Args, Parser, Subcommand};
 use std::path::{Path, PathBuf};
-use tim_proto::user_sig;
+use tim_proto::{edges, user_sig};
 
 /// Where accounts and keys are kept, unless said otherwise.
 pub const DEFAULT_DATA_DIR: &str = "./tim-server-data";
@@ -123,7 +123,10 @@ fn print_user_sig(args: &UserSigArgs) -> Result<(), String> {
         expire_s,
         None,
     )
-    .map_err(|error| format!("--user-id: {error}"))?;
+    .map_err(|error| match edges::named(&args.user_id) {
+        Some(edge) => format!("--user-id: it {edge}; {error}"),
+        None => format!("--user-id: {error}"),
+    })?;
     println!("{ticket}");
     Ok(())
 }

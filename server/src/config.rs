@@ -12,12 +12,12 @@ use crate::throttle;
 use crate::token::KeyAges;
 use crate::user::Rules;
 use crate::webhook;
-use bounded::{admins, instances, some_within, within};
+use bounded::{admins, heartbeat_ms, instances, some_within, within};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tim_proto::Platform;
+use tim_proto::{Platform, edges};
 
 /// The settings of a file. Every key may be left out.
 #[derive(Debug, Default, Deserialize)]
@@ -36,7 +36,7 @@ pub struct Config {
     pub old_secret_key_files: Vec<PathBuf>,
     pub tls_cert: Option<PathBuf>,
     pub tls_key: Option<PathBuf>,
-    #[serde(default, deserialize_with = "some_within::<_, _, 100, 600_000>")]
+    #[serde(default, deserialize_with = "heartbeat_ms")]
     pub heartbeat_ms: Option<u64>,
     /// Where `GET /metrics` is answered; none: nowhere.
     pub metrics_listen: Option<String>,
@@ -249,7 +249,8 @@ impl Config {
 
     /// Reads the text of a file. The error names the line and the key, and repeats no text.
     pub fn parse(text: &str) -> Result<Config, String> {
-        toml::from_str(text).map_err(|error| mistake::told(&error))
+        // Some editors put a byte order mark in front.
+        toml::from_str(text.trim_start_matches('\u{feff}')).map_err(|error| mistake::told(&error))
     }
 
     /// Where and how the app's backend is told who comes and goes.
@@ -263,7 +264,7 @@ impl Config {
         let token = self.webhook_token_file.as_ref().map(|file| {
             let text = std::fs::read_to_string(file)
                 .map_err(|error| format!("{}: {error}", file.display()))?;
-            match text.trim_end_matches(['\r', '\n']) {
+            match edges::trimmed(&text) {
                 "" => Err(format!("{}: the token is empty", file.display())),
                 token => Ok(token.to_owned()),
             }

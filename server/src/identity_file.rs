@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use tim_proto::edges;
 use tim_proto::user_sig::{UserSig, check_key};
 
 /// The names in a data directory.
@@ -63,10 +64,11 @@ pub fn of_environment(sdk_app_id: u32) -> Result<App, String> {
              {KEY_VARIABLE} in the environment"
         )
     })?;
-    check_key(&key).map_err(|weak| format!("{KEY_VARIABLE}: {weak}"))?;
+    let key = edges::trimmed(&key);
+    check_key(key).map_err(|weak| format!("{KEY_VARIABLE}: {weak}"))?;
     Ok(App {
         sdk_app_id,
-        key,
+        key: key.to_owned(),
         old_keys: Vec::new(),
     })
 }
@@ -81,7 +83,7 @@ pub fn of_data_dir(data_dir: &Path) -> Result<App, String> {
             id_file.display()
         )
     })?;
-    let sdk_app_id = text.trim().parse().ok().filter(|id| *id > 0);
+    let sdk_app_id = edges::trimmed(&text).parse().ok().filter(|id| *id > 0);
     let sdk_app_id = sdk_app_id.ok_or_else(|| {
         format!(
             "{}: expected a whole number from 1 to 4294967295",
@@ -114,11 +116,10 @@ fn files(data_dir: &Path) -> (PathBuf, PathBuf) {
     (data_dir.join(APP_ID_FILE), data_dir.join(KEY_FILE))
 }
 
-/// The key of a file; one line end at its end does not count.
+/// The key of a file; line ends and blanks around it do not count.
 fn read_key(path: &Path) -> Result<String, String> {
     let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let key = text.strip_suffix('\n').unwrap_or(&text);
-    let key = key.strip_suffix('\r').unwrap_or(key);
+    let key = edges::trimmed(&text);
     check_key(key).map_err(|weak| format!("{}: {weak}", path.display()))?;
     Ok(key.to_owned())
 }

@@ -10,9 +10,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::client::WebPkiServerVerifier;
+use tokio_rustls::rustls::client::danger::ServerCertVerifier;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use tokio_rustls::rustls::{
+    self, CertificateError, Error, OtherError, RootCertStore, ServerConfig,
+};
 
 const DEFAULT_HEARTBEAT_MS: u64 = 25_000;
 
@@ -156,9 +160,46 @@ fn tls_acceptor(cert: &Path, key: &Path) -> Result<TlsAcceptor, String> {
         return Err(failed(cert, &"expected a certificate in PEM form"));
     }
     let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| failed(key, &error))?;
+    warn_of_authority(cert, &chain[0]);
     let config = ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(chain, key_der)
         .map_err(|error| failed(key, &error))?;
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// Tells the operator of a certificate that only some clients take.
+fn warn_of_authority(path: &Path, certificate: &CertificateDer<'_>) {
+    if is_authority(certificate) {
+        tracing::warn!(
+            "{}: this certificate is marked as an authority's (CA:TRUE), as `openssl req -x509` makes \
+             them: libtim takes it where ca_file names this very certificate, and browsers and other \
+             clients may not take it at all",
+            path.display()
+        );
+    }
+}
+
+/// Whether a certificate is marked as an authority's: then it is refused for a server even where it is
+/// trusted itself.
+fn is_authority(certificate: &CertificateDer<'_>) -> bool {
+    let mut roots = RootCertStore::empty();
+    if roots.add(certificate.clone().into_owned()).is_err() {
+        return false;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
+    let Ok(verifier) = builder.build() else {
+        return false;
+    };
+    let any_name = ServerName::from(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
+    let verified = verifier.verify_server_cert(certificate, &[], &any_name, &[], UnixTime::now());
+    let Err(Error::InvalidCertificate(CertificateError::Other(OtherError(other)))) = verified
+    else {
+        return false;
+    };
+    matches!(
+        other.downcast_ref::<webpki::Error>(),
+        Some(webpki::Error::CaUsedAsEndEntity)
+    )
 }

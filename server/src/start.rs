@@ -18,6 +18,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tim_proto::edges;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -219,9 +220,12 @@ fn open_store(args: &Serve, config: &Config, data_dir: &Path, app: u32) -> Resul
         Some(file) => {
             let text = std::fs::read_to_string(file)
                 .map_err(|error| format!("{}: {error}", file.display()))?;
-            Some(text.trim_end_matches(['\r', '\n']).to_owned())
+            // A password may end with a blank.
+            Some(edges::without_line_ends(&text).to_owned())
         }
-        None => std::env::var("TIM_SERVER_STORE_PASSWORD").ok(),
+        None => std::env::var("TIM_SERVER_STORE_PASSWORD")
+            .ok()
+            .map(|text| edges::without_line_ends(&text).to_owned()),
     };
     let address = valkey::Address::parse(place, password.as_deref())
         .map_err(|error| format!("store: {error}"))?;

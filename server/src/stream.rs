@@ -14,7 +14,8 @@ use tim_proto::code;
 use tim_proto::wire::{EndEvent, SpreadEvent, StreamEvent};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// A comment: it says that the stream is alive, and nothing else.
+/// A comment: it says that the stream is alive, and nothing else. One follows the first event as a chunk
+/// of its own: what stands between may hold a chunk back until the next one comes.
 const HEARTBEAT: &[u8] = b": hb\n\n";
 /// At this rate of reconnects the server is at ease: it spreads its clients' return over as long
 /// as that takes.
@@ -110,7 +111,7 @@ impl Streams {
         StreamBody {
             stream_id,
             streams: self.clone(),
-            first: None,
+            first: [const { None }; 2],
             told_spread_ms: 0,
             letters: received,
             stage: Stage::Opening,
@@ -241,7 +242,8 @@ enum Stage {
 pub struct StreamBody<O: Owner> {
     pub stream_id: u64,
     streams: Arc<Streams>,
-    first: Option<Bytes>,
+    /// What is said before everything else.
+    first: [Option<Bytes>; 2],
     /// The time to come back in that its client knows.
     told_spread_ms: u64,
     letters: UnboundedReceiver<Letter>,
@@ -260,7 +262,8 @@ impl<O: Owner> StreamBody<O> {
         timer: &Timer,
         held: Option<Arc<HeldBy>>,
     ) {
-        self.first = Some(first.to_bytes().into());
+        let flush = Bytes::from_static(HEARTBEAT);
+        self.first = [Some(first.to_bytes().into()), Some(flush)];
         if let StreamEvent::Session(session) = first {
             self.told_spread_ms = session.spread_ms;
         }
@@ -306,7 +309,7 @@ impl<O: Owner + Unpin> Body for StreamBody<O> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        if let Some(first) = self.first.take() {
+        if let Some(first) = self.first.iter_mut().find_map(Option::take) {
             return Poll::Ready(Some(Ok(Frame::data(first))));
         }
         loop {

@@ -11,8 +11,8 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tim_proto::code;
-use tim_proto::identity;
 use tim_proto::user_sig::{self, UserSig};
+use tim_proto::{edges, identity};
 
 /// Checks tickets.
 #[derive(Default)]
@@ -72,6 +72,7 @@ impl Tickets {
                 "user_id: expected 1 to 32 bytes of UTF-8 without control characters",
             ));
         }
+        let token = edges::trimmed(token);
         if token.is_empty() {
             return Err(Refused::new(code::USER_SIG_EMPTY, "user_sig is empty"));
         }

@@ -3,7 +3,8 @@
 use crate::secret::Secret;
 use crate::transport::{Proxy, authority};
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
+use tim_proto::edges;
 
 /// The longest host name, in bytes.
 const HOST_MAX: usize = 253;
@@ -143,10 +144,13 @@ pub(super) fn parse_proxy(name: &str, url: &str) -> Result<Proxy, String> {
             "{name}: a proxy that itself is reached over TLS is not supported; {WANT}"
         ));
     }
-    if !lower.starts_with("http://") {
-        return Err(format!("{name}: it does not begin with http://; {WANT}"));
-    }
-    let rest = url["http://".len()..].trim_end_matches('/');
+    let rest = match lower.split_once("://") {
+        Some(("http", rest)) => &url[url.len() - rest.len()..],
+        Some(_) => return Err(format!("{name}: it does not begin with http://; {WANT}")),
+        // As in other programs: no scheme is http://.
+        None => url,
+    };
+    let rest = rest.trim_end_matches('/');
     let (user_info, place) = match rest.rsplit_once('@') {
         Some((user_info, place)) => (Some(user_info), place),
         None => (None, rest),
@@ -202,12 +206,14 @@ pub(super) fn proxy_of_environment(
     let first = |names: &[&'static str]| {
         names
             .iter()
-            .find_map(|name| Some((*name, variable(name).filter(|value| !value.is_empty())?)))
+            .map(|name| (*name, variable(name).unwrap_or_default()))
+            .map(|(name, value)| (name, edges::trimmed(&value).to_owned()))
+            .find(|(_, value)| !value.is_empty())
     };
     if let Some((_, except)) = first(&["no_proxy", "NO_PROXY"]) {
         let excepted = except
-            .split(',')
-            .any(|entry| is_excepted(server, &entry.trim().to_ascii_lowercase()));
+            .split(|c: char| c == ',' || c.is_whitespace())
+            .any(|entry| is_excepted(server, &entry.to_ascii_lowercase()));
         if excepted {
             return Ok(None);
         }
@@ -225,10 +231,13 @@ pub(super) fn proxy_of_environment(
 }
 
 /// Whether an entry of `no_proxy` names this server: `*`, or a host or its domain, with or without
-/// a leading `.` or `*.`, and with a port or for all ports. Address ranges are not known.
+/// a leading `.` or `*.`, and with a port or for all ports; or addresses, as in `10.0.0.0/8`.
 pub(super) fn is_excepted(server: &ServerUrl, entry: &str) -> bool {
     if entry == "*" {
         return true;
+    }
+    if let Some((network, bits)) = entry.split_once('/') {
+        return is_within(&server.host, network, bits).unwrap_or(false);
     }
     let host = match host_and_port(entry, server.port) {
         Ok((host, port)) if port == server.port => host,
@@ -239,6 +248,26 @@ pub(super) fn is_excepted(server: &ServerUrl, entry: &str) -> bool {
             None => entry.to_owned(),
         },
     };
-    let rest = server.host.strip_suffix(&host);
+    // A dot may end a host name.
+    let host = host.trim_end_matches('.');
+    let rest = server.host.trim_end_matches('.').strip_suffix(host);
     !host.is_empty() && rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+/// Whether a host is an address whose first bits are those of the network. `None` if one of them is no
+/// such thing.
+fn is_within(host: &str, network: &str, bits: &str) -> Option<bool> {
+    let network = network.trim_start_matches('[').trim_end_matches(']');
+    let bits: u32 = bits.parse().ok()?;
+    Some(match (host.parse().ok()?, network.parse().ok()?) {
+        (IpAddr::V4(host), IpAddr::V4(network)) if bits <= 32 => {
+            let differ = host.to_bits() ^ network.to_bits();
+            differ.checked_shr(32 - bits).unwrap_or(0) == 0
+        }
+        (IpAddr::V6(host), IpAddr::V6(network)) if bits <= 128 => {
+            let differ = host.to_bits() ^ network.to_bits();
+            differ.checked_shr(128 - bits).unwrap_or(0) == 0
+        }
+        _ => false,
+    })
 }

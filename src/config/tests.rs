@@ -132,7 +132,16 @@ fn a_missing_key_is_named() {
 
 #[test]
 fn an_app_id_is_a_whole_number_from_1_to_4294967295() {
-    for bad in ["0", "4294967296", "-1", "1.5", "\"abc\"", "null", "[1]"] {
+    for bad in [
+        "0",
+        "4294967296",
+        "-1",
+        "1.5",
+        "1e10",
+        "-1.0",
+        "\"abc\"",
+        "[1]",
+    ] {
         let message = refused(&format!(
             r#"{{"server_url": "http://a", "sdk_app_id": {bad}}}"#
         ));
@@ -179,8 +188,7 @@ fn names_of_devices_follow_the_one_rule() {
     for (key, value) in [
         ("device_id", "".to_owned()),
         ("device_id", "x".repeat(65)),
-        ("device_id", "a\\n".to_owned()),
-        ("device_name", "x".repeat(65)),
+        ("device_id", "a\\nb".to_owned()),
     ] {
         let message = refused(&with(&format!(r#""{key}": "{value}""#)));
         assert!(
@@ -188,6 +196,86 @@ fn names_of_devices_follow_the_one_rule() {
             "{message}"
         );
     }
+    let inside = refused(&with(r#""device_id": "a\tb ""#));
+    assert!(
+        inside.ends_with("found a text that has 4 bytes and ends with a blank"),
+        "{inside}"
+    );
+}
+
+#[test]
+fn no_device_name_is_refused() {
+    for (given, name) in [
+        ("Anna\\u2019s iPhone", "Anna\u{2019}s iPhone"),
+        ("\\u0007a\\nb\\n", "a b"),
+        (&"\u{624b}".repeat(40), &"\u{624b}".repeat(21)),
+    ] {
+        assert_eq!(
+            accepted(&format!(r#""device_name": "{given}""#)).device_name,
+            name
+        );
+    }
+}
+
+#[test]
+fn what_files_and_forms_put_around_a_text_is_no_part_of_it() {
+    for (begin, end) in [
+        ("\u{feff}", ""),
+        ("", "\n"),
+        ("\u{feff} \r\n", "\u{a0}\r\n"),
+    ] {
+        let json = format!("{begin}{}{end}", with(r#""device_id": "d""#));
+        assert_eq!(
+            parse(&json).map(|config| config.device_id),
+            Ok("d".to_owned())
+        );
+    }
+    let config = parse(
+        r#"{"server_url": "\ufeffhttp://a:1 \n", "sdk_app_id": 1, "device_id": "tablet\r\n",
+            "platform": "ipad\n", "event_delivery": " callback", "proxy": " http://p:2\n"}"#,
+    );
+    let config = config.unwrap();
+    assert_eq!(config.server_url.to_string(), "http://a:1");
+    assert_eq!(
+        (config.device_id.as_str(), config.platform),
+        ("tablet", Platform::Ipad)
+    );
+    assert_eq!(config.endpoint().proxy.map(|proxy| proxy.port), Some(2));
+}
+
+#[test]
+fn null_means_left_out() {
+    let all = KEYS
+        .iter()
+        .filter(|key| !["server_url", "sdk_app_id"].contains(key))
+        .map(|key| format!(r#""{key}": null"#))
+        .collect::<Vec<_>>()
+        .join(", ");
+    assert_eq!(accepted(&all).login_timeout_ms, 15_000);
+    let inner = accepted(r#""reconnect": {"first_ms": null, "max_ms": null}"#);
+    assert_eq!(
+        (inner.reconnect_first_ms, inner.reconnect_max_ms),
+        (1_000, 60_000)
+    );
+    let missing = refused(r#"{"server_url": null, "sdk_app_id": 1}"#);
+    assert_eq!(missing, "server_url: missing; expected a string");
+    let missing = refused(r#"{"server_url": "http://a", "sdk_app_id": null}"#);
+    assert!(missing.starts_with("sdk_app_id: missing"), "{missing}");
+}
+
+#[test]
+fn a_whole_number_may_be_written_as_a_float() {
+    for (number, value) in [("2000.0", 2_000), ("2e3", 2_000), ("1.5e3", 1_500)] {
+        let config = accepted(&format!(r#""login_timeout_ms": {number}"#));
+        assert_eq!(config.login_timeout_ms, value);
+    }
+    let app = r#"{"server_url": "http://a", "sdk_app_id": 1400000001.0}"#;
+    assert_eq!(
+        parse(app).map(|config| config.sdk_app_id),
+        Ok(1_400_000_001)
+    );
+    let message = refused(&with(r#""login_timeout_ms": 2000.5"#));
+    assert!(message.contains("found 2000.5"), "{message}");
 }
 
 #[test]
@@ -274,7 +362,9 @@ fn proxies_other_than_http_are_refused_clearly_and_no_password_is_repeated() {
     for bad in [
         "socks5://u:secret@a:1",
         "https://u:secret@a:1",
-        "u:secret@a:1",
+        "ftp://u:secret@a:1",
+        "socks5h://u:secret@a:1",
+        "u:secret@a:1/path",
         "http://u:secret@a:x",
         "http://u:secret%zz@a:1",
         "http://u%3a:secret@a:1",
@@ -339,6 +429,8 @@ fn the_environment_is_read_only_when_asked_for() {
         "a, example.com",
         "*.example.com",
         "IM.example.com:80",
+        "im.example.com.",
+        "a b example.com",
     ] {
         let excepted = proxy_of_environment(&server, |name| match name {
             "http_proxy" => Some("http://p:1".to_owned()),
@@ -363,6 +455,41 @@ fn the_environment_is_read_only_when_asked_for() {
             _ => None,
         });
         assert_eq!(host(proxy), Ok(Some("p".into())), "{other}");
+    }
+    // Without a scheme, and with what a file puts around it.
+    assert_eq!(
+        host(read(&[("http_proxy", " p:1\n")])),
+        Ok(Some("p".into()))
+    );
+    let named = host(read(&[("ALL_PROXY", "socks5h://u:secret@p:1")])).unwrap_err();
+    assert!(
+        named.starts_with("ALL_PROXY: SOCKS") && !named.contains("secret"),
+        "{named}"
+    );
+    let server = ServerUrl::parse("http://10.1.2.3").unwrap();
+    for (except, is) in [
+        ("10.0.0.0/8", true),
+        ("10.1.2.3/32", true),
+        ("0.0.0.0/0", true),
+        ("10.1.2.2/31", true),
+        ("10.1.2.4/32", false),
+        ("11.0.0.0/8", false),
+        ("10.0.0.0/33", false),
+        ("10.0.0.0/", false),
+        ("::/0", false),
+        ("example.com/8", false),
+    ] {
+        assert_eq!(is_excepted(&server, except), is, "{except}");
+    }
+    let server = ServerUrl::parse("http://[2001:db8::1]").unwrap();
+    for (except, is) in [
+        ("2001:db8::/32", true),
+        ("[2001:db8::]/32", true),
+        ("::/0", true),
+        ("2001:db9::/32", false),
+        ("10.0.0.0/8", false),
+    ] {
+        assert_eq!(is_excepted(&server, except), is, "{except}");
     }
     let server = ServerUrl::parse("http://[::1]").unwrap();
     for except in ["::1", "[::1]", "[::1]:80"] {

@@ -2,6 +2,7 @@
 
 use super::Keys;
 use crate::transport::Trust;
+use tim_proto::edges;
 
 /// The largest `ca_file`, in bytes: many times the size of all public roots together.
 const CA_FILE_MAX: u64 = 16 * 1024 * 1024;
@@ -10,7 +11,10 @@ const CA_FILE_MAX: u64 = 16 * 1024 * 1024;
 pub(super) fn read(object: &Keys<'_>, https: bool) -> Result<Option<Trust>, String> {
     let ca_file = match object.text("ca_file")? {
         None => None,
-        Some(path) => Some((path, ca_file(path)?)),
+        Some(path) => {
+            let path = edges::without_line_ends(path);
+            Some((path, ca_file(path)?))
+        }
     };
     let system_roots = object.truth("system_roots")?.unwrap_or(false);
     if !https && ca_file.is_none() && !system_roots {
@@ -33,5 +37,10 @@ fn ca_file(path: &str) -> Result<Vec<u8>, String> {
             "ca_file: expected an ordinary file of at most {CA_FILE_MAX} bytes at \"{path}\""
         ));
     }
-    std::fs::read(path).map_err(unreadable)
+    let pem = std::fs::read(path).map_err(unreadable)?;
+    // A byte order mark in front would hide the first line from the reader of PEM.
+    Ok(match pem.strip_prefix("\u{feff}".as_bytes()) {
+        Some(rest) => rest.to_vec(),
+        None => pem,
+    })
 }

@@ -116,12 +116,8 @@ pub async fn answer(
             let asked: KickRequest = parse(body, expected)?;
             let whose = whose(&asked.user_id, asked.device_id.as_deref())?;
             let name = asked.by_device_name.as_deref().unwrap_or(DEVICE_NAME);
-            if !identity::is_device_name(name) {
-                return Err(bad(
-                    "by_device_name: expected up to 64 bytes without control characters",
-                ));
-            }
-            let displaced = service.displace(from, &whose, asked.by_platform, name);
+            let name = identity::device_name(name);
+            let displaced = service.displace(from, &whose, asked.by_platform, &name);
             found(displaced.await?)?
         }
         What::Drop => {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::fmt;
 use tim_proto::Platform;
+use tim_proto::bounds::{self, Bounds};
 use tim_proto::identity::is_user_id;
 
 /// The most users who may administer an app.
@@ -31,6 +32,12 @@ pub fn some_within<'de, D: Deserializer<'de>, T: TryFrom<u64>, const MIN: u64, c
     value: D,
 ) -> Result<Option<T>, D::Error> {
     within::<D, T, MIN, MAX>(value).map(Some)
+}
+
+/// A time between heartbeats that clients take as it is.
+pub fn heartbeat_ms<'de, D: Deserializer<'de>>(value: D) -> Result<Option<u64>, D::Error> {
+    let Bounds { least, greatest } = bounds::HEARTBEAT_MS;
+    bounded(i64::deserialize(value)?, least, greatest).map(Some)
 }
 
 /// The users who administer an app.
