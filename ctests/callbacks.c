@@ -1,5 +1,7 @@
 /* Events: which, when, on which thread, in which order, and setters as barriers. */
 #include "check.h"
+#include <sched.h>
+#include <stdatomic.h>
 
 /* What was told, in its order, and by which thread. */
 static struct told {
@@ -10,17 +12,18 @@ static struct told {
     pthread_t thread;
 } told[64];
 static int told_count;
-static int inside; /* callbacks that run now: never more than one of a client */
+static atomic_int inside; /* callbacks that run now: never more than one of a client */
 
 static void tell(struct told what) {
+    /* Not under the lock, which would keep a second callback out. */
+    CHECK_NUMBER(0, atomic_fetch_add(&inside, 1));
     change_begin();
-    CHECK_NUMBER(0, inside);
-    inside = 1;
     CHECK(told_count < 64);
     what.thread = pthread_self();
     told[told_count++] = what;
-    inside = 0;
     change_end();
+    sched_yield();
+    CHECK_NUMBER(1, atomic_fetch_sub(&inside, 1));
 }
 
 static void tell_connection(tim_client client, int32_t status, int32_t code, const char *message,
@@ -171,22 +174,38 @@ static void a_call_inside_a_callback_completes_after_that_callback(void) {
 
 /* ---- setters are barriers ---- */
 
-static void connection_stops_at_door(tim_client client, int32_t status, int32_t code,
-                                     const char *message, uint64_t login_id, void *user_data) {
-    (void)client, (void)status, (void)code, (void)message, (void)login_id;
-    door_pass((struct door *)user_data);
-}
-
 struct setter {
     tim_client client;
-    int done;
+    struct door door;
+    int calls;    /* the setter is about to be called */
+    int returned; /* the setter has returned */
 };
+
+static void stops_at_door_and_watches(tim_client client, int32_t status, int32_t code,
+                                      const char *message, uint64_t login_id, void *user_data) {
+    struct setter *setter = (struct setter *)user_data;
+    (void)client, (void)status, (void)code, (void)message, (void)login_id;
+    door_pass(&setter->door);
+    /* For a while the setter has every chance to return too early. */
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += 100 * 1000 * 1000;
+    if (until.tv_nsec >= 1000 * 1000 * 1000) until.tv_sec++, until.tv_nsec -= 1000 * 1000 * 1000;
+    pthread_mutex_lock(&check_lock);
+    while (!setter->returned &&
+           pthread_cond_timedwait(&check_changed, &check_lock, &until) != ETIMEDOUT) {}
+    CHECK_NUMBER(0, setter->returned);
+    pthread_mutex_unlock(&check_lock);
+}
 
 static void *remove_callback(void *argument) {
     struct setter *setter = (struct setter *)argument;
+    change_begin();
+    setter->calls = 1;
+    change_end();
     CHECK_OK(tim_set_connection_callback(setter->client, NULL, NULL));
     change_begin();
-    setter->done = 1;
+    setter->returned = 1;
     change_end();
     return NULL;
 }
@@ -194,23 +213,40 @@ static void *remove_callback(void *argument) {
 static void a_setter_waits_for_the_old_callback_to_return(void) {
     tim_client client = create_client(CLOSED_URL, ", \"login_timeout_ms\": 300");
     struct setter setter = {.client = client};
-    struct door door = {0};
     pthread_t thread;
-    CHECK_OK(tim_set_connection_callback(client, connection_stops_at_door, &door));
+    CHECK_OK(tim_set_connection_callback(client, stops_at_door_and_watches, &setter));
     CHECK_OK(tim_login(client, "alice", SIG_ALICE, NULL, NULL));
-    WAIT_UNTIL(door.reached > 0);
+    WAIT_UNTIL(setter.door.reached > 0);
     CHECK(pthread_create(&thread, NULL, remove_callback, &setter) == 0);
-    change_begin();
-    CHECK_NUMBER(0, setter.done);
-    door.open = 1;
-    change_end();
+    WAIT_UNTIL(setter.calls);
+    door_open(&setter.door);
     CHECK(pthread_join(thread, NULL) == 0);
     /* The old callback's data may go: it will not run again. */
-    const int reached = door.reached;
+    const int reached = setter.door.reached;
     struct result logout = {0};
     CHECK_OK(tim_logout(client, keep_result, &logout));
     WAIT_UNTIL(logout.runs == 1);
-    CHECK_NUMBER(reached, door.reached);
+    CHECK_NUMBER(reached, setter.door.reached);
+    DESTROY(client);
+}
+
+static void a_setter_says_busy_when_the_old_callback_does_not_return(void) {
+    tim_client client = create_client(CLOSED_URL, ", \"login_timeout_ms\": 300");
+    struct setter setter = {.client = client};
+    struct result login = {0};
+    told_count = 0;
+    CHECK_OK(tim_set_connection_callback(client, stops_at_door_and_watches, &setter));
+    CHECK_OK(tim_login(client, "alice", SIG_ALICE, keep_result, &login));
+    WAIT_UNTIL(setter.door.reached > 0);
+    CHECK_CODE(TIM_ERR_BUSY, tim_set_connection_callback(client, tell_connection, told));
+    /* Of another kind, or of another client, nobody is waited for. */
+    CHECK_OK(tim_set_closed_callback(client, NULL, NULL));
+    door_open(&setter.door);
+    /* The new one is set. */
+    WAIT_UNTIL(login.runs);
+    WAIT_UNTIL(told_count > 0);
+    CHECK_NUMBER(1, setter.door.reached);
+    CHECK_OK(tim_set_connection_callback(client, NULL, NULL));
     DESTROY(client);
 }
 
@@ -248,6 +284,7 @@ int main(void) {
     completions_run_in_the_order_of_their_calls();
     a_call_inside_a_callback_completes_after_that_callback();
     a_setter_waits_for_the_old_callback_to_return();
+    a_setter_says_busy_when_the_old_callback_does_not_return();
     a_setter_inside_a_callback_does_not_wait_but_holds();
     return 0;
 }

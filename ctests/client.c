@@ -160,7 +160,65 @@ static void destroy_inside_a_callback_only_begins(void) {
     CHECK_OK(tim_set_closed_callback(client, keep_closed, &closed));
     CHECK_OK(tim_logout(client, destroy_inside, &client));
     WAIT_UNTIL(closed == client);
-    CHECK_CODE(TIM_ERR_BUSY, destroyed_inside);
+    CHECK_CODE(TIM_ERR_IN_CALLBACK, destroyed_inside);
+}
+
+/* ---- a destroy whose time was too short is ended by any later one ---- */
+
+static int32_t later_code;
+
+static void *destroy_later(void *client) {
+    later_code = tim_client_destroy(*(tim_client *)client, 0);
+    return NULL;
+}
+
+static void destroys_inside_another(int32_t code, const char *message, void *user_data) {
+    (void)code, (void)message;
+    const int32_t destroyed = tim_client_destroy(*(tim_client *)user_data, 0);
+    change_begin();
+    later_code = destroyed;
+    change_end();
+}
+
+static void a_destroy_that_timed_out_is_ended_by_one_of_any_kind_on_any_thread(void) {
+    enum { WITHOUT_WAITING, WAITING, ON_ANOTHER_THREAD, IN_A_CALLBACK, KINDS };
+    for (int kind = 0; kind < KINDS; kind++) {
+        tim_client closed = 0, client = create_client(CLOSED_URL, ", \"device_id\": \"phone\"");
+        struct door door = {0};
+        pthread_t thread;
+        CHECK_OK(tim_set_closed_callback(client, keep_closed, &closed));
+        CHECK_OK(tim_logout(client, stop_at_door, &door));
+        WAIT_UNTIL(door.reached == 1);
+        CHECK_CODE(TIM_ERR_BUSY, tim_client_destroy(client, 1));
+        door_open(&door);
+        WAIT_UNTIL(closed == client);
+        /* The event has run; its callback has still to return. */
+        later_code = TIM_ERR_BUSY;
+        while (later_code == TIM_ERR_BUSY || later_code == TIM_ERR_IN_CALLBACK) {
+            tim_client other = 0;
+            switch (kind) {
+            case WITHOUT_WAITING:
+                later_code = tim_client_destroy(client, 0);
+                break;
+            case WAITING:
+                later_code = tim_client_destroy(client, WAIT_S * 1000);
+                break;
+            case ON_ANOTHER_THREAD:
+                CHECK(pthread_create(&thread, NULL, destroy_later, &client) == 0);
+                CHECK(pthread_join(thread, NULL) == 0);
+                break;
+            default:
+                other = create_client(CLOSED_URL, "");
+                CHECK_OK(tim_logout(other, destroys_inside_another, &client));
+                DESTROY(other);
+            }
+        }
+        /* One that did not wait may have left it to the client's own end. */
+        CHECK(later_code == TIM_OK || later_code == TIM_ERR_NO_SUCH_CLIENT);
+        /* The device is free. */
+        client = create_client(CLOSED_URL, ", \"device_id\": \"phone\"");
+        DESTROY(client);
+    }
 }
 
 int main(void) {
@@ -172,5 +230,6 @@ int main(void) {
     destroy_without_waiting_begins_and_the_closed_event_ends();
     destroy_says_busy_while_a_callback_stands_still();
     destroy_inside_a_callback_only_begins();
+    a_destroy_that_timed_out_is_ended_by_one_of_any_kind_on_any_thread();
     return 0;
 }

@@ -1,5 +1,6 @@
 /* fork: the parent's clients are not the child's, and are not disturbed by it. */
 #include "check.h"
+#include <fcntl.h>
 #include <sys/wait.h>
 
 /* Ends a child. Not by _exit: memcheck would count what threads hold that are not here. */
@@ -47,8 +48,10 @@ static void the_parents_client_is_forked(tim_client client) {
     CHECK_OK(tim_set_log_callback(NULL, NULL, TIM_LOG_LEVEL_OFF));
 }
 
-/* No socket of the parent is left open: the server would not see the parent go. */
-static void the_parents_sockets_are_closed(tim_client client) {
+static int own_fds[256]; /* what was open before there was a client */
+
+/* No descriptor of the library is left: the server would not see the parent go. */
+static void the_parents_descriptors_are_closed(tim_client client) {
     (void)client;
     for (int fd = 3; fd < 256; fd++) {
         char path[64], target[64];
@@ -56,7 +59,7 @@ static void the_parents_sockets_are_closed(tim_client client) {
         const ssize_t length = readlink(path, target, sizeof target - 1);
         if (length < 0) continue;
         target[length] = '\0';
-        if (strncmp(target, "socket:", 7) == 0)
+        if (!own_fds[fd])
             check_failed(__FILE__, __LINE__, "descriptor %d is %s", fd, target);
     }
 }
@@ -117,17 +120,76 @@ MAY_BE_UNUSED static void a_fork_during_other_calls(tim_client client) {
     CHECK(pthread_join(thread, NULL) == 0);
 }
 
+/* ---- handlers of the app's own, registered before and after the library's ---- */
+
+static tim_client seen_by_handlers;
+
+/* Any function may be called in a handler, in the parent and in the child. */
+static void call_everything(void) {
+    char text[64], config[1024];
+    tim_client own = 0;
+    (void)tim_get_login_status(seen_by_handlers);
+    (void)tim_get_login_user(seen_by_handlers, text, sizeof text, NULL);
+    (void)tim_notify(seen_by_handlers, TIM_HINT_NETWORK_CHANGED);
+    (void)tim_set_connection_callback(seen_by_handlers, NULL, NULL);
+    config_for(config, sizeof config, CLOSED_URL, "");
+    CHECK_OK(tim_client_create(config, &own, NULL, 0));
+    CHECK_OK(tim_logout(own, NULL, NULL));
+    /* A fork inside a callback has its handlers inside it, too. */
+    const int32_t destroyed = tim_client_destroy(own, WAIT_S * 1000);
+    CHECK(destroyed == TIM_OK || destroyed == TIM_ERR_IN_CALLBACK);
+}
+
+/* ---- a fork inside a callback ---- */
+
+static pid_t forked;
+
+static void fork_inside(int32_t code, const char *message, void *user_data) {
+    const pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        const tim_client client = *(tim_client *)user_data;
+        the_parents_client_is_forked(client);
+        /* Here a callback is over like any function, and so is the child. */
+        return;
+    }
+    (void)code, (void)message;
+    change_begin();
+    forked = child;
+    change_end();
+}
+
+static void a_child_of_a_callback_ends_when_it_returns(tim_client client) {
+    int status = 0;
+    CHECK_OK(tim_renew_user_sig(client, SIG_ALICE, fork_inside, &client));
+    WAIT_UNTIL(forked);
+    CHECK(waitpid(forked, &status, 0) == forked);
+    CHECK(WIFEXITED(status));
+    CHECK_NUMBER(0, WEXITSTATUS(status));
+}
+
 int main(void) {
+    for (int fd = 3; fd < 256; fd++) own_fds[fd] = fcntl(fd, F_GETFD) >= 0;
+#if !defined(__SANITIZE_ADDRESS__)
+    CHECK(pthread_atfork(call_everything, call_everything, call_everything) == 0);
+#endif
     tim_client client = create_client(SERVER_URL, "");
+    seen_by_handlers = client;
     LOG_IN(client, "alice", SIG_ALICE);
 
     in_a_child(the_parents_client_is_forked, client);
-    in_a_child(the_parents_sockets_are_closed, client);
+    in_a_child(the_parents_descriptors_are_closed, client);
     in_a_child(the_child_logs_in_with_its_own_client, client);
     in_a_child(the_childs_child_too, client);
 #if !defined(__SANITIZE_ADDRESS__)
     /* AddressSanitizer's allocator leaves its own lock behind when another thread allocates. */
     a_fork_during_other_calls(client);
+#endif
+
+    a_child_of_a_callback_ends_when_it_returns(client);
+#if !defined(__SANITIZE_ADDRESS__)
+    CHECK(pthread_atfork(call_everything, call_everything, call_everything) == 0);
+    in_a_child(the_child_logs_in_with_its_own_client, client);
 #endif
 
     /* The parent has not noticed. */

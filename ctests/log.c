@@ -37,7 +37,7 @@ static void lines_are_told_by_level_and_hold_no_secret(void) {
     int before = 200;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         log_in_and_out(all[i]);
-        CHECK(line_count <= before);
+        CHECK(line_count < before);
         before = line_count;
         for (int line = 0; line < line_count; line++) {
             CHECK(levels[line] >= all[i]);
@@ -47,9 +47,9 @@ static void lines_are_told_by_level_and_hold_no_secret(void) {
             CHECK(!strstr(lines[line], SIG_ALICE));
             CHECK(!strstr(lines[line], "alice"));
         }
-        if (all[i] == TIM_LOG_LEVEL_DEBUG) CHECK(line_count > 0);
-        /* A fault of the library has no line in a healthy run. */
-        if (all[i] == TIM_LOG_LEVEL_ERROR) CHECK_NUMBER(0, line_count);
+        /* Each level has lines of its own: requests, who accepted them, the server that is not there.
+         * A fault of the library has none in a healthy run. */
+        CHECK_NUMBER(all[i] == TIM_LOG_LEVEL_ERROR, line_count == 0);
     }
 }
 

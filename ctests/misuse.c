@@ -13,9 +13,14 @@ static void every_call_gives(int32_t code, tim_client client) {
     CHECK_CODE(code, tim_logout(client, keep_result, &never));
     CHECK_CODE(code, tim_get_login_user(client, text, sizeof text, &length));
     CHECK_CODE(code, tim_get_server_time_ms(client, &ms));
+    CHECK_CODE(code, tim_renew_user_sig(client, SIG_ALICE, keep_result, &never));
+    CHECK_CODE(code, tim_notify(client, TIM_HINT_FOREGROUND));
     CHECK_CODE(code, tim_get_last_error(client, text, sizeof text, &length));
+    CHECK_CODE(code, tim_get_kick_info(client, text, sizeof text, &length));
     CHECK_CODE(code, tim_set_connection_callback(client, NULL, NULL));
     CHECK_CODE(code, tim_set_user_sig_expired_callback(client, NULL, NULL));
+    CHECK_CODE(code, tim_set_user_sig_expiring_callback(client, NULL, NULL));
+    CHECK_CODE(code, tim_set_kicked_offline_callback(client, NULL, NULL));
     CHECK_CODE(code, tim_set_closed_callback(client, NULL, NULL));
     CHECK_NUMBER(0, tim_get_login_status(client));
     CHECK_NUMBER(0, tim_get_connection_status(client));
@@ -66,6 +71,8 @@ static void null_where_something_is_needed(void) {
     CHECK_CODE(TIM_ERR_NULL_ARGUMENT, tim_get_login_user(client, NULL, 64, NULL));
     CHECK_CODE(TIM_ERR_NULL_ARGUMENT, tim_get_login_user(client, NULL, 0, NULL));
     CHECK_CODE(TIM_ERR_NULL_ARGUMENT, tim_get_last_error(client, NULL, 64, NULL));
+    CHECK_CODE(TIM_ERR_NULL_ARGUMENT, tim_get_kick_info(client, NULL, 64, NULL));
+    CHECK_CODE(TIM_ERR_NULL_ARGUMENT, tim_renew_user_sig(client, NULL, NULL, NULL));
     CHECK_CODE(TIM_ERR_BUFFER_TOO_SMALL, tim_get_login_user(client, text, 0, NULL));
     CHECK_NUMBER(0, tim_get_login_id(client));
 
@@ -119,6 +126,9 @@ static void numbers_outside_their_range(void) {
     CHECK_CODE(TIM_ERR_INVALID_ARGUMENT, tim_client_destroy(client, -1));
     CHECK_CODE(TIM_ERR_INVALID_ARGUMENT, tim_client_destroy(client, INT32_MIN));
     CHECK_CODE(TIM_ERR_INVALID_ARGUMENT, tim_set_log_callback(NULL, NULL, 99));
+    for (int32_t hint = -3; hint < 6; hint++)
+        if (hint != TIM_HINT_NETWORK_CHANGED && hint != TIM_HINT_FOREGROUND)
+            CHECK_CODE(TIM_ERR_INVALID_ARGUMENT, tim_notify(client, hint));
     CHECK_NUMBER(TIM_LOGIN_STATUS_LOGGED_OUT, tim_get_login_status(client));
     DESTROY(client);
 }
@@ -192,7 +202,12 @@ static void call_everything(int32_t code, const char *message, void *user_data) 
     CHECK_CODE(TIM_ERR_BUFFER_TOO_SMALL, tim_get_last_error(client, NULL, 0, &length));
     CHECK_CODE(TIM_ERR_IN_CALLBACK, tim_set_connection_callback(client, NULL, NULL));
     CHECK_CODE(TIM_ERR_IN_CALLBACK, tim_set_user_sig_expired_callback(client, NULL, NULL));
+    CHECK_CODE(TIM_ERR_IN_CALLBACK, tim_set_user_sig_expiring_callback(client, NULL, NULL));
+    CHECK_CODE(TIM_ERR_IN_CALLBACK, tim_set_kicked_offline_callback(client, NULL, NULL));
     CHECK_CODE(TIM_ERR_IN_CALLBACK, tim_set_closed_callback(client, NULL, NULL));
+    CHECK_OK(tim_get_kick_info(client, text, sizeof text, &length));
+    CHECK_OK(tim_renew_user_sig(client, SIG_ALICE, NULL, NULL));
+    CHECK_OK(tim_notify(client, TIM_HINT_NETWORK_CHANGED));
     CHECK_CODE(TIM_ERR_IN_CALLBACK, tim_set_log_callback(NULL, NULL, TIM_LOG_LEVEL_OFF));
     CHECK_CODE(TIM_ERR_IN_CALLBACK, tim_set_connection_callback(inside->created, NULL, NULL));
 
@@ -200,12 +215,12 @@ static void call_everything(int32_t code, const char *message, void *user_data) 
     tim_client another;
     config_for(config, sizeof config, CLOSED_URL, "");
     CHECK_OK(tim_client_create(config, &another, NULL, 0));
-    CHECK_CODE(TIM_ERR_BUSY, tim_client_destroy(another, 1000));
-    CHECK_CODE(TIM_ERR_BUSY, tim_client_destroy(inside->created, 0));
+    CHECK_CODE(TIM_ERR_IN_CALLBACK, tim_client_destroy(another, 1000));
+    CHECK_CODE(TIM_ERR_IN_CALLBACK, tim_client_destroy(inside->created, 0));
 
     CHECK_OK(tim_logout(client, NULL, NULL));
     CHECK_NUMBER(TIM_LOGIN_STATUS_LOGGED_OUT, tim_get_login_status(client));
-    CHECK_CODE(TIM_ERR_BUSY, tim_client_destroy(client, 1000));
+    CHECK_CODE(TIM_ERR_IN_CALLBACK, tim_client_destroy(client, 1000));
     every_call_gives(TIM_ERR_CLOSING, client);
 
     change_begin();

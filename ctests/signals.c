@@ -40,7 +40,7 @@ static void fault(int32_t code, const char *message, void *user_data) {
         CHECK(!"a fault");
     }
     CHECK_NUMBER(SIGSEGV, caught);
-    for (size_t i = 0; i < FAULTS; i++) {
+    for (volatile size_t i = 0; i < FAULTS; i++) {
         caught = 0;
         if (!sigsetjmp(back, 1)) pthread_kill(pthread_self(), faults[i]);
         CHECK_NUMBER(faults[i], caught);

@@ -48,9 +48,21 @@ static void *use(void *argument) {
         CHECK(status >= 0 && status <= 3);
         (void)tim_get_login_user(client, text, sizeof text, &length);
         (void)tim_get_last_error(client, text, sizeof text, &length);
+        (void)tim_get_kick_info(client, text, sizeof text, &length);
+        (void)tim_get_connection_status(client);
+        (void)tim_get_login_id(client);
+        (void)tim_notify(client, even ? TIM_HINT_FOREGROUND : TIM_HINT_NETWORK_CHANGED);
+        CHECK(tim_version_number() > 0 && tim_version()[0]);
+        CHECK(tim_error_name(TIM_OK)[0] && tim_error_message(TIM_OK)[0]);
+        CHECK_NUMBER(0, tim_error_is_retryable(TIM_OK));
         (void)tim_get_server_time_ms(client, &ms);
         (void)tim_set_connection_callback(client, even ? ignore_connection : NULL, NULL);
+        (void)tim_set_user_sig_expired_callback(client, NULL, NULL);
+        (void)tim_set_user_sig_expiring_callback(client, NULL, NULL);
+        (void)tim_set_kicked_offline_callback(client, NULL, NULL);
+        (void)tim_set_closed_callback(client, NULL, NULL);
         (void)tim_set_log_callback(NULL, NULL, TIM_LOG_LEVEL_WARN);
+        if (round % 5 == work->number % 5) call(tim_renew_user_sig(client, SIG_ALICE, count, NULL));
         if (round % 3 == work->number % 3) call(tim_logout(client, count, NULL));
     }
     return NULL;

@@ -10,14 +10,18 @@ use crate::client;
 use crate::log;
 use crate::os;
 use crate::transport;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The process that has begun anew; 0 before there was a client.
+static PROCESS: AtomicU32 = AtomicU32::new(0);
 
 /// Has the library told of forks.
 pub(crate) fn prepare() {
-    static DONE: AtomicBool = AtomicBool::new(false);
     // Not std's Once: a child would wait for ever for a thread that had begun it.
-    if !DONE.swap(true, Ordering::AcqRel) {
-        os::on_fork(before, in_parent, in_child);
+    let first = PROCESS.compare_exchange(0, process::id(), Ordering::AcqRel, Ordering::Acquire);
+    if first.is_ok() {
+        os::on_fork(before, in_parent, notice_in_child);
     }
 }
 
@@ -31,10 +35,22 @@ extern "C" fn in_parent() {
     log::forget_remembered();
 }
 
-extern "C" fn in_child() {
+extern "C" fn notice_in_child() {
+    notice();
+}
+
+/// Begins anew if this is a forked child that has not done so yet. Asked for by everything that may be
+/// called first in a child: by our own handler, or by one of the app's that runs before it.
+pub(crate) fn notice() {
+    let process = process::id();
+    let known = PROCESS.load(Ordering::Acquire);
+    if known == 0 || known == process {
+        return;
+    }
     client::begin_anew();
     os::close_inherited();
     callback::forget();
     transport::begin_lookups_anew();
     log::begin_anew();
+    PROCESS.store(process, Ordering::Release);
 }

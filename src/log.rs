@@ -5,6 +5,7 @@
 
 use crate::callback::{self, in_callback};
 use crate::delivery::Replaced;
+use crate::fork;
 use crate::os::PerProcess;
 use crate::sync::{Condvar, Mutex, lock, wait_while};
 use std::cell::RefCell;
@@ -61,7 +62,7 @@ struct Log {
     line_told: Condvar,
 }
 
-static LOG: PerProcess<Log> = PerProcess::new(|_| Log::default());
+static LOG: PerProcess<Log> = PerProcess::new(Log::default);
 
 /// Sets the callback, or removes it, and waits a while until the old one is not running, unless called
 /// inside a callback.
@@ -70,6 +71,7 @@ pub fn set_callback(callback: Option<LogCallback>, min_level: Option<Level>) -> 
         (Some(_), Some(level)) => level as u8,
         _ => OFF,
     };
+    fork::notice();
     let log = LOG.get();
     let mut state = lock(&log.state);
     MIN_LEVEL.store(level, Ordering::Release);
@@ -147,5 +149,6 @@ pub(crate) fn begin_anew() {
 
 macro_rules! debug { ($($line:tt)*) => { $crate::log::tell($crate::log::Level::Debug, format_args!($($line)*)) } }
 macro_rules! error { ($($line:tt)*) => { $crate::log::tell($crate::log::Level::Error, format_args!($($line)*)) } }
+macro_rules! warning { ($($line:tt)*) => { $crate::log::tell($crate::log::Level::Warn, format_args!($($line)*)) } }
 macro_rules! info { ($($line:tt)*) => { $crate::log::tell($crate::log::Level::Info, format_args!($($line)*)) } }
-pub(crate) use {debug, error, info};
+pub(crate) use {debug, error, info, warning};

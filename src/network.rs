@@ -144,7 +144,7 @@ impl Network {
             }
             Err(failure) => {
                 let failure = told(failure);
-                log::info!("request {seq}: {} ({})", failure.cause, failure.code);
+                log::warning!("request {seq}: {} ({})", failure.cause, failure.code);
                 client.feed(Input::Failed { seq, failure });
             }
         }

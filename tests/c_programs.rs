@@ -153,8 +153,28 @@ macro_rules! programs {
 }
 
 programs! {
-    callbacks client descriptors error fork kick log login misuse renew signals sleep status threads
+    callbacks client descriptors error fork forks kick log login misuse renew signals sleep status threads
     unload version
+}
+
+#[test]
+fn every_function_is_misused_and_called_on_all_threads() {
+    let symbols = std::fs::read_to_string(root().join("abi/symbols.txt")).unwrap();
+    // What takes no client has no handle to be misused with.
+    let without_client = ["tim_error_", "tim_version"];
+    for function in symbols.lines().filter_map(|line| line.split(' ').next()) {
+        if function.starts_with('#') {
+            continue;
+        }
+        for (program, skipped) in [("misuse", &without_client[..]), ("threads", &[])] {
+            let text = |name: &str| std::fs::read_to_string(root().join("ctests").join(name));
+            let program = format!("{program}.c");
+            let source = text(&program).unwrap() + &text("check.h").unwrap();
+            let skip = skipped.iter().any(|prefix| function.starts_with(prefix));
+            let called = source.contains(&format!("{function}("));
+            assert!(skip || called, "{program} never calls {function}");
+        }
+    }
 }
 
 mod linked_statically {

@@ -4,20 +4,17 @@ use super::Client;
 use super::destroy::Destroyed;
 use crate::callback::in_callback;
 use crate::error;
+use crate::fork;
 use crate::os::PerProcess;
 use crate::registry::{Handle, Registry, Words};
 use crate::sync::Arc;
 use std::time::Duration;
 
 static WORDS: Words = Words::new();
-static REGISTRY: PerProcess<Registry<Client>> = PerProcess::new(|inherited| {
-    if inherited {
-        WORDS.mark_forked();
-    }
-    Registry::new(&WORDS)
-});
+static REGISTRY: PerProcess<Registry<Client>> = PerProcess::new(|| Registry::new(&WORDS));
 
 pub(super) fn registry() -> &'static Registry<Client> {
+    fork::notice();
     REGISTRY.get()
 }
 

@@ -166,7 +166,7 @@ impl Agenda {
     pub(super) fn tell(&self, seq: u64, received: Received) -> bool {
         let client = &self.client;
         let lost = |failure: Failure| {
-            log::info!("stream {seq}: {} ({})", failure.cause, failure.code);
+            log::warning!("stream {seq}: {} ({})", failure.cause, failure.code);
             client.feed(Input::StreamLost { seq, failure });
             if let Some(deadline) = client.next_deadline() {
                 let wait = deadline.saturating_sub(client.host.now().ms);

@@ -2,11 +2,12 @@
 //! closed.
 //!
 //! A fork may come at any moment between opening a descriptor, listing it and closing it, on another
-//! thread. So that a child never closes a descriptor of the app's that got the same number, sockets are
-//! listed with their inode and leave the list after they are closed; what shares one inode with all of its
-//! kind (eventfd, timerfd) leaves it before, and a child may keep one, which holds nothing open. So that a
-//! child never keeps a socket that was not listed yet, [`listed_socket`] opens another one if the process
-//! has forked meanwhile.
+//! thread, and the child gets the descriptors of one moment and the memory of a later one. So that a
+//! child never closes a descriptor of the app's that got the same number, sockets are listed with their
+//! inode. So that it never keeps a connection, a socket leaves the list after it was closed and while
+//! nobody forks, and [`listed_socket`] opens another one if the process has forked before it was listed.
+//! What shares one inode with all of its kind (eventfd, timerfd) leaves the list before it is closed; a
+//! child may keep one, which holds nothing open.
 
 use super::monotonic_ms;
 use std::io;
@@ -25,9 +26,10 @@ struct Entry {
     inode: AtomicU64,
 }
 
-const FREE: RawFd = -1;
+/// No descriptor of the library's is 0. All zero, the list takes no room in the library's file.
+const FREE: RawFd = 0;
 /// An entry that is being filled.
-const TAKEN: RawFd = -2;
+const TAKEN: RawFd = -1;
 
 static LISTED: [Entry; LISTED_MAX] = [const {
     Entry {
@@ -39,8 +41,11 @@ static LISTED: [Entry; LISTED_MAX] = [const {
 /// Odd while the process forks, and another number after each fork.
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
-/// How long a socket waits for forks to be over, in ms; an at-fork handler of the app may take its time.
+/// How long a socket waits for forks to be over, in ms: an at-fork handler of the app may take its time,
+/// or wait for us.
 const FORKS_LIMIT_MS: u64 = 1000;
+/// A fork takes about as long.
+const PAUSE: Duration = Duration::from_micros(200);
 
 /// Before and after a fork, in the parent.
 pub(crate) fn count_fork() {
@@ -98,6 +103,7 @@ impl Drop for ListedSocket {
     fn drop(&mut self) {
         if self.place.as_ref().is_some_and(|place| place.is_checked()) {
             drop(self.stream.take());
+            wait_for_forks();
             drop(self.place.take());
         } else {
             drop(self.place.take());
@@ -114,10 +120,19 @@ impl Place {
     }
 }
 
+/// Waits while another thread forks.
+fn wait_for_forks() {
+    let until = monotonic_ms() + FORKS_LIMIT_MS;
+    while !FORKS.load(Ordering::SeqCst).is_multiple_of(2) && monotonic_ms() < until {
+        std::thread::sleep(PAUSE);
+    }
+}
+
 /// Opens a socket and lists it, as one step for every fork.
 pub(super) fn listed_socket(open: impl Fn() -> io::Result<OwnedFd>) -> io::Result<ListedSocket> {
     let until = monotonic_ms() + FORKS_LIMIT_MS;
     loop {
+        wait_for_forks();
         let before = FORKS.load(Ordering::SeqCst);
         let fd = open()?;
         let socket = ListedSocket {
@@ -128,8 +143,6 @@ pub(super) fn listed_socket(open: impl Fn() -> io::Result<OwnedFd>) -> io::Resul
         if calm || monotonic_ms() >= until {
             return Ok(socket);
         }
-        drop(socket);
-        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -155,7 +168,7 @@ pub(crate) fn close_inherited() {
     for entry in &LISTED {
         let fd = entry.fd.swap(FREE, Ordering::AcqRel);
         let listed = entry.inode.swap(0, Ordering::AcqRel);
-        if fd >= 0 && (listed == 0 || inode(fd) == listed) {
+        if fd > FREE && (listed == 0 || inode(fd) == listed) {
             // SAFETY: the descriptor was listed by its owner, which lives in the parent, and it is that
             // one still; the copies of its owner in this child belong to clients that are never used again.
             unsafe { libc::close(fd) };

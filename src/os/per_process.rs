@@ -1,61 +1,52 @@
 //! Statics that a forked child starts anew: what it inherits may be locked by a thread that it does
 //! not have.
 
-use std::process;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// A static of one process, made when it is first asked for.
 pub(crate) struct PerProcess<T: 'static> {
-    current: AtomicPtr<Owned<T>>,
-    /// Told whether a value of the parent's is there.
-    make: fn(bool) -> T,
-}
-
-struct Owned<T> {
-    process: u32,
-    value: T,
+    current: AtomicPtr<T>,
+    make: fn() -> T,
 }
 
 impl<T: Send + Sync> PerProcess<T> {
-    pub(crate) const fn new(make: fn(bool) -> T) -> PerProcess<T> {
+    pub(crate) const fn new(make: fn() -> T) -> PerProcess<T> {
         PerProcess {
             current: AtomicPtr::new(ptr::null_mut()),
             make,
         }
     }
 
-    /// The value of this process. Asks for the process itself: an at-fork handler of the app may run
-    /// in the child before ours.
+    /// The value of this process. Takes no lock: std's own ways to make a static once would wait in a
+    /// child for a thread of the parent's.
     pub(crate) fn get(&self) -> &'static T {
-        let process = process::id();
-        let mut found = self.current.load(Ordering::Acquire);
-        loop {
-            // SAFETY: `current` is null or came from `Box::into_raw` below, and what was put there is
-            // never freed.
-            if let Some(owned) = unsafe { found.as_ref() }
-                && owned.process == process
-            {
-                return &owned.value;
-            }
-            let value = (self.make)(!found.is_null());
-            let made = Box::into_raw(Box::new(Owned { process, value }));
-            match self
-                .current
-                .compare_exchange(found, made, Ordering::AcqRel, Ordering::Acquire)
-            {
-                // The parent's value is left as it is: its locks may be held for ever.
-                Ok(_) => found = made,
-                Err(newer) => {
-                    // SAFETY: `made` is from `Box::into_raw` above and nobody else has seen it.
-                    drop(unsafe { Box::from_raw(made) });
-                    found = newer;
-                }
+        // SAFETY: `current` is null or came from `Box::into_raw` below, and what was put there is never
+        // freed.
+        if let Some(value) = unsafe { self.current.load(Ordering::Acquire).as_ref() } {
+            return value;
+        }
+        let made = Box::into_raw(Box::new((self.make)()));
+        let put = self.current.compare_exchange(
+            ptr::null_mut(),
+            made,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
+        match put {
+            // SAFETY: `made` is from `Box::into_raw` above, and is never freed from now on.
+            Ok(_) => unsafe { &*made },
+            Err(others) => {
+                // SAFETY: `made` is from `Box::into_raw` above and nobody else has seen it.
+                drop(unsafe { Box::from_raw(made) });
+                // SAFETY: another thread's, put there by the exchange above, and never freed.
+                unsafe { &*others }
             }
         }
     }
 
-    /// For the child of a fork: the value is the parent's.
+    /// For the child of a fork: the value is the parent's, and stays as it is, since its locks may be
+    /// held for ever.
     pub(crate) fn forget(&self) {
         self.current.store(ptr::null_mut(), Ordering::Release);
     }
@@ -68,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_value_is_made_once_and_anew_after_it_was_forgotten() {
-        static VALUE: PerProcess<Mutex<u32>> = PerProcess::new(|_| Mutex::new(0));
+        static VALUE: PerProcess<Mutex<u32>> = PerProcess::new(|| Mutex::new(0));
         let threads: Vec<_> = (0..8)
             .map(|_| std::thread::spawn(|| *VALUE.get().lock().unwrap() += 1))
             .collect();

@@ -81,7 +81,7 @@ struct Lookups {
     look_up: fn(&str) -> io::Result<Vec<IpAddr>>,
 }
 
-static LOOKUPS: PerProcess<Lookups> = PerProcess::new(|_| Lookups {
+static LOOKUPS: PerProcess<Lookups> = PerProcess::new(|| Lookups {
     state: Mutex::default(),
     look_up: |host| {
         let addresses = (host, 0).to_socket_addrs()?;

@@ -1,8 +1,10 @@
 //! TLS: rustls over the transport's own connections, and whom a client trusts.
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{WebPkiServerVerifier, verify_server_name};
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::crypto::{
+    WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
@@ -36,14 +38,17 @@ impl Trust {
         if system_roots {
             add_system_roots(&mut roots)?;
         }
-        let provider = Arc::new(ring::default_provider());
-        let verifier = verifier(roots, own, &provider)
-            .map_err(|error| format!("the trusted certificates are not usable: {error}"))?;
-        let config = ClientConfig::builder_with_provider(provider)
+        let provider = ring::default_provider();
+        let verifier = Verifier {
+            roots,
+            own,
+            algorithms: provider.signature_verification_algorithms,
+        };
+        let config = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| format!("no TLS: {error}"))?
             .dangerous()
-            .with_custom_certificate_verifier(verifier)
+            .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
         Ok(Trust(Arc::new(config)))
     }
@@ -85,52 +90,41 @@ fn add_system_roots(roots: &mut RootCertStore) -> Result<(), String> {
     ))
 }
 
-fn verifier(
-    roots: RootCertStore,
-    own: Vec<CertificateDer<'static>>,
-    provider: &Arc<CryptoProvider>,
-) -> Result<Arc<dyn ServerCertVerifier>, rustls::client::VerifierBuilderError> {
-    let by_authority =
-        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build()?;
-    if own.is_empty() {
-        return Ok(by_authority);
-    }
-    Ok(Arc::new(OwnAuthority { by_authority, own }))
-}
-
-/// Takes a server's certificate that is its own authority, too: `openssl req -x509` marks what it makes
-/// as an authority, and the rules for the web refuse such a certificate for a server. Whoever names that
-/// very certificate in `ca_file` means it.
+/// rustls' checks of a server's certificate. One certificate passes that they refuse: one that is its
+/// own authority. `openssl req -x509` marks what it makes as an authority, and the rules for the web
+/// refuse such a certificate for a server; but whoever names that very certificate in `ca_file` means it.
 #[derive(Debug)]
-struct OwnAuthority {
-    by_authority: Arc<WebPkiServerVerifier>,
+struct Verifier {
+    roots: RootCertStore,
+    /// The certificates of `ca_file`.
     own: Vec<CertificateDer<'static>>,
+    algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl ServerCertVerifier for OwnAuthority {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
+        _: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verified = self.by_authority.verify_server_cert(
-            end_entity,
+        let certificate = ParsedCertificate::try_from(end_entity)?;
+        let signed = verify_server_cert_signed_by_trust_anchor(
+            &certificate,
+            &self.roots,
             intermediates,
-            server_name,
-            ocsp_response,
             now,
+            self.algorithms.all,
         );
-        match verified {
-            // The dates have been looked at before, and the signature is by the key that it vouches for.
-            Err(error) if is_ca_as_end_entity(&error) && self.own.contains(end_entity) => {
-                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
-                Ok(ServerCertVerified::assertion())
-            }
-            verified => verified,
+        match signed {
+            // The dates are looked at before that mark, and the signature is by the key that it vouches for.
+            Err(error) if is_ca_as_end_entity(&error) && self.own.contains(end_entity) => {}
+            signed => signed?,
         }
+        verify_server_name(&certificate, server_name)?;
+        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -139,8 +133,7 @@ impl ServerCertVerifier for OwnAuthority {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.by_authority
-            .verify_tls12_signature(message, certificate, signature)
+        verify_tls12_signature(message, certificate, signature, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -149,12 +142,11 @@ impl ServerCertVerifier for OwnAuthority {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.by_authority
-            .verify_tls13_signature(message, certificate, signature)
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.by_authority.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 
