@@ -96,6 +96,7 @@ MAY_BE_UNUSED static const char *given(const char *name) {
 #define SERVER_URL given("TIM_TEST_SERVER_URL") /* a tim-server */
 #define SILENT_URL given("TIM_TEST_SILENT_URL") /* takes connections and never answers */
 #define CLOSED_URL given("TIM_TEST_CLOSED_URL") /* refuses connections */
+#define IN_MEMCHECK (getenv("TIM_TEST_MEMCHECK") != NULL) /* valgrind watches this run */
 #define SIG_ALICE given("TIM_TEST_SIG_ALICE")
 #define SIG_BOB given("TIM_TEST_SIG_BOB")
 #define SIG_ALICE_EXPIRED given("TIM_TEST_SIG_ALICE_EXPIRED")

@@ -125,7 +125,7 @@ MAY_BE_UNUSED static void a_fork_during_other_calls(tim_client client) {
 static tim_client seen_by_handlers;
 
 /* Any function may be called in a handler, in the parent and in the child. */
-static void call_everything(void) {
+MAY_BE_UNUSED static void call_everything(void) {
     char text[64], config[1024];
     tim_client own = 0;
     (void)tim_get_login_status(seen_by_handlers);
@@ -186,7 +186,8 @@ int main(void) {
     a_fork_during_other_calls(client);
 #endif
 
-    a_child_of_a_callback_ends_when_it_returns(client);
+    /* memcheck counts what the threads hold that this child does not have. */
+    if (!IN_MEMCHECK) a_child_of_a_callback_ends_when_it_returns(client);
 #if !defined(__SANITIZE_ADDRESS__)
     CHECK(pthread_atfork(call_everything, call_everything, call_everything) == 0);
     in_a_child(the_child_logs_in_with_its_own_client, client);

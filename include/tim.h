@@ -62,13 +62,19 @@
  * Threads and callbacks
  * ---------------------
  *
- * Every function may be called on any thread at any time, also inside callbacks. No function blocks
- * on the network; those that wait for something else say so.
+ * Every function may be called on any thread at any time, also inside callbacks and at-fork handlers.
+ * No function blocks on the network. These wait for something else:
+ *
+ *   tim_client_destroy          up to timeout_ms, for callbacks that have not returned
+ *   setters of callbacks        up to 5 seconds, for the old callback to return
+ *   tim_client_create           reads `ca_file` and, with `system_roots`, the system's certificates
+ *
+ * Before you call one of the first two, release every lock that your callbacks take.
  *
  * Each client has one thread of its own, and all of its callbacks run there, one at a time, with no
  * lock held. A slow callback therefore delays this client's other callbacks and its network, and
- * nothing else; time spent in callbacks does not count against a call's time limit. A callback
- * never runs inside the call that caused it, but it may run before that call has returned. The
+ * nothing else; time spent in callbacks, those of the log too, does not count against a call's time
+ * limit. A callback never runs inside the call that caused it, but it may run before that call has returned. The
  * thread has 1 MiB of stack.
  *
  * Completions run in the order of their calls, and before the events that they cause. Events carry
@@ -78,9 +84,11 @@
  *
  * Setting a callback is a barrier: when a setter returns TIM_OK, the old callback is not running and
  * will not run again. Inside a callback a setter cannot wait for that, and says so with
- * TIM_ERR_IN_CALLBACK; the new callback is set all the same.
+ * TIM_ERR_IN_CALLBACK; if the old callback does not return for 5 seconds, the code is TIM_ERR_BUSY.
+ * The new callback is set all the same.
  *
- * Do not let an exception, a longjmp or the like leave a callback.
+ * A callback must return. Do not leave it by an exception, longjmp, pthread_exit or cancellation: the
+ * process would be ended. A longjmp within it, such as a signal handler's siglongjmp, is fine.
  *
  *
  * Ownership
@@ -91,7 +99,7 @@
  *
  * What you pass in is copied or read during the call; free it when the call returns. `user_data` is
  * yours: the library hands it back and never looks at it. You may free it when its completion has
- * run, when the setter of its event has replaced it, or when the client is closed:
+ * run, when the setter of its event has returned TIM_OK, or when the client is closed:
  * tim_client_destroy has returned TIM_OK, or the closed event has run.
  *
  * Text that comes out is of two kinds. `const char *` from a function, and `message` in callbacks, is
@@ -106,6 +114,10 @@
  * makes sense to try again unchanged is tim_error_is_retryable. What exactly went wrong (which
  * address, how far it came, in which words, how long to wait) is tim_get_last_error.
  *
+ * A fault of the library itself is TIM_ERR_PANIC: the client completes its calls with that code, runs
+ * the closed event and tells the log where it happened; it takes no call but tim_client_destroy from
+ * then on. Please report it.
+ *
  * Misuse gets a code too and changes nothing: NULL, bad UTF-8, a handle that is none, a call at the
  * wrong time. Only memory that is not what you say it is (a pointer to nowhere, a text without its
  * NUL, a buffer smaller than its capacity) is beyond checking.
@@ -119,11 +131,15 @@
  * small, the length is stored, the buffer is not touched and the code is TIM_ERR_BUFFER_TOO_SMALL;
  * NULL with capacity 0 asks for the length this way.
  *
+ * What a file or a form puts around a ticket or a value of the configuration (a line end, blanks, a byte
+ * order mark) is no part of it. A user id is taken as it is.
+ *
  *
  * Configuration
  * -------------
  *
- * tim_client_create takes a JSON object. A key that is not in this list is refused by name.
+ * tim_client_create takes a JSON object. A key that is not in this list is refused by name; null is as
+ * good as leaving it out.
  *
  *   server_url          required: "http://HOST[:PORT]" or "https://HOST[:PORT]". http:// is used
  *                       only where the address is of this machine, see allow_plaintext.
@@ -133,7 +149,8 @@
  *                       process cannot have the same server_url, sdk_app_id and device_id.
  *   platform            "android", "iphone", "ipad", "windows", "mac", "linux" or "web". Default: the
  *                       system that the library was built for.
- *   device_name         a name for people, up to 64 bytes without control characters.
+ *   device_name         what the device calls itself, for people, in any language. Control characters
+ *                       are taken out, and what is longer than 64 bytes is cut at a character.
  *   login_timeout_ms    limit of a login, all tries together. Default 15000.
  *   request_timeout_ms  limit of a logout or a renewal. Default 5000.
  *   reconnect           {"first_ms": 1000, "max_ms": 60000}: waits between tries to connect again
@@ -141,28 +158,43 @@
  *   user_sig_expiring_lead_s
  *                       how many seconds ahead of the ticket's end the expiring event comes. Default
  *                       600; for a short ticket, its last tenth.
- *   ca_file             a PEM file of certificate authorities in place of the built-in ones. Read by
+ *   ca_file             a PEM file of certificate authorities in place of the built-in ones (those of
+ *                       Mozilla). A server's certificate that is its own authority, as
+ *                       `openssl req -x509` makes it, is trusted if it stands here. Read by
  *                       tim_client_create.
- *   proxy               "http://[USER:PASSWORD@]HOST:PORT", or "env" for what the environment says.
- *                       Without it the environment is not looked at.
+ *   system_roots        true: trust the system's authorities too. Read by tim_client_create.
+ *   proxy               "http://[USER:PASSWORD@]HOST:PORT", or "env" for what the environment says:
+ *                       https_proxy or HTTPS_PROXY for https://, http_proxy for http://, then all_proxy
+ *                       or ALL_PROXY, unless no_proxy or NO_PROXY names the server (names, domains,
+ *                       addresses as in 10.0.0.0/8, or *). Without it the environment is not looked at.
  *   allow_plaintext     true: use http:// to other machines too. Tickets can then be read on the way.
  *
  *
  * The process around it
  * ---------------------
  *
- * Signals: the library installs no handlers and blocks all signals on its threads; it raises no
- * SIGPIPE.
+ * Signals: the library installs no handlers and raises no SIGPIPE. Its threads block the signals that
+ * are for your threads. They do not block what a fault raises (SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP,
+ * SIGSYS, SIGABRT), so that crash reporters see what your callbacks do. SIGUSR1, SIGUSR2, SIGPWR, SIGXCPU
+ * and the real-time signals, by which garbage collectors stop threads, they block if the thread that
+ * called tim_client_create does. While a callback runs, the mask is that of tim_client_create's thread:
+ * what you spawn there inherits it.
+ *
+ * Descriptors: the library's are close-on-exec, and never 0, 1 or 2, even where you have closed yours.
  *
  * Output: nothing is written to stdout, stderr or files. Logs go to your tim_set_log_callback.
  *
  * fork: clients belong to the process that created them. In the child their handles answer
  * TIM_ERR_FORKED (the status getters answer 0), and their sockets are closed there, so that the
- * parent's sessions are not disturbed. The child may create clients of its own. Do not fork inside
- * a callback, other than to exec.
+ * parent's sessions are not disturbed. The child may create clients of its own; the log callback is
+ * its own too. A fork inside a callback is for exec: when the callback returns in the child, the child
+ * ends, as if by _exit(0).
  *
  * exit: nothing needs to be called before. Clients that live on end with the process; the server
- * keeps their sessions for a while, since a program that went away is not a logout.
+ * keeps their sessions for a while, since a program that went away is not a logout. Callbacks may
+ * still run while atexit handlers and static destructors do. If yours use what those take away, destroy
+ * the clients first: at the end of main, or in an atexit handler that you register after everything
+ * that callbacks use. An exit inside a callback cannot wait for that callback.
  *
  * dlclose: destroy your clients first. The library stays mapped until the process ends, and may be
  * opened again.
@@ -413,7 +445,8 @@ typedef uint64_t tim_client;
  * TIM_ERR_INVALID_CONFIG, TIM_ERR_DEVICE_IN_USE, TIM_ERR_TOO_MANY_CLIENTS, or TIM_ERR_SYSTEM
  * when there is no thread or socket to be had.
  *
- * Any thread; may be called in a callback. Reads `ca_file`, otherwise never blocks.
+ * Any thread; may be called in a callback. Reads `ca_file` and the system's authorities if the
+ * configuration says so, otherwise never blocks.
  */
 TIM_API
 int32_t tim_client_create(const char *config_json,
@@ -427,19 +460,26 @@ int32_t tim_client_create(const char *config_json,
  * timeout_ms > 0, outside of callbacks: unfinished calls complete with TIM_ERR_INTERRUPTED, the
  * closed event is delivered, and then TIM_OK is returned: no callback of this client runs after
  * that, its thread has ended, and all `user_data` may be freed. If the time passes first, because
- * a callback has not returned: TIM_ERR_BUSY. The client goes on closing; call again.
+ * a callback has not returned: TIM_ERR_BUSY. The client goes on closing; call again, on any thread.
  *
- * timeout_ms = 0, or inside a callback of any client: begins the closing and returns TIM_ERR_BUSY.
- * The completions with TIM_ERR_INTERRUPTED follow, and last of all the closed event, after which
- * no callback runs. The client frees itself then, and a later tim_client_destroy gets
- * TIM_ERR_NO_SUCH_CLIENT.
+ * timeout_ms = 0: begins the closing and returns TIM_ERR_BUSY. The completions with
+ * TIM_ERR_INTERRUPTED follow, and last of all the closed event, after which no callback runs. The
+ * client frees itself then, and a later tim_client_destroy gets TIM_ERR_NO_SUCH_CLIENT.
  *
- * Returns TIM_OK, TIM_ERR_BUSY, TIM_ERR_NO_SUCH_CLIENT, TIM_ERR_FORKED, or
+ * Inside a callback of any client: the same, with TIM_ERR_IN_CALLBACK. It does not help to call
+ * again there.
+ *
+ * A client that is closed already is freed by a call of any kind, which returns TIM_OK.
+ *
+ * Returns TIM_OK, TIM_ERR_BUSY, TIM_ERR_IN_CALLBACK, TIM_ERR_NO_SUCH_CLIENT, TIM_ERR_FORKED, or
  * TIM_ERR_INVALID_ARGUMENT (timeout_ms is negative).
  *
- * Any thread; may be called in a callback. Blocks for up to timeout_ms.
+ * Any thread; may be called in a callback. Blocks for up to timeout_ms: release every lock that your
+ * callbacks take before you call it.
  */
-TIM_API int32_t tim_client_destroy(tim_client client, int32_t timeout_ms);
+TIM_API
+int32_t tim_client_destroy(tim_client client,
+                           int32_t timeout_ms);
 
 
 /* --------------------------------------------------------------------------------------------
@@ -494,7 +534,8 @@ typedef void (*tim_result_callback)(int32_t code, const char *message, void *use
  * the server accepts it. While another user is logged in, that session ends.
  *
  * @param user_id    1 to 32 bytes of UTF-8 without control characters. Copied.
- * @param user_sig   the ticket, at most 4096 bytes, not opened here. Copied.
+ * @param user_sig   the ticket, at most 4096 bytes, not opened here; blanks and line ends around it do
+ *                   not count. Copied.
  * @param callback   NULL if the result does not matter.
  * @param user_data  handed to `callback`, never looked at.
  *
@@ -558,8 +599,8 @@ int32_t tim_renew_user_sig(tim_client client,
 
 /**
  * Tells the library what it cannot see: the connection is tried at once instead of after the rest of
- * its wait, and a connection that looks open is checked. Not needed after sleep, which the library
- * notices itself.
+ * its wait, and a connection that looks open is checked. A hint within 2 seconds of an attempt joins
+ * it, so calling this often does no harm. Not needed after sleep, which the library notices itself.
  *
  * @param hint  TIM_HINT_NETWORK_CHANGED or TIM_HINT_FOREGROUND.
  *
@@ -778,12 +819,13 @@ typedef void (*tim_closed_callback)(tim_client client, void *user_data);
  * Sets what runs when the connection changes; NULL for nothing.
  *
  * TIM_OK: the old callback is not running and will not run again, its user_data may be freed.
- * For that the call waits for a running one. Called inside a callback of any client it does not
- * wait: TIM_ERR_IN_CALLBACK, the new callback is set, but one call of the old one may still be
- * running.
+ * For that the call waits for a running one, up to 5 seconds: release every lock that the old callback
+ * takes before you call it. If that has not returned by then: TIM_ERR_BUSY. Called inside a callback of
+ * any client it does not wait: TIM_ERR_IN_CALLBACK. Either way the new callback is set, but one call of
+ * the old one may still be running; set again to wait for it.
  *
- * Returns TIM_OK, TIM_ERR_IN_CALLBACK, TIM_ERR_NO_SUCH_CLIENT, TIM_ERR_CLOSING or TIM_ERR_FORKED.
- * Any thread; may be called in a callback.
+ * Returns TIM_OK, TIM_ERR_BUSY, TIM_ERR_IN_CALLBACK, TIM_ERR_NO_SUCH_CLIENT, TIM_ERR_CLOSING or
+ * TIM_ERR_FORKED. Any thread; may be called in a callback.
  */
 TIM_API
 int32_t tim_set_connection_callback(tim_client client,
@@ -870,7 +912,7 @@ typedef int32_t tim_log_level;
 /**
  * Takes a log line: one line of text without a line end, which never holds a ticket, a token, a
  * password or a user id. `line` is valid during the call only. Runs on the network thread of a
- * client; several clients may log at the same time.
+ * client, whose time limits stand still meanwhile; several clients may log at the same time.
  */
 typedef void (*tim_log_callback)(int32_t level, const char *line, void *user_data);
 
@@ -880,8 +922,9 @@ typedef void (*tim_log_callback)(int32_t level, const char *line, void *user_dat
  *
  * @param min_level  the least level that is told: TIM_LOG_LEVEL_*.
  *
- * The same barrier as in tim_set_connection_callback. Returns TIM_OK, TIM_ERR_IN_CALLBACK or
- * TIM_ERR_INVALID_ARGUMENT (no such level). Any thread; may be called in a callback.
+ * The same barrier as in tim_set_connection_callback. Returns TIM_OK, TIM_ERR_BUSY,
+ * TIM_ERR_IN_CALLBACK or TIM_ERR_INVALID_ARGUMENT (no such level). Any thread; may be called in a
+ * callback.
  */
 TIM_API int32_t tim_set_log_callback(tim_log_callback callback, void *user_data, int32_t min_level);
 

@@ -87,6 +87,8 @@ fn run(program: &str, how: How) {
         How::Memcheck => {
             let mut valgrind = Command::new("valgrind");
             valgrind
+                .env("TIM_TEST_MEMCHECK", "1")
+                .env("TIM_FORKS", "5")
                 .args(["--quiet", "--leak-check=full", "--show-leak-kinds=definite"])
                 .args(["--errors-for-leak-kinds=definite", "--error-exitcode=99"])
                 .arg(path);

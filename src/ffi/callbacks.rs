@@ -61,12 +61,13 @@ pub type tim_closed_callback = Option<extern "C" fn(client: tim_client, user_dat
 /// Sets what runs when the connection changes; NULL for nothing.
 ///
 /// TIM_OK: the old callback is not running and will not run again, its user_data may be freed.
-/// For that the call waits for a running one. Called inside a callback of any client it does not
-/// wait: TIM_ERR_IN_CALLBACK, the new callback is set, but one call of the old one may still be
-/// running.
+/// For that the call waits for a running one, up to 5 seconds: release every lock that the old callback
+/// takes before you call it. If that has not returned by then: TIM_ERR_BUSY. Called inside a callback of
+/// any client it does not wait: TIM_ERR_IN_CALLBACK. Either way the new callback is set, but one call of
+/// the old one may still be running; set again to wait for it.
 ///
-/// Returns TIM_OK, TIM_ERR_IN_CALLBACK, TIM_ERR_NO_SUCH_CLIENT, TIM_ERR_CLOSING or TIM_ERR_FORKED.
-/// Any thread; may be called in a callback.
+/// Returns TIM_OK, TIM_ERR_BUSY, TIM_ERR_IN_CALLBACK, TIM_ERR_NO_SUCH_CLIENT, TIM_ERR_CLOSING or
+/// TIM_ERR_FORKED. Any thread; may be called in a callback.
 #[unsafe(no_mangle)]
 pub extern "C" fn tim_set_connection_callback(
     client: tim_client,

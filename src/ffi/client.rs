@@ -24,7 +24,8 @@ pub type tim_client = u64;
 /// TIM_ERR_INVALID_CONFIG, TIM_ERR_DEVICE_IN_USE, TIM_ERR_TOO_MANY_CLIENTS, or TIM_ERR_SYSTEM
 /// when there is no thread or socket to be had.
 ///
-/// Any thread; may be called in a callback. Reads `ca_file`, otherwise never blocks.
+/// Any thread; may be called in a callback. Reads `ca_file` and the system's authorities if the
+/// configuration says so, otherwise never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tim_client_create(
     config_json: *const c_char,
@@ -71,17 +72,22 @@ pub unsafe extern "C" fn tim_client_create(
 /// timeout_ms > 0, outside of callbacks: unfinished calls complete with TIM_ERR_INTERRUPTED, the
 /// closed event is delivered, and then TIM_OK is returned: no callback of this client runs after
 /// that, its thread has ended, and all `user_data` may be freed. If the time passes first, because
-/// a callback has not returned: TIM_ERR_BUSY. The client goes on closing; call again.
+/// a callback has not returned: TIM_ERR_BUSY. The client goes on closing; call again, on any thread.
 ///
-/// timeout_ms = 0, or inside a callback of any client: begins the closing and returns TIM_ERR_BUSY.
-/// The completions with TIM_ERR_INTERRUPTED follow, and last of all the closed event, after which
-/// no callback runs. The client frees itself then, and a later tim_client_destroy gets
-/// TIM_ERR_NO_SUCH_CLIENT.
+/// timeout_ms = 0: begins the closing and returns TIM_ERR_BUSY. The completions with
+/// TIM_ERR_INTERRUPTED follow, and last of all the closed event, after which no callback runs. The
+/// client frees itself then, and a later tim_client_destroy gets TIM_ERR_NO_SUCH_CLIENT.
 ///
-/// Returns TIM_OK, TIM_ERR_BUSY, TIM_ERR_NO_SUCH_CLIENT, TIM_ERR_FORKED, or
+/// Inside a callback of any client: the same, with TIM_ERR_IN_CALLBACK. It does not help to call
+/// again there.
+///
+/// A client that is closed already is freed by a call of any kind, which returns TIM_OK.
+///
+/// Returns TIM_OK, TIM_ERR_BUSY, TIM_ERR_IN_CALLBACK, TIM_ERR_NO_SUCH_CLIENT, TIM_ERR_FORKED, or
 /// TIM_ERR_INVALID_ARGUMENT (timeout_ms is negative).
 ///
-/// Any thread; may be called in a callback. Blocks for up to timeout_ms.
+/// Any thread; may be called in a callback. Blocks for up to timeout_ms: release every lock that your
+/// callbacks take before you call it.
 #[unsafe(no_mangle)]
 pub extern "C" fn tim_client_destroy(client: tim_client, timeout_ms: i32) -> i32 {
     guard_code(|| {

@@ -24,7 +24,7 @@ pub enum tim_log_level {
 
 /// Takes a log line: one line of text without a line end, which never holds a ticket, a token, a
 /// password or a user id. `line` is valid during the call only. Runs on the network thread of a
-/// client; several clients may log at the same time.
+/// client, whose time limits stand still meanwhile; several clients may log at the same time.
 pub type tim_log_callback =
     Option<extern "C" fn(level: i32, line: *const c_char, user_data: *mut c_void)>;
 
@@ -33,8 +33,9 @@ pub type tim_log_callback =
 ///
 /// @param min_level  the least level that is told: TIM_LOG_LEVEL_*.
 ///
-/// The same barrier as in tim_set_connection_callback. Returns TIM_OK, TIM_ERR_IN_CALLBACK or
-/// TIM_ERR_INVALID_ARGUMENT (no such level). Any thread; may be called in a callback.
+/// The same barrier as in tim_set_connection_callback. Returns TIM_OK, TIM_ERR_BUSY,
+/// TIM_ERR_IN_CALLBACK or TIM_ERR_INVALID_ARGUMENT (no such level). Any thread; may be called in a
+/// callback.
 #[unsafe(no_mangle)]
 pub extern "C" fn tim_set_log_callback(
     callback: tim_log_callback,

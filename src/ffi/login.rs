@@ -37,7 +37,8 @@ fn completion(callback: tim_result_callback, user_data: *mut c_void) -> Completi
 /// the server accepts it. While another user is logged in, that session ends.
 ///
 /// @param user_id    1 to 32 bytes of UTF-8 without control characters. Copied.
-/// @param user_sig   the ticket, at most 4096 bytes, not opened here. Copied.
+/// @param user_sig   the ticket, at most 4096 bytes, not opened here; blanks and line ends around it do
+///                   not count. Copied.
 /// @param callback   NULL if the result does not matter.
 /// @param user_data  handed to `callback`, never looked at.
 ///
@@ -130,8 +131,8 @@ pub enum tim_hint {
 }
 
 /// Tells the library what it cannot see: the connection is tried at once instead of after the rest of
-/// its wait, and a connection that looks open is checked. Not needed after sleep, which the library
-/// notices itself.
+/// its wait, and a connection that looks open is checked. A hint within 2 seconds of an attempt joins
+/// it, so calling this often does no harm. Not needed after sleep, which the library notices itself.
 ///
 /// @param hint  TIM_HINT_NETWORK_CHANGED or TIM_HINT_FOREGROUND.
 ///
