@@ -1,12 +1,15 @@
-//! The locks, atomics and channels of the library: parking_lot's, std's and crossbeam's, or shuttle's
-//! where every schedule is tried (`--cfg tim_shuttle`).
+//! The locks, atomics and channels of the library: std's and crossbeam's, or shuttle's where every
+//! schedule is tried (`--cfg tim_shuttle`).
+//!
+//! The locks are std's and not parking_lot's, whose waiting threads stand in one table of the process: a
+//! thread that changes it while another one forks leaves its lock behind, and the child waits for ever at
+//! a lock of its own. `ctests/forks.c` showed that within some thousand forks.
 
 #[cfg(not(tim_shuttle))]
 pub(crate) use {
     crossbeam_channel::{Receiver, Sender, unbounded as channel},
-    parking_lot::{Condvar, Mutex, MutexGuard},
-    std::sync::Arc,
     std::sync::atomic::{AtomicU64, Ordering},
+    std::sync::{Arc, Condvar, Mutex, MutexGuard},
     std::thread_local,
 };
 
@@ -18,17 +21,13 @@ pub(crate) use shuttle::{
     thread_local,
 };
 
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 /// Locks `mutex`. A holder that panicked is no reason to fail: foreign code runs under no lock, and a
 /// client whose own code has panicked is closed.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    #[cfg(not(tim_shuttle))]
-    return mutex.lock();
-    #[cfg(tim_shuttle)]
-    return mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Waits while `condition` holds, but no longer than `limit`. Whether it has ceased to hold.
@@ -51,28 +50,11 @@ pub(crate) fn wait_while<'a, T>(
 }
 
 /// Waits until notified, but no longer than `left`.
-#[cfg(not(tim_shuttle))]
-fn wait<'a, T>(
-    condvar: &Condvar,
-    mut guard: MutexGuard<'a, T>,
-    left: Option<Duration>,
-) -> MutexGuard<'a, T> {
-    match left {
-        Some(left) => {
-            condvar.wait_for(&mut guard, left);
-        }
-        None => condvar.wait(&mut guard),
-    }
-    guard
-}
-
-#[cfg(tim_shuttle)]
 pub(crate) fn wait<'a, T>(
     condvar: &Condvar,
     guard: MutexGuard<'a, T>,
     left: Option<Duration>,
 ) -> MutexGuard<'a, T> {
-    use std::sync::PoisonError;
     match left {
         Some(left) => match condvar.wait_timeout(guard, left) {
             Ok((guard, _)) => guard,

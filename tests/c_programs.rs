@@ -3,149 +3,25 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod c_program;
 mod tim_server;
 
-use std::ffi::OsString;
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use tim_server::{APP, OTHER_KEY, TimServer, root, user_sig, user_sig_by, user_sig_for};
-
-/// What static linking needs besides the library.
-const STATIC_LIBRARIES: &[&str] = &[
-    "-lgcc_s",
-    "-lutil",
-    "-lrt",
-    "-lpthread",
-    "-lm",
-    "-ldl",
-    "-lc",
-];
-
-#[derive(Clone, Copy, PartialEq)]
-enum How {
-    Shared,
-    Static,
-    Sanitized,
-    Memcheck,
-}
-
-fn compile(program: &str, how: How, into: &Path) -> PathBuf {
-    let build = tim_server::laid_out();
-    let lib = build.join("lib");
-    let output = into.join(program);
-    let mut cc = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
-    cc.args([
-        "-std=c11",
-        "-g",
-        "-O1",
-        "-pthread",
-        "-Wall",
-        "-Wextra",
-        "-Wpedantic",
-        "-Werror",
-    ])
-    .arg("-I")
-    .arg(build.join("include"))
-    .arg(root().join("ctests").join(program).with_extension("c"))
-    .arg("-o")
-    .arg(&output);
-    match how {
-        How::Static => {
-            cc.arg("-DTIM_STATIC")
-                .arg(lib.join("libtim.a"))
-                .args(STATIC_LIBRARIES);
-        }
-        _ => {
-            let mut rpath = OsString::from("-Wl,-rpath,");
-            rpath.push(&lib);
-            // unload.c opens the library by itself.
-            if program != "unload" {
-                cc.arg("-L").arg(&lib).arg("-ltim").arg(rpath);
-            }
-        }
-    }
-    if how == How::Sanitized {
-        cc.args([
-            "-fsanitize=address,undefined",
-            "-fno-sanitize-recover=all",
-            "-fno-omit-frame-pointer",
-        ]);
-    }
-    cc.arg("-ldl");
-    assert_passed(&format!("compiling {program}"), &cc.output().unwrap());
-    output
-}
-
-fn run(program: &str, how: How) {
-    let directory = tempfile::tempdir().unwrap();
-    let path = compile(program, how, directory.path());
-    let server = TimServer::start();
-    // The system takes connections for a listener that never looks at them.
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut command = match how {
-        How::Memcheck => {
-            let mut valgrind = Command::new("valgrind");
-            valgrind
-                .env("TIM_TEST_MEMCHECK", "1")
-                .env("TIM_FORKS", "5")
-                .args(["--quiet", "--leak-check=full", "--show-leak-kinds=definite"])
-                .args(["--errors-for-leak-kinds=definite", "--error-exitcode=99"])
-                .arg(path);
-            valgrind
-        }
-        _ => Command::new(path),
-    };
-    // Under memcheck everything takes longer, a login within the ticket's time too.
-    let short_s = if how == How::Memcheck { 8 } else { 3 };
-    command
-        .env("TIM_TEST_SERVER_URL", &server.url)
-        .env(
-            "TIM_TEST_SILENT_URL",
-            format!("http://{}", silent.local_addr().unwrap()),
-        )
-        // Nobody listens on port 1.
-        .env("TIM_TEST_CLOSED_URL", "http://127.0.0.1:1")
-        .env("TIM_TEST_APP_ID", APP.to_string())
-        .env("TIM_TEST_SIG_ALICE", user_sig("alice"))
-        .env("TIM_TEST_SIG_BOB", user_sig("bob"))
-        .env("TIM_TEST_SIG_CAROL", user_sig("carol"))
-        .env("TIM_TEST_SIG_CAROL_SHORT", user_sig_for("carol", short_s))
-        .env("TIM_TEST_SIG_ALICE_EXPIRED", user_sig_for("alice", -1))
-        .env(
-            "TIM_TEST_SIG_ALICE_OTHER_KEY",
-            user_sig_by(OTHER_KEY, APP, "alice", 86_400),
-        )
-        .env("TIM_TEST_VERSION", env!("CARGO_PKG_VERSION"))
-        .env(
-            "TIM_TEST_LIBRARY",
-            tim_server::laid_out().join("lib/libtim.so"),
-        );
-    assert_passed(program, &command.output().unwrap());
-}
-
-fn assert_passed(what: &str, output: &Output) {
-    assert!(
-        output.status.success(),
-        "{what}: {}\n{}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
+use tim_server::root;
 
 /// One test a program, in each way.
 macro_rules! programs {
     ($($program:ident)*) => {
-        mod shared { $(#[test] fn $program() { super::run(stringify!($program), super::How::Shared); })* }
-        mod sanitized { $(#[test] fn $program() { super::run(stringify!($program), super::How::Sanitized); })* }
-        mod memcheck { $(#[test] fn $program() { super::run(stringify!($program), super::How::Memcheck); })* }
+        mod shared { $(#[test] fn $program() { crate::c_program::run(stringify!($program), crate::c_program::How::Shared); })* }
+        mod sanitized { $(#[test] fn $program() { crate::c_program::run(stringify!($program), crate::c_program::How::Sanitized); })* }
+        mod memcheck { $(#[test] fn $program() { crate::c_program::run(stringify!($program), crate::c_program::How::Memcheck); })* }
 
         #[test]
         fn every_program_of_the_folder_is_run() {
             let mut files: Vec<_> = std::fs::read_dir(root().join("ctests")).unwrap()
                 .map(|entry| entry.unwrap().path())
                 .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
+                // Which have drivers of their own.
+                .filter(|path| !["cycles.c", "ends.c", "torture.c"].iter().any(|own| path.ends_with(own)))
                 .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
                 .collect();
             files.sort_unstable();
@@ -179,14 +55,29 @@ fn every_function_is_misused_and_called_on_all_threads() {
     }
 }
 
+/// Programs that look at the whole process, for which other tools get in the way.
+mod alone {
+    use crate::c_program::{How, run};
+
+    #[test]
+    fn a_thousand_logins_keep_nothing() {
+        run("cycles", How::Shared);
+    }
+
+    #[test]
+    fn exit_fork_and_exhaustion_in_every_state() {
+        run("ends", How::Shared);
+    }
+}
+
 mod linked_statically {
     #[test]
     fn version() {
-        super::run("version", super::How::Static);
+        crate::c_program::run("version", crate::c_program::How::Static);
     }
 
     #[test]
     fn login() {
-        super::run("login", super::How::Static);
+        crate::c_program::run("login", crate::c_program::How::Static);
     }
 }

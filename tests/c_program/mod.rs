@@ -1,0 +1,141 @@
+//! Compiles and runs a program of `ctests/` against what `make lib` laid out.
+
+#![allow(dead_code, reason = "each test program uses its part")]
+
+use super::tim_server::{
+    self, APP, OTHER_KEY, TimServer, root, user_sig, user_sig_by, user_sig_for,
+};
+use std::ffi::OsString;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// What static linking needs besides the library.
+const STATIC_LIBRARIES: &[&str] = &[
+    "-lgcc_s",
+    "-lutil",
+    "-lrt",
+    "-lpthread",
+    "-lm",
+    "-ldl",
+    "-lc",
+];
+
+/// How a program is built and run.
+#[derive(Clone, Copy, PartialEq)]
+pub enum How {
+    Shared,
+    Static,
+    Sanitized,
+    Memcheck,
+}
+
+/// The program, compiled into this folder.
+pub fn compile(program: &str, how: How, into: &Path) -> PathBuf {
+    let build = tim_server::laid_out();
+    let lib = build.join("lib");
+    let output = into.join(program);
+    let mut cc = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
+    cc.args([
+        "-std=c11",
+        "-g",
+        "-O1",
+        "-pthread",
+        "-Wall",
+        "-Wextra",
+        "-Wpedantic",
+        "-Werror",
+    ])
+    .arg("-I")
+    .arg(build.join("include"))
+    .arg(root().join("ctests").join(program).with_extension("c"))
+    .arg("-o")
+    .arg(&output);
+    match how {
+        How::Static => {
+            cc.arg("-DTIM_STATIC")
+                .arg(lib.join("libtim.a"))
+                .args(STATIC_LIBRARIES);
+        }
+        _ => {
+            let mut rpath = OsString::from("-Wl,-rpath,");
+            rpath.push(&lib);
+            // unload.c opens the library by itself.
+            if program != "unload" {
+                cc.arg("-L").arg(&lib).arg("-ltim").arg(rpath);
+            }
+        }
+    }
+    if how == How::Sanitized {
+        cc.args([
+            "-fsanitize=address,undefined",
+            "-fno-sanitize-recover=all",
+            "-fno-omit-frame-pointer",
+        ]);
+    }
+    cc.arg("-ldl");
+    assert_passed(&format!("compiling {program}"), &cc.output().unwrap());
+    output
+}
+
+/// What runs a compiled program.
+pub fn command(program: &Path, how: How) -> Command {
+    if how != How::Memcheck {
+        return Command::new(program);
+    }
+    let mut valgrind = Command::new("valgrind");
+    valgrind
+        .env("TIM_TEST_MEMCHECK", "1")
+        .env("TIM_FORKS", "5")
+        .args(["--quiet", "--leak-check=full", "--show-leak-kinds=definite"])
+        .args(["--errors-for-leak-kinds=definite", "--error-exitcode=99"])
+        .arg(program);
+    valgrind
+}
+
+/// Compiles a program and runs it against a server of its own.
+pub fn run(program: &str, how: How) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = compile(program, how, directory.path());
+    let server = TimServer::start();
+    // The system takes connections for a listener that never looks at them.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut command = command(&path, how);
+    // Under memcheck everything takes longer, a login within the ticket's time too.
+    let short_s = if how == How::Memcheck { 8 } else { 3 };
+    command
+        .env("TIM_TEST_SERVER_URL", &server.url)
+        .env(
+            "TIM_TEST_SILENT_URL",
+            format!("http://{}", silent.local_addr().unwrap()),
+        )
+        // Nobody listens on port 1.
+        .env("TIM_TEST_CLOSED_URL", "http://127.0.0.1:1")
+        .env("TIM_TEST_APP_ID", APP.to_string())
+        .env("TIM_TEST_SIG_ALICE", user_sig("alice"))
+        .env("TIM_TEST_SIG_BOB", user_sig("bob"))
+        .env("TIM_TEST_SIG_CAROL", user_sig("carol"))
+        .env("TIM_TEST_SIG_CAROL_SHORT", user_sig_for("carol", short_s))
+        .env("TIM_TEST_SIG_ALICE_EXPIRED", user_sig_for("alice", -1))
+        .env(
+            "TIM_TEST_SIG_ALICE_OTHER_KEY",
+            user_sig_by(OTHER_KEY, APP, "alice", 86_400),
+        )
+        .env("TIM_TEST_VERSION", env!("CARGO_PKG_VERSION"))
+        .env(
+            "TIM_TEST_LIBRARY",
+            tim_server::laid_out().join("lib/libtim.so"),
+        );
+    assert_passed(program, &command.output().unwrap());
+}
+
+/// Fails with what the program has printed.
+pub fn assert_passed(what: &str, output: &Output) {
+    assert!(
+        output.status.success(),
+        "{what}: {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
