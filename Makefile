@@ -3,7 +3,8 @@
 #   make lib          build/include/tim.h, build/lib/libtim.so and libtim.a, build/bin/tim-server
 #   make demo         logins and the life of a session, as a person would watch them
 #   make test         everything that can fail
-#   make test-long    the server killed in the middle of everything: 200 times, or TIM_ROUNDS
+#   make test-long    the server killed in the middle of everything: 200 times, or TIM_ROUNDS; a million
+#                     random calls of the library, 10,000 forks, 10,000 logins
 #   make fuzz         bytes nobody thought of, to every parser: FUZZ_SECONDS each (60); nightly, cargo-fuzz
 #   make mutations    puts old faults back into a copy: the model must notice each
 #   make bench        figures of the library beside their floors
@@ -61,8 +62,11 @@ test: lib
 	RUSTFLAGS="--cfg tim_shuttle" $(CARGO) test -p tim --lib --target-dir $(TARGET)/shuttle shuttle
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
 
-test-long:
+test-long: lib
 	$(CARGO) test -p tim-server --test power_cuts -- --ignored --nocapture
+	TIM_BUILD_DIR="$(CURDIR)/build" $(CARGO) test -p tim --test torture -- --ignored --nocapture
+	TIM_BUILD_DIR="$(CURDIR)/build" TIM_CYCLES=10000 TIM_FORKS=10000 \
+		$(CARGO) test -p tim --test c_programs -- shared::forks alone
 
 # What is found stays in fuzz/corpus and fuzz/artifacts. There is no unsafe code in what is fuzzed.
 fuzz:

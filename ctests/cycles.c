@@ -33,6 +33,22 @@ static void cycle(void) {
     DESTROY(client);
 }
 
+/* Hints without end, while the network thread is kept from taking any of them. */
+static void hints_queue_nothing(void) {
+    tim_client client = create_client(SERVER_URL, "");
+    struct door door = {0};
+    LOG_IN(client, "alice", SIG_ALICE);
+    CHECK_OK(tim_renew_user_sig(client, SIG_ALICE, stop_at_door, &door));
+    WAIT_UNTIL(door.reached);
+    const long before = resident();
+    for (int i = 0; i < 300000; i++) CHECK_OK(tim_notify(client, TIM_HINT_NETWORK_CHANGED));
+    const long after = resident();
+    if (after - before > 1024)
+        check_failed(__FILE__, __LINE__, "%ld KiB before, %ld KiB after the hints", before, after);
+    door_open(&door);
+    DESTROY(client);
+}
+
 int main(void) {
     const char *wanted = getenv("TIM_CYCLES");
     const int cycles = wanted ? atoi(wanted) : 1000;
@@ -46,6 +62,7 @@ int main(void) {
     /* A leak of 100 bytes a cycle would be 1 MB in 10,000. What an allocator keeps does not grow so. */
     if (after - before > 256 + cycles / 20)
         check_failed(__FILE__, __LINE__, "%ld KiB before, %ld KiB after %d cycles", before, after, cycles);
+    hints_queue_nothing();
     printf("%d cycles: %ld KiB before, %ld KiB after\n", cycles, before, after);
     return 0;
 }

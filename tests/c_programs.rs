@@ -21,7 +21,7 @@ macro_rules! programs {
                 .map(|entry| entry.unwrap().path())
                 .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
                 // Which have drivers of their own.
-                .filter(|path| !["cycles.c", "ends.c", "torture.c"].iter().any(|own| path.ends_with(own)))
+                .filter(|path| !["crash.c", "cycles.c", "ends.c", "torture.c"].iter().any(|own| path.ends_with(own)))
                 .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
                 .collect();
             files.sort_unstable();

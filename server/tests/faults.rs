@@ -252,13 +252,6 @@ fn a_fault_that_cannot_be_meant_is_refused_with_what_would_be_right() {
             400,
             "android",
         ),
-        (
-            "POST",
-            "/kick",
-            "{\"user_id\": \"a\", \"by_device_name\": \"a\\nb\"}",
-            400,
-            "by_device_name",
-        ),
         ("POST", "/drop", NOBODY, 404, "there is no such session"),
         (
             "POST",
