@@ -93,7 +93,28 @@ static void a_log_callback_may_remove_itself(void) {
     CHECK_OK(tim_set_log_callback(NULL, NULL, TIM_LOG_LEVEL_OFF));
 }
 
+static int slow_lines;
+
+static void take_time(int32_t level, const char *line, void *user_data) {
+    const struct timespec pause = {0, 200 * 1000 * 1000};
+    (void)level, (void)line, (void)user_data;
+    nanosleep(&pause, NULL);
+    change_begin();
+    slow_lines++;
+    change_end();
+}
+
+static void slow_lines_cost_a_login_none_of_its_time(void) {
+    CHECK_OK(tim_set_log_callback(take_time, NULL, TIM_LOG_LEVEL_DEBUG));
+    tim_client client = create_client(SERVER_URL, ", \"login_timeout_ms\": 150");
+    LOG_IN(client, "alice", SIG_ALICE);
+    CHECK(slow_lines > 0);
+    DESTROY(client);
+    CHECK_OK(tim_set_log_callback(NULL, NULL, TIM_LOG_LEVEL_OFF));
+}
+
 int main(void) {
+    if (!IN_MEMCHECK) slow_lines_cost_a_login_none_of_its_time();
     lines_are_told_by_level_and_hold_no_secret();
     nothing_is_told_when_off_or_without_a_callback();
     other_levels_are_refused_and_change_nothing();

@@ -84,7 +84,34 @@ static void after_a_login(void) {
     CHECK_NUMBER(0, tim_get_login_id(client));
 }
 
+/* A callback that takes its time, and what the server's clock says before and after it. */
+struct slow {
+    tim_client client;
+    int64_t moved_ms;
+    struct result result;
+};
+
+static void take_time(int32_t code, const char *message, void *user_data) {
+    struct slow *slow = (struct slow *)user_data;
+    const struct timespec pause = {0, 300 * 1000 * 1000};
+    int64_t before, after;
+    CHECK_OK(tim_get_server_time_ms(slow->client, &before));
+    nanosleep(&pause, NULL);
+    CHECK_OK(tim_get_server_time_ms(slow->client, &after));
+    slow->moved_ms = after - before;
+    keep_result(code, message, &slow->result);
+}
+
+static void the_servers_time_runs_on_during_a_callback(void) {
+    struct slow slow = {.client = create_client(SERVER_URL, "")};
+    CHECK_OK(tim_login(slow.client, "alice", SIG_ALICE, take_time, &slow));
+    CHECK_RESULT(TIM_OK, slow.result);
+    CHECK(slow.moved_ms >= 299);
+    DESTROY(slow.client);
+}
+
 int main(void) {
+    the_servers_time_runs_on_during_a_callback();
     before_any_login();
     while_logging_in();
     text_is_copied_whole_or_not_at_all();

@@ -26,8 +26,6 @@ use tim_proto::wire;
 
 /// The most of a refusal's body that is read.
 const REFUSAL_MAX: usize = 64 * 1024;
-/// The most that is read of a stream before its first event.
-const OPENING_MAX: usize = 64 * 1024;
 /// Foreign runtimes run their callbacks on this stack.
 const STACK_SIZE: usize = 1024 * 1024;
 

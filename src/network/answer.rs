@@ -1,7 +1,7 @@
 //! What came of a request, in the words of the state machine and the table of codes.
 
+use super::REFUSAL_MAX;
 use super::stream::Stream;
-use super::{OPENING_MAX, REFUSAL_MAX};
 use crate::error;
 use crate::session::{Answer, Failure, Phase, Refused};
 use crate::transport::{self, Cause, Response};
@@ -26,13 +26,11 @@ pub(super) enum Outcome {
 pub(super) fn open_stream(seq: u64, response: Response) -> Result<Outcome, transport::Failure> {
     let mut stream = Stream::new(seq, response);
     let mut events = VecDeque::new();
-    let mut bytes = 0;
-    while events.is_empty() && bytes < OPENING_MAX {
+    while events.is_empty() {
         let received = stream.read();
         if let Some(failure) = received.end {
             return Err(failure);
         }
-        bytes += received.bytes;
         events = received.events;
     }
     Ok(match events.pop_front() {

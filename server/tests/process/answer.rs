@@ -91,6 +91,14 @@ impl Answer {
         Some(block)
     }
 
+    /// The session event that a stream begins with, and the comment that pushes it through.
+    pub fn session(&mut self) -> Value {
+        let (name, event) = self.event().unwrap();
+        assert_eq!(name, "session");
+        assert_eq!(self.block().as_deref(), Some(": hb"));
+        event
+    }
+
     /// The next event; heartbeats are passed over.
     pub fn event(&mut self) -> Option<(String, Value)> {
         loop {

@@ -294,8 +294,7 @@ impl Server {
         if answer.status != 200 {
             panic!("refused: {}", answer.json());
         }
-        let (name, event) = answer.event().unwrap();
-        assert_eq!(name, "session");
+        let event = answer.session();
         (answer, event)
     }
 
@@ -303,7 +302,7 @@ impl Server {
     pub fn log_in_by(&self, resume: &Value) -> (Answer, Value) {
         let mut answer = self.post("/v1/resume", resume);
         assert_eq!(answer.status, 200);
-        let (_, event) = answer.event().unwrap();
+        let event = answer.session();
         (answer, event)
     }
 
