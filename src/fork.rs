@@ -27,11 +27,11 @@ pub(crate) fn prepare() {
 
 extern "C" fn before() {
     log::remember();
-    os::count_fork();
+    os::fork_begins();
 }
 
 extern "C" fn in_parent() {
-    os::count_fork();
+    os::fork_is_over();
     log::forget_remembered();
 }
 

@@ -17,7 +17,7 @@ mod wake_up;
 pub(crate) use clock::{boot_ms, monotonic_ms};
 pub(crate) use connect::{begin_connect, limit_unacknowledged};
 pub(crate) use fork::{exit_child, on_fork};
-pub(crate) use inherited::{ListedSocket, close_inherited, count_fork};
+pub(crate) use inherited::{ListedSocket, close_inherited, fork_begins, fork_is_over};
 pub(crate) use per_process::PerProcess;
 pub(crate) use signals::{SignalMask, with_signals_blocked};
 pub(crate) use sleep::SleepWatch;

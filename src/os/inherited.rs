@@ -38,8 +38,9 @@ static LISTED: [Entry; LISTED_MAX] = [const {
     }
 }; LISTED_MAX];
 
-/// Odd while the process forks, and another number after each fork.
-static FORKS: AtomicU32 = AtomicU32::new(0);
+/// How many forks have begun, and how many are over. Several threads may fork at the same time.
+static BEGUN: AtomicU32 = AtomicU32::new(0);
+static OVER: AtomicU32 = AtomicU32::new(0);
 
 /// How long a socket waits for forks to be over, in ms: an at-fork handler of the app may take its time,
 /// or wait for us.
@@ -47,9 +48,20 @@ const FORKS_LIMIT_MS: u64 = 1000;
 /// A fork takes about as long.
 const PAUSE: Duration = Duration::from_micros(200);
 
-/// Before and after a fork, in the parent.
-pub(crate) fn count_fork() {
-    FORKS.fetch_add(1, Ordering::SeqCst);
+/// Before a fork, in the parent.
+pub(crate) fn fork_begins() {
+    BEGUN.fetch_add(1, Ordering::SeqCst);
+}
+
+/// After a fork, in the parent.
+pub(crate) fn fork_is_over() {
+    OVER.fetch_add(1, Ordering::SeqCst);
+}
+
+/// How many forks there have been, if none is under way.
+fn forks() -> Option<u32> {
+    let over = OVER.load(Ordering::SeqCst);
+    (BEGUN.load(Ordering::SeqCst) == over).then_some(over)
 }
 
 /// A place on the list, for as long as it lives.
@@ -123,7 +135,7 @@ impl Place {
 /// Waits while another thread forks.
 fn wait_for_forks() {
     let until = monotonic_ms() + FORKS_LIMIT_MS;
-    while !FORKS.load(Ordering::SeqCst).is_multiple_of(2) && monotonic_ms() < until {
+    while forks().is_none() && monotonic_ms() < until {
         std::thread::sleep(PAUSE);
     }
 }
@@ -133,13 +145,13 @@ pub(super) fn listed_socket(open: impl Fn() -> io::Result<OwnedFd>) -> io::Resul
     let until = monotonic_ms() + FORKS_LIMIT_MS;
     loop {
         wait_for_forks();
-        let before = FORKS.load(Ordering::SeqCst);
+        let before = forks();
         let fd = open()?;
         let socket = ListedSocket {
             place: Some(Place::with_inode(fd.as_raw_fd(), inode(fd.as_raw_fd()))),
             stream: Some(fd.into()),
         };
-        let calm = before.is_multiple_of(2) && FORKS.load(Ordering::SeqCst) == before;
+        let calm = before.is_some() && forks() == before;
         if calm || monotonic_ms() >= until {
             return Ok(socket);
         }
@@ -174,5 +186,6 @@ pub(crate) fn close_inherited() {
             unsafe { libc::close(fd) };
         }
     }
-    FORKS.store(0, Ordering::SeqCst);
+    BEGUN.store(0, Ordering::SeqCst);
+    OVER.store(0, Ordering::SeqCst);
 }
