@@ -30,7 +30,7 @@ impl Host {
     pub(crate) fn new() -> io::Result<Host> {
         Ok(Host {
             wake_up: WakeUp::new()?,
-            sleep: SleepWatch::new()?,
+            sleep: SleepWatch::new(),
             clock: Clock::default(),
             signals: SignalMask::current(),
             thread: Mutex::new(None),

@@ -3,12 +3,12 @@
 use super::inherited::Place;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 /// Readable once the system has woken from sleep, or its clock was set. poll counts only the time that
 /// the system is awake, so nothing else would wake a thread whose next deadline is far off.
 ///
-/// Where the system has no such thing, it never is, and sleep is noticed when something is due.
+/// Where the system has or gives no such thing, it never is, and sleep is noticed when something is due.
 pub(crate) struct SleepWatch(Option<Watch>);
 
 struct Watch {
@@ -18,25 +18,15 @@ struct Watch {
 }
 
 impl SleepWatch {
-    pub(crate) fn new() -> io::Result<SleepWatch> {
-        #[cfg(any(target_os = "linux", target_os = "android"))]
-        {
-            // SAFETY: a plain call with integers, and the descriptor that it returns is nobody else's.
-            let timer = unsafe {
-                super::descriptor::own(libc::timerfd_create(
-                    libc::CLOCK_REALTIME,
-                    libc::TFD_CLOEXEC | libc::TFD_NONBLOCK,
-                ))
-            }?;
-            let watch = Watch {
-                _listed: Place::of(timer.as_raw_fd()),
-                timer: timer.into(),
-            };
+    pub(crate) fn new() -> SleepWatch {
+        let watch = timer().map(|timer| Watch {
+            _listed: Place::of(timer.as_raw_fd()),
+            timer: timer.into(),
+        });
+        if let Some(watch) = &watch {
             watch.arm();
-            Ok(SleepWatch(Some(watch)))
         }
-        #[cfg(not(any(target_os = "linux", target_os = "android")))]
-        Ok(SleepWatch(None))
+        SleepWatch(watch)
     }
 
     /// The descriptor that is readable, or -1, which poll leaves out.
@@ -59,6 +49,23 @@ impl SleepWatch {
             }
         }
     }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn timer() -> Option<OwnedFd> {
+    // SAFETY: a plain call with integers, and the descriptor that it returns is nobody else's.
+    let timer = unsafe {
+        super::descriptor::own(libc::timerfd_create(
+            libc::CLOCK_REALTIME,
+            libc::TFD_CLOEXEC | libc::TFD_NONBLOCK,
+        ))
+    };
+    timer.ok()
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn timer() -> Option<OwnedFd> {
+    None
 }
 
 impl Watch {
@@ -91,7 +98,7 @@ mod tests {
 
     #[test]
     fn nothing_is_told_while_the_system_is_awake() {
-        let watch = SleepWatch::new().unwrap();
+        let watch = SleepWatch::new();
         assert_eq!(
             wait_ready(&[(watch.fd(), Want::Read)], Some(0)).unwrap(),
             [false]

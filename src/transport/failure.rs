@@ -20,6 +20,10 @@ pub(crate) enum Phase {
     Resolve,
     Connect,
     Proxy,
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(dead_code, reason = "this build has no TLS")
+    )]
     Tls,
     Send,
     Response,
@@ -48,6 +52,10 @@ pub(crate) enum Cause {
     /// The TLS handshake failed.
     TlsHandshake,
     /// The certificate is not accepted.
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(dead_code, reason = "this build has no TLS")
+    )]
     BadCertificate,
     /// The proxy did not open the connection.
     Proxy,
