@@ -86,7 +86,7 @@ fn all_have_heard(server: &TimServer) {
 /// five hundred clients in one process, on a few processors, notice the loss and wake up as the
 /// system lets them, tens of ms apart.
 #[test]
-fn five_hundred_clients_return_after_a_power_cut_spread_and_nobody_is_signed_out() {
+fn five_hundred_clients_return_after_a_kill_spread_and_nobody_is_signed_out() {
     let server = TimServer::configured("heartbeat_ms = 1500\n");
     let users: Vec<User> = (0..CLIENTS).map(|number| user(number, &server)).collect();
     for user in &users {

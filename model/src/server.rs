@@ -182,7 +182,8 @@ impl Server {
                 let device = setup.devices[token.device].id;
                 self.tidied(token.user, &setup.rules);
                 let user = &mut self.users[token.user];
-                user.log_out(token.session_id, device, token.epoch, token.ends_ms, pushes);
+                let until_ms = token.latest_end_ms.max(token.ends_ms);
+                user.log_out(token.session_id, device, token.epoch, until_ms, pushes);
                 watch.ledger.ended(token.session_id);
             }
             Ending::Login {
@@ -277,6 +278,7 @@ impl Server {
             session_id: session.session_id,
             epoch: session.epoch,
             ends_ms: session.ends_ms,
+            latest_end_ms: session.latest_end_ms,
         };
         let first = SessionEvent {
             session: token.write(),

@@ -29,6 +29,8 @@ pub struct Token {
     pub epoch: u64,
     /// The end of its ticket.
     pub ends_ms: i64,
+    /// The latest end that any token of the session says.
+    pub latest_end_ms: i64,
 }
 
 impl Token {
@@ -41,8 +43,9 @@ impl Token {
             session_id,
             epoch,
             ends_ms,
+            latest_end_ms,
         } = self;
-        format!("{keys} {user} {device} {session_id} {epoch} {ends_ms}")
+        format!("{keys} {user} {device} {session_id} {epoch} {ends_ms} {latest_end_ms}")
     }
 
     /// Reads a token.
@@ -58,6 +61,7 @@ impl Token {
             session_id: next()?,
             epoch: next()?,
             ends_ms: i64::try_from(next()?).ok()?,
+            latest_end_ms: i64::try_from(next()?).ok()?,
         })
     }
 
@@ -71,6 +75,9 @@ impl Token {
             device_name: device.id.into(),
             epoch: self.epoch,
             ends_ms,
+            latest_end_ms: self.latest_end_ms.max(self.ends_ms),
+            // The setups have one policy each.
+            policy: 0,
         }
     }
 }

@@ -9,6 +9,7 @@ mod own;
 mod query;
 mod reference;
 
+use crate::audit::Operator;
 use crate::body::{self, Unread};
 use crate::http;
 use crate::metrics;
@@ -77,7 +78,7 @@ pub async fn serve(listener: TcpListener, has_tls: bool, service: Arc<Service>) 
         tokio::spawn(async move {
             let settings = service.settings();
             let tls = settings.tls.clone().filter(|_| has_tls);
-            let answer = move |request| answer(service.clone(), from, request);
+            let answer = move |request| answered(service.clone(), from, request);
             if let Err(error) = http::talk(stream, tls, settings.limits, answer).await {
                 tracing::debug!("connection: {error}");
             }
@@ -86,11 +87,27 @@ pub async fn serve(listener: TcpListener, has_tls: bool, service: Arc<Service>) 
     }
 }
 
+/// Answers by a task of its own: who asked may go away, but what has begun is finished.
+fn answered(
+    service: Arc<Service>,
+    from: IpAddr,
+    request: Request<Incoming>,
+) -> impl Future<Output = Result<Answer, Infallible>> {
+    let answering = tokio::spawn(answer(service, from, request));
+    async move {
+        answering.await.unwrap_or_else(|_| {
+            let what = "the server failed while it answered\n";
+            Ok(text(StatusCode::INTERNAL_SERVER_ERROR, what))
+        })
+    }
+}
+
 async fn answer(
     service: Arc<Service>,
     from: IpAddr,
     request: Request<Incoming>,
 ) -> Result<Answer, Infallible> {
+    let from = service.settings().proxies.client(from, request.headers());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     if path == HEALTH_PATH {
         return Ok(text(StatusCode::OK, "ok\n"));
@@ -123,7 +140,7 @@ async fn answer(
     let admin_id = match by_bearer(&service, from, bearer).await {
         Ok(admin_id) => admin_id,
         Err(refused) => {
-            tracing::info!(path, code = refused.code, "refused");
+            tracing::info!(%from, path, code = refused.code, "refused");
             return Ok(refusal(&refused));
         }
     };
@@ -134,10 +151,11 @@ async fn answer(
         Some(asked) if path.starts_with(faults::PREFIX) => {
             faults::answer(&service, asked, from, &method, &path, &body).await
         }
-        _ => own::answer(&service, from, &method, &path, &query, &body).await,
+        _ => {
+            let by = Operator { admin_id, from };
+            own::answer(&service, &by, &method, &path, &query, &body).await
+        }
     };
-    let code = result.as_ref().err().map_or(0, |refused| refused.code);
-    tracing::info!(admin_id, %method, path, code, "administration");
     Ok(result.unwrap_or_else(|refused| refusal(&refused)))
 }
 
@@ -256,7 +274,7 @@ fn json(status: StatusCode, body: &impl Serialize) -> Answer {
     with_type(status, body.into(), "application/json")
 }
 
-fn text(status: StatusCode, body: &'static str) -> Answer {
+fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
     with_type(status, body.into(), "text/plain")
 }
 

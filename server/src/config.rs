@@ -4,15 +4,18 @@ mod bounded;
 mod mistake;
 
 use crate::calendar::TimeZone;
+use crate::client_address;
 use crate::http;
 use crate::logs;
 use crate::policy::{Mode, Policy};
 use crate::room;
 use crate::throttle;
+use crate::tickets;
 use crate::token::KeyAges;
 use crate::user::Rules;
 use crate::webhook;
-use bounded::{admins, heartbeat_ms, instances, some_within, within};
+use bounded::{admins, heartbeat_ms, instances, networks, origins, some_within, within};
+use ipnet::IpNet;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -54,6 +57,22 @@ pub struct Config {
     /// The users who administer the app.
     #[serde(default, deserialize_with = "admins")]
     pub admins: Vec<String>,
+    /// The file of what administrators change; without it the log has it.
+    pub audit_log: Option<PathBuf>,
+    /// Whether logs name users.
+    pub log_users: Option<bool>,
+    /// The proxies in front of the server, as addresses or networks.
+    #[serde(default, deserialize_with = "networks")]
+    pub trusted_proxies: Vec<IpNet>,
+    /// The header in which they name their clients.
+    #[serde(default)]
+    pub forwarded_header: client_address::Header,
+    /// Whether their connections begin with a header of the PROXY protocol.
+    #[serde(default)]
+    pub proxy_protocol: bool,
+    /// The web pages that may talk to the server: `https://app.example.org`.
+    #[serde(default, deserialize_with = "origins")]
+    pub allowed_origins: Vec<String>,
     /// Where the app's days begin: `+08:00`.
     #[serde(default)]
     pub time_zone: TimeZone,
@@ -75,6 +94,9 @@ pub struct Config {
     /// After how many days a session ends that nobody comes back to.
     #[serde(default, deserialize_with = "some_within::<_, _, 1, 3650>")]
     pub away_days: Option<u32>,
+    /// For how many days a ticket is good at most, whatever it claims.
+    #[serde(default, deserialize_with = "some_within::<_, _, 1, 3650>")]
+    pub max_ticket_days: Option<u32>,
     #[serde(default)]
     pub takeovers: Takeovers,
     #[serde(default)]
@@ -194,6 +216,9 @@ pub struct Limits {
     pub logins_at_once: usize,
     #[serde(deserialize_with = "within::<_, _, 0, 60_000>")]
     pub login_wait_ms: u64,
+    /// Logins, resumes and logouts of one user in a minute; 0: any number.
+    #[serde(deserialize_with = "within::<_, _, 0, 1_000_000>")]
+    pub requests_per_user: u32,
     /// 0: any number.
     #[serde(deserialize_with = "within::<_, _, 0, 1_000_000>")]
     pub streams_per_user: usize,
@@ -211,6 +236,7 @@ impl Default for Limits {
             unread_timeout_ms: 120_000,
             logins_at_once: 1000,
             login_wait_ms: 2000,
+            requests_per_user: 600,
             streams_per_user: 64,
             streams_per_address: 0,
         }
@@ -233,6 +259,7 @@ impl From<&Limits> for room::Bounds {
         room::Bounds {
             logins_at_once: limits.logins_at_once,
             login_wait: Duration::from_millis(limits.login_wait_ms),
+            requests_per_user: limits.requests_per_user,
             streams_per_user: limits.streams_per_user,
             streams_per_address: limits.streams_per_address,
         }
@@ -277,6 +304,22 @@ impl Config {
         };
         settings.check()?;
         Ok(Some(settings))
+    }
+
+    /// Who stands between the server and its clients.
+    pub fn proxies(&self) -> client_address::Proxies {
+        client_address::Proxies {
+            trusted: self.trusted_proxies.clone(),
+            header: self.forwarded_header,
+            proxy_protocol: self.proxy_protocol,
+        }
+    }
+
+    /// What the operator says about tickets.
+    pub fn tickets(&self) -> tickets::Limits {
+        tickets::Limits {
+            longest_s: self.max_ticket_days.map(|days| i64::from(days) * 86_400),
+        }
     }
 
     /// What the app decides about its users' logins.

@@ -1,6 +1,8 @@
 //! The accept loop: connections in, with bounds on how many and how slow, and an orderly end.
 
+use crate::cors;
 use crate::metrics::Counted;
+use crate::proxy_protocol;
 use crate::routes::{self, Route};
 use crate::service::Service;
 use hyper::body::{Body, Incoming};
@@ -23,7 +25,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
 /// How many connections may wait to be accepted, a listener.
@@ -95,12 +97,12 @@ pub fn start(listeners: Vec<std::net::TcpListener>, service: Arc<Service>) -> io
 
 impl Server {
     /// Ends every stream with a word, refuses new ones, and waits until all connections have gone,
-    /// but not longer than that.
-    pub async fn drain(mut self, service: &Service, in_time: Duration) {
+    /// but not beyond the deadline.
+    pub async fn drain(mut self, service: &Service, deadline: Instant) {
         tracing::info!(streams = service.open_streams(), "draining");
         service.say_goodbye();
         let _ = self.going.send(true);
-        if timeout(in_time, self.awaited.recv()).await.is_err() {
+        if timeout_at(deadline, self.awaited.recv()).await.is_err() {
             tracing::warn!("some connections did not end in time");
         }
     }
@@ -130,7 +132,8 @@ async fn accept(listener: std::net::TcpListener, shared: Shared, waits: mpsc::Se
                     let place = Place {
                         _room: room,
                         _counted: shared.service.metrics().connection(),
-                        awaited: waits.clone(),
+                        // One that comes now is to be told so, and not to be closed unanswered.
+                        awaited: waits.clone().filter(|_| !shared.service.is_going()),
                     };
                     tokio::spawn(welcome(stream, from.ip(), shared.clone(), place));
                 }
@@ -153,7 +156,11 @@ async fn tick(service: Arc<Service>) {
     }
 }
 
-async fn welcome(stream: TcpStream, from: IpAddr, shared: Shared, place: Place) {
+async fn welcome(mut stream: TcpStream, from: IpAddr, shared: Shared, place: Place) {
+    let from = match named_by_proxy(&mut stream, from, &shared).await {
+        Ok(from) => from,
+        Err(error) => return tracing::debug!("connection: {error}"),
+    };
     let result = match shared.service.settings().tls.clone() {
         None => connection(stream, from, shared, place).await,
         // Apart, or plain connections would take up as much memory.
@@ -162,6 +169,24 @@ async fn welcome(stream: TcpStream, from: IpAddr, shared: Shared, place: Place) 
     if let Err(error) = result {
         tracing::debug!("connection: {error}");
     }
+}
+
+/// Where a connection comes from, if a proxy says so before its client's first byte.
+async fn named_by_proxy(
+    stream: &mut TcpStream,
+    from: IpAddr,
+    shared: &Shared,
+) -> io::Result<IpAddr> {
+    let in_time = {
+        let settings = shared.service.settings();
+        if !settings.proxies.proxy_protocol || !settings.proxies.trusts(from) {
+            return Ok(from);
+        }
+        settings.limits.header_timeout
+    };
+    let named = timeout(in_time, proxy_protocol::client(stream)).await;
+    let late = |_| io::Error::from(io::ErrorKind::TimedOut);
+    Ok(named.map_err(late)??.unwrap_or(from))
 }
 
 async fn secured(
@@ -192,13 +217,24 @@ impl hyper::service::Service<Request<Incoming>> for Answers {
     type Response = routes::Answer;
     type Error = Infallible;
     /// Boxed, so that a stream does not keep the room that its login needed.
-    type Future = Pin<Box<dyn Future<Output = Result<routes::Answer, Infallible>> + Send>>;
+    type Future = routes::Answering;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let service = self.service.clone();
+        let settings = service.settings();
+        let from = settings.proxies.client(self.from, request.headers());
+        let origin = cors::allowed(&request, &settings.allowed_origins);
+        drop(settings);
         let (route, body) = (Route::of(&request), request.into_body());
-        let answer = routes::answer(service, self.from, self.body_timeout, route, body);
-        Box::pin(answer)
+        let answer = routes::answer(service, from, self.body_timeout, route, body);
+        match origin {
+            None => answer,
+            Some(origin) => Box::pin(async move {
+                let mut answer = answer.await?;
+                cors::allow(&mut answer, origin);
+                Ok(answer)
+            }),
+        }
     }
 }
 

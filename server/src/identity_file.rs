@@ -83,6 +83,13 @@ pub fn of_data_dir(data_dir: &Path) -> Result<App, String> {
             id_file.display()
         )
     })?;
+    if edges::trimmed(&text).is_empty() {
+        return Err(format!(
+            "{} is empty: restore it, or remove it and {} to have a new app made",
+            id_file.display(),
+            key_file.display()
+        ));
+    }
     let sdk_app_id = edges::trimmed(&text).parse().ok().filter(|id| *id > 0);
     let sdk_app_id = sdk_app_id.ok_or_else(|| {
         format!(

@@ -13,13 +13,15 @@
     reason = "the library is for this program and its tests alone"
 )]
 
-mod absent;
 pub mod admin;
+mod audit;
 mod body;
 pub mod calendar;
 pub mod cli;
+mod client_address;
 mod clock;
 mod config;
+mod cors;
 mod faults;
 mod figures;
 #[cfg(fuzzing)]
@@ -29,7 +31,9 @@ mod http;
 mod identity_file;
 mod logs;
 mod metrics;
+mod open_files;
 pub mod policy;
+mod proxy_protocol;
 mod reconcile;
 mod reload;
 mod room;
@@ -44,4 +48,5 @@ mod tickets;
 mod timer;
 mod token;
 pub mod user;
+mod user_rate;
 mod webhook;

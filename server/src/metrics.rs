@@ -57,6 +57,10 @@ pub struct Metrics {
     connections: Gauge,
     store_load: Histogram,
     store_swap: Histogram,
+    webhook_pending: Gauge,
+    webhook_delivered: Counter,
+    webhook_failures: Counter,
+    webhook_dropped: Counter,
 }
 
 /// Requests of one kind.
@@ -112,6 +116,20 @@ impl Default for Metrics {
             Unit::Seconds,
             store.clone(),
         );
+        let webhook_pending = Gauge::default();
+        registry.register(
+            "webhook_pending",
+            "Events that the webhook has not heard of yet",
+            webhook_pending.clone(),
+        );
+        let mut webhook = |name, what: &'static str| {
+            let counter = Counter::default();
+            registry.register(name, what, counter.clone());
+            counter
+        };
+        let webhook_delivered = webhook("webhook_delivered", "Events that it has heard of");
+        let webhook_failures = webhook("webhook_failures", "Requests to it that failed");
+        let webhook_dropped = webhook("webhook_dropped", "Events that it will never hear of");
         // A series that begins at 0 shows its first event as a rise.
         for platform in Platform::ALL {
             drop(online.get_or_create(&platform_label(platform)));
@@ -135,6 +153,10 @@ impl Default for Metrics {
             connections,
             store_load: store.get_or_create_owned(&[("operation", "load")]),
             store_swap: store.get_or_create_owned(&[("operation", "swap")]),
+            webhook_pending,
+            webhook_delivered,
+            webhook_failures,
+            webhook_dropped,
         }
     }
 }
@@ -187,6 +209,27 @@ impl Metrics {
     /// The store has swapped a record and written it, or failed to.
     pub fn store_swapped(&self, took: Duration) {
         self.store_swap.observe(took.as_secs_f64());
+    }
+
+    /// So many events are pending.
+    pub fn events_pending(&self, count: usize) {
+        self.webhook_pending
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// The webhook has heard of an event.
+    pub fn event_delivered(&self) {
+        self.webhook_delivered.inc();
+    }
+
+    /// An attempt to deliver an event has failed.
+    pub fn event_failed(&self) {
+        self.webhook_failures.inc();
+    }
+
+    /// So many events are not delivered.
+    pub fn events_dropped(&self, count: usize) {
+        self.webhook_dropped.inc_by(count as u64);
     }
 
     /// All figures, as text.

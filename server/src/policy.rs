@@ -55,6 +55,20 @@ impl Mode {
 }
 
 impl Policy {
+    /// Tells policies apart, also in tokens of earlier runs: FNV-1a over what it says. Never 0.
+    pub fn print(&self) -> u32 {
+        let mode = [self.mode as u8];
+        let instances = self.instances.iter();
+        let pairs = instances.flat_map(|(platform, count)| [*platform as u8, *count as u8]);
+        let hash = mode
+            .into_iter()
+            .chain(pairs)
+            .fold(0x811c_9dc5_u32, |hash, byte| {
+                (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+            });
+        hash.max(1)
+    }
+
     /// The places in `sessions` (platform and epoch of each) that a login of `platform` displaces,
     /// oldest first.
     pub fn displaced(&self, sessions: &[(Platform, u64)], platform: Platform) -> Vec<usize> {

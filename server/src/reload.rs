@@ -1,6 +1,7 @@
 //! What the operator says: the command line, the settings file and the files they name. Read at the
 //! start and again at SIGHUP, then all or nothing.
 
+use crate::audit::Audit;
 use crate::cli::{DEFAULT_DATA_DIR, Serve};
 use crate::config::Config;
 use crate::identity_file::{self, App};
@@ -66,6 +67,17 @@ pub fn settings(config: &Config, app: App) -> Result<Settings, String> {
         room: (&config.limits).into(),
         limits: (&config.limits).into(),
         token_keys: (&config.token_keys).into(),
+        tickets: config.tickets(),
+        proxies: config.proxies(),
+        allowed_origins: config.allowed_origins.clone(),
+        log_users: config.log_users.unwrap_or(true),
+        audit: match &config.audit_log {
+            None => Audit::default(),
+            // Opened anew at each reload, so that it can be moved away before.
+            Some(path) => {
+                Audit::to(path).map_err(|error| format!("audit_log {}: {error}", path.display()))?
+            }
+        },
         tls,
     })
 }
@@ -127,6 +139,14 @@ fn fixed(started: &Config, now: &Config) -> Vec<&'static str> {
         ),
         ("log_format", started.log_format != now.log_format),
         ("admin_listen", started.admin_listen != now.admin_listen),
+        (
+            "admin_allow_remote",
+            started.admin_allow_remote != now.admin_allow_remote,
+        ),
+        (
+            "drain_timeout_s",
+            started.drain_timeout_s != now.drain_timeout_s,
+        ),
         ("webhook_url", started.webhook_url != now.webhook_url),
         (
             "webhook_token_file",

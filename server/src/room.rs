@@ -24,6 +24,8 @@ pub struct Bounds {
     pub logins_at_once: usize,
     /// How long one more waits for its turn.
     pub login_wait: Duration,
+    /// How many logins, resumes and logouts a user may ask for in a minute; 0: any number.
+    pub requests_per_user: u32,
     /// How many streams a user may hold; 0: any number.
     pub streams_per_user: usize,
     /// How many streams an address may hold; 0: any number.
@@ -167,6 +169,7 @@ mod tests {
         Bounds {
             logins_at_once: 2,
             login_wait: Duration::from_secs(3600),
+            requests_per_user: 0,
             streams_per_user: 2,
             streams_per_address: 3,
         }

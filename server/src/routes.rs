@@ -1,9 +1,10 @@
 //! The routes: bodies in, answers out.
 
 use crate::body::{self, Unread};
+use crate::cors;
 use crate::faults::{Failing, Faults};
 use crate::metrics::Asked;
-use crate::service::{Refused, Service, Stream};
+use crate::service::{Asker, Refused, Service, Stream};
 use bytes::Bytes;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
@@ -13,6 +14,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::convert::Infallible;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tim_proto::code::{self, Class};
@@ -41,6 +43,8 @@ pub enum Route {
     Asked(Asked),
     Health,
     Readiness,
+    /// A browser asks what a page may send.
+    Preflight,
     NotPost,
     Unknown,
 }
@@ -57,38 +61,69 @@ impl Route {
         }
         match Asked::ALL.into_iter().find(|asked| asked.path() == path) {
             None => Route::Unknown,
+            Some(_) if cors::is_preflight(request) => Route::Preflight,
             Some(asked) if *request.method() == Method::POST => Route::Asked(asked),
             Some(_) => Route::NotPost,
         }
     }
 }
 
-/// Answers a request of a client at that address.
-pub async fn answer(
+/// What a request is answered, in the end.
+pub type Answering = Pin<Box<dyn Future<Output = Result<Answer, Infallible>> + Send>>;
+
+/// Answers a request of a client at that address. What asks for a decision is done by a task of its own,
+/// from here on: a client that has sent its request may go away, and what has begun is finished.
+pub fn answer(
     service: Arc<Service>,
     from: IpAddr,
     body_timeout: Duration,
     route: Route,
     body: Incoming,
-) -> Result<Answer, Infallible> {
-    let asked = match route {
-        Route::Asked(asked) => asked,
-        Route::Health => return Ok(plain(StatusCode::OK, "ok\n")),
-        Route::Readiness => {
-            return Ok(match service.ready().await {
-                Ok(()) => plain(StatusCode::OK, "ready\n"),
-                Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, why),
-            });
-        }
-        Route::NotPost => return Ok(plain(StatusCode::METHOD_NOT_ALLOWED, "expected POST\n")),
-        Route::Unknown => return Ok(plain(StatusCode::NOT_FOUND, "no such path\n")),
+) -> Answering {
+    let Route::Asked(asked) = route else {
+        return Box::pin(answer_at_once(service, route));
     };
+    let answering = tokio::spawn(answer_asked(service, from, asked, body, body_timeout));
+    Box::pin(async move {
+        Ok(answering.await.unwrap_or_else(|_| {
+            let what = "the server failed while it answered";
+            refusal(Refused::new(code::SERVER_ERROR, what), Echo::default())
+        }))
+    })
+}
+
+async fn answer_at_once(service: Arc<Service>, route: Route) -> Result<Answer, Infallible> {
+    Ok(match route {
+        Route::Health => plain(StatusCode::OK, "ok\n"),
+        Route::Readiness => match service.ready().await {
+            Ok(()) => plain(StatusCode::OK, "ready\n"),
+            Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, why),
+        },
+        Route::Preflight => {
+            let mut answer = plain(StatusCode::NO_CONTENT, "");
+            cors::describe(answer.headers_mut());
+            answer
+        }
+        Route::Asked(_) | Route::NotPost => {
+            plain(StatusCode::METHOD_NOT_ALLOWED, "expected POST\n")
+        }
+        Route::Unknown => plain(StatusCode::NOT_FOUND, "no such path\n"),
+    })
+}
+
+async fn answer_asked(
+    service: Arc<Service>,
+    from: IpAddr,
+    asked: Asked,
+    body: Incoming,
+    body_timeout: Duration,
+) -> Answer {
     let body = match read(body, body_timeout).await {
         Ok(body) => body,
-        Err(refused) => return Ok(*refused),
+        Err(refused) => return *refused,
     };
     if let Some(failing) = service.faults().and_then(Faults::next_failure) {
-        return Ok(failed(&failing));
+        return failed(&failing);
     }
     let start = Instant::now();
     let result = answer_to(&service, from, asked, &body).await;
@@ -97,16 +132,30 @@ pub async fn answer(
     if let Some(faults) = service.faults() {
         Box::pin(faults.hold_back()).await;
     }
-    Ok(match result {
-        Ok(answer) => {
-            tracing::info!(path = asked.path(), "accepted");
-            answer
-        }
-        Err(refused) => {
-            let echo = serde_json::from_slice(&body).unwrap_or_default();
-            refusal(refused, echo)
-        }
+    log(&service, asked, from, &body, code);
+    result.unwrap_or_else(|refused| {
+        let echo = serde_json::from_slice(&body).unwrap_or_default();
+        refusal(refused, echo)
     })
+}
+
+/// What became of a request. Whoever floods the server does not flood its log.
+fn log(service: &Service, asked: Asked, from: IpAddr, body: &[u8], code: i32) {
+    let level_is_on = match code {
+        code::TOO_MANY_FAILURES => tracing::enabled!(tracing::Level::DEBUG),
+        _ => tracing::enabled!(tracing::Level::INFO),
+    };
+    if !level_is_on {
+        return;
+    }
+    let Asker { user_id, device_id } = service.asker(asked, body);
+    let user = user_id.filter(|_| service.settings().log_users);
+    let (user, device) = (user.as_deref(), device_id.as_deref());
+    let (path, what) = (asked.path(), if code == 0 { "accepted" } else { "refused" });
+    match code {
+        code::TOO_MANY_FAILURES => tracing::debug!(path, user, device, %from, code, "{what}"),
+        _ => tracing::info!(path, user, device, %from, code, "{what}"),
+    }
 }
 
 async fn answer_to(
@@ -190,8 +239,8 @@ fn json<T: serde::Serialize>(status: StatusCode, body: &T) -> Answer {
     answer
 }
 
-fn plain(status: StatusCode, text: &'static str) -> Answer {
-    let mut answer = Response::new(Either::Left(Full::new(Bytes::from_static(text.as_bytes()))));
+fn plain(status: StatusCode, text: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Either::Left(Full::new(text.into())));
     *answer.status_mut() = status;
     answer
 }
@@ -220,11 +269,6 @@ fn refusal(refused: Refused, echo: Echo) -> Answer {
 }
 
 fn refusal_with(status: StatusCode, refused: Refused, echo: Echo) -> Answer {
-    match refused.code {
-        // Whoever floods the server does not flood its log.
-        code::TOO_MANY_FAILURES => tracing::debug!(code = refused.code, "refused"),
-        code => tracing::info!(code, "refused"),
-    }
     let waits = code::class(refused.code) == Some(Class::Retry);
     // In whole seconds, none too few.
     let told_s = refused

@@ -1,13 +1,15 @@
 //! The service behind the listeners: what it holds, its settings, its end.
 
+mod asker;
 mod decision;
 mod faults;
 mod operator;
 mod owner;
 mod refused;
+mod reports;
 mod requests;
-mod told;
 
+pub use asker::Asker;
 pub use faults::Whose;
 pub use owner::Stream;
 pub use refused::Refused;
@@ -16,20 +18,22 @@ use crate::clock::now_ms;
 use crate::faults::Faults;
 use crate::figures::Tally;
 use crate::metrics::Metrics;
-use crate::reconcile::Lately;
+use crate::reconcile::Recent;
 use crate::room::{Deciding, Seats};
 use crate::settings::{Current, Settings};
-use crate::store::{Opened, Store};
+use crate::store::{Opened, Store, Watch};
 use crate::stream::Streams;
 use crate::tickets::Tickets;
 use crate::timer::Timer;
 use crate::token::TokenKey;
+use crate::user_rate::UserRates;
+use crate::webhook::{self, Delivery};
 use arc_swap::Guard;
+use decision::UnderWay;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tim_proto::wire::{GoingAwayEvent, StreamEvent};
-use told::Watched;
 
 /// The service behind the routes.
 pub struct Service {
@@ -37,6 +41,7 @@ pub struct Service {
     tickets: Tickets,
     deciding: Deciding,
     seats: Arc<Seats>,
+    rates: UserRates,
     timer: Arc<Timer>,
     store: Arc<dyn Store>,
     /// The newest first.
@@ -44,13 +49,15 @@ pub struct Service {
     node: u64,
     streams: Arc<Streams>,
     last_id: AtomicU64,
-    metrics: Metrics,
-    watched: Option<Watched>,
+    metrics: Arc<Metrics>,
+    /// Where the app's backend hears of decisions.
+    delivery: Option<Arc<Delivery>>,
+    under_way: UnderWay,
     faults: Option<Box<Faults>>,
     /// The process is about to end.
     going: AtomicBool,
-    /// What has ended here lately, where nodes share the store.
-    pub(crate) lately: Lately,
+    /// What has ended here recently, where nodes share the store.
+    pub(crate) recent: Recent,
 }
 
 impl Service {
@@ -58,27 +65,56 @@ impl Service {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|error| format!("no random numbers: {error}"))?;
         let streams: Arc<Streams> = Arc::default();
-        let for_pushes = streams.clone();
-        opened.store.watch(Box::new(move |push| {
-            for_pushes.push(push.to.stream_id, push.what);
-        }));
         Ok(Service {
             settings: Current::new(settings),
             tickets: Tickets::default(),
             deciding: Deciding::default(),
             seats: Arc::default(),
+            rates: UserRates::default(),
             timer: Timer::start().map_err(|error| format!("no thread: {error}"))?,
             store: opened.store,
             token_keys: Mutex::new(opened.token_keys.into()),
             node: opened.node,
             streams,
-            watched: None,
+            delivery: None,
+            under_way: UnderWay::default(),
             faults: None,
-            lately: Lately::default(),
-            metrics: Metrics::default(),
+            recent: Recent::default(),
+            metrics: Arc::default(),
             going: AtomicBool::new(false),
             // Session ids differ from those of earlier runs and other nodes, which are in tokens.
             last_id: AtomicU64::new(u64::from_le_bytes(random) >> 1),
+        })
+    }
+
+    /// Has other nodes heard: their pushes, and what they change for all users.
+    pub fn listening(self) -> Arc<Service> {
+        let service = Arc::new(self);
+        let (for_pushes, for_all) = (service.streams.clone(), Arc::downgrade(&service));
+        service.store.watch(Watch {
+            push: Box::new(move |push| for_pushes.push(push.to.stream_id, push.what)),
+            changed: Box::new(move || {
+                if let Some(service) = for_all.upgrade() {
+                    service.apply_to_all();
+                }
+            }),
+        });
+        service
+    }
+
+    /// Takes up what holds for all users: the token keys, and that everybody was signed out.
+    fn apply_to_all(&self) {
+        self.set_token_keys(self.store.token_keys());
+        self.streams.end_below(self.store.signed_out().epoch);
+    }
+
+    /// Has the app's backend hear who comes and goes.
+    pub fn with_webhook(self, settings: Option<&webhook::Settings>) -> Result<Service, String> {
+        let start = |settings| Delivery::start(settings, &self.store, &self.metrics);
+        let delivery = settings.map(start).transpose();
+        Ok(Service {
+            delivery: delivery.map_err(|error| format!("no thread: {error}"))?,
+            ..self
         })
     }
 
@@ -122,20 +158,29 @@ impl Service {
         self.streams.end_all(|place| going_away(place, spread));
     }
 
-    fn is_going(&self) -> bool {
+    /// Whether it was told to end.
+    pub fn is_going(&self) -> bool {
         self.going.load(Ordering::SeqCst)
     }
 
-    /// Whether logins are served, or else why not.
-    pub async fn ready(&self) -> Result<(), &'static str> {
-        if self.is_going() {
-            return Err("draining\n");
+    /// Finishes what is under way, once nobody comes any more: decisions, and what the app's backend
+    /// has not heard yet.
+    pub async fn finish(&self) {
+        self.under_way.finished().await;
+        // Events are announced once they are on disk: what comes last is written with the figures.
+        self.write_figures().await;
+        if let Some(delivery) = &self.delivery {
+            delivery.drained().await;
         }
-        let store = self.store.ready().await;
-        store.map_err(|error| {
-            tracing::debug!("{error}");
-            "the store does not work\n"
-        })
+    }
+
+    /// Whether logins are served, or else why not.
+    pub async fn ready(&self) -> Result<(), String> {
+        if self.is_going() {
+            return Err("draining\n".to_owned());
+        }
+        let ready = self.store.ready().await;
+        ready.map_err(|error| format!("{error}\n"))
     }
 
     /// Has what follows done by other settings.
@@ -148,14 +193,16 @@ impl Service {
         keys.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    fn set_token_keys(&self, keys: Vec<TokenKey>) {
+        let held = self.token_keys.lock();
+        *held.unwrap_or_else(PoisonError::into_inner) = keys.into();
+    }
+
     /// Gives old token keys their successors, and learns of those that other nodes have made.
     async fn turn_token_keys(&self) {
         let ages = self.settings.get().token_keys;
         match self.store.turn_token_keys(&ages, now_ms()).await {
-            Ok(keys) => {
-                let held = self.token_keys.lock();
-                *held.unwrap_or_else(PoisonError::into_inner) = keys.into();
-            }
+            Ok(keys) => self.set_token_keys(keys),
             Err(error) => tracing::warn!("token keys: {error}"),
         }
     }
@@ -163,14 +210,12 @@ impl Service {
     /// Does what time makes due: sessions end that nobody came back to, users are forgotten of whom
     /// nothing is left, token keys turn.
     pub async fn look_after(&self) {
-        // What the sweep takes for void has been told by then.
-        let now = now_ms();
-        self.end_absent(now).await;
-        self.sweep(now);
+        self.sweep(now_ms()).await;
         self.turn_token_keys().await;
     }
 
-    fn sweep(&self, now_ms: i64) {
+    async fn sweep(&self, now_ms: i64) {
+        let settings = self.settings.get();
         let tally = Tally {
             logins: 0,
             online_max: self.streams.count(),
@@ -178,9 +223,17 @@ impl Service {
         // One node alone says so at logins; of several, each has to know how many the others have.
         if self.store.is_shared() {
             self.store
-                .tally(self.settings.get().rules.time_zone.day(now_ms), tally);
+                .tally(settings.rules.time_zone.day(now_ms), tally);
         }
-        self.store.sweep(now_ms);
+        match self.store.sweep(now_ms, &settings.rules).await {
+            Ok(due) => {
+                for user_id in due {
+                    // Looking ends what time has ended. Where the store is away, the next sweep does.
+                    let _ = self.look(&user_id, |_, _| ()).await;
+                }
+            }
+            Err(error) => tracing::debug!("sweep: {error}"),
+        }
     }
 }
 

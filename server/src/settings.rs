@@ -1,9 +1,12 @@
 //! What may change while the server runs: replaced whole, and read anew by every request.
 
+use crate::audit::Audit;
+use crate::client_address::Proxies;
 use crate::http::Limits;
 use crate::identity_file::App;
 use crate::room;
 use crate::throttle;
+use crate::tickets;
 use crate::token::KeyAges;
 use crate::user::Rules;
 use arc_swap::{ArcSwap, Guard};
@@ -25,6 +28,14 @@ pub struct Settings {
     pub room: room::Bounds,
     pub limits: Limits,
     pub token_keys: KeyAges,
+    pub tickets: tickets::Limits,
+    /// Who stands between the server and its clients.
+    pub proxies: Proxies,
+    /// The web pages that may read answers.
+    pub allowed_origins: Vec<String>,
+    /// Whether logs name users.
+    pub log_users: bool,
+    pub audit: Audit,
     /// Of connections that begin from now on; none where the server speaks without TLS.
     pub tls: Option<TlsAcceptor>,
 }

@@ -8,29 +8,34 @@ use crate::http;
 use crate::identity_file::{self, App};
 use crate::logs;
 use crate::metrics;
+use crate::open_files;
 use crate::reconcile;
 use crate::reload;
 use crate::service::Service;
-use crate::store::{Opened, embedded, valkey};
-use crate::webhook::Webhook;
+use crate::store::{Opened, Place};
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tim_proto::edges;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{Instant, timeout, timeout_at};
 
 const DEFAULT_LISTEN: &str = "127.0.0.1:7700";
 const DEFAULT_DRAIN_TIMEOUT_S: u64 = 30;
+/// A file has grown beyond what `ulimit -f` allows.
+const SIGXFSZ: i32 = 25;
+/// How long the last figures may take: the process ends, whatever the disk does.
+const LAST_WRITE: Duration = Duration::from_millis(500);
 /// How often records of which nothing is left are forgotten, and token keys looked after.
 const SWEEP: Duration = Duration::from_secs(60);
 
 /// Serves until a signal ends it.
 pub fn serve(args: Serve) -> Result<(), String> {
     let config = reload::config(&args)?;
-    logs::start(config.log_format.unwrap_or_default());
+    let _logs = logs::start(config.log_format.unwrap_or_default());
+    open_files::raise(&config);
     let data_dir = reload::data_dir(&config);
     std::fs::create_dir_all(data_dir).map_err(|e| format!("{}: {e}", data_dir.display()))?;
     let settings = reload::settings(&config, app(&config, data_dir)?)?;
@@ -40,16 +45,12 @@ pub fn serve(args: Serve) -> Result<(), String> {
         .map(|text| admin_address(text, &config))
         .transpose()?;
     let faults = faults(&args, admin)?;
-    let opened = open_store(&args, &config, data_dir, settings.app.sdk_app_id)?;
-    let webhook = config
-        .webhook(settings.app.sdk_app_id)?
-        .map(|settings| Webhook::start(&settings))
-        .transpose()
-        .map_err(|error| format!("no thread: {error}"))?;
+    let opened = open_store(&args, &config, settings.app.sdk_app_id)?;
+    let webhook = config.webhook(settings.app.sdk_app_id)?;
     let service = Service::new(settings, opened)?
-        .with_webhook(webhook)
-        .with_faults(faults);
-    let service = Arc::new(service);
+        .with_webhook(webhook.as_ref())?
+        .with_faults(faults)
+        .listening();
     // Connections are served by threads of their own: this one waits for signals.
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -69,6 +70,8 @@ async fn run(
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
+    // A file that may not grow further is a full disk, and no reason to die.
+    let _too_large = signal(SignalKind::from_raw(SIGXFSZ)).map_err(failed)?;
     let limits = service.settings().limits;
     let listeners = http::listen(listen, limits.unread_timeout).map_err(failed)?;
     let address = listeners[0].local_addr().map_err(failed)?;
@@ -112,12 +115,21 @@ async fn run(
         }
     }
     let in_time = config.drain_timeout_s.unwrap_or(DEFAULT_DRAIN_TIMEOUT_S);
+    let deadline = Instant::now() + Duration::from_secs(in_time);
+    let drained = async {
+        server.drain(&service, deadline).await;
+        if timeout_at(deadline, service.finish()).await.is_err() {
+            tracing::warn!("events of the webhook are left for the next start");
+        }
+    };
     tokio::select! {
-        () = server.drain(&service, Duration::from_secs(in_time)) => {}
+        () = drained => {}
         _ = terminate.recv() => tracing::warn!("told to end at once"),
         _ = interrupt.recv() => tracing::warn!("told to end at once"),
     }
-    service.write_figures().await;
+    if timeout(LAST_WRITE, service.write_figures()).await.is_err() {
+        tracing::error!("the last figures could not be written");
+    }
     Ok(())
 }
 
@@ -204,7 +216,7 @@ fn app(config: &Config, data_dir: &Path) -> Result<App, String> {
 }
 
 /// Opens the store that the command line or the settings name.
-fn open_store(args: &Serve, config: &Config, data_dir: &Path, app: u32) -> Result<Opened, String> {
+fn open_store(args: &Serve, config: &Config, app: u32) -> Result<Opened, String> {
     if args.store.as_ref().is_some_and(|place| place.contains('@')) {
         return Err(
             "--store: everybody on this machine can read a password there; give it in \
@@ -212,22 +224,6 @@ fn open_store(args: &Serve, config: &Config, data_dir: &Path, app: u32) -> Resul
                 .to_owned(),
         );
     }
-    let Some(place) = config.store.as_deref().filter(|place| *place != "embedded") else {
-        let file = data_dir.join("store.redb");
-        return embedded::open(&file).map_err(|error| error.to_string());
-    };
-    let password = match &config.store_password_file {
-        Some(file) => {
-            let text = std::fs::read_to_string(file)
-                .map_err(|error| format!("{}: {error}", file.display()))?;
-            // A password may end with a blank.
-            Some(edges::without_line_ends(&text).to_owned())
-        }
-        None => std::env::var("TIM_SERVER_STORE_PASSWORD")
-            .ok()
-            .map(|text| edges::without_line_ends(&text).to_owned()),
-    };
-    let address = valkey::Address::parse(place, password.as_deref())
-        .map_err(|error| format!("store: {error}"))?;
-    valkey::open(address, app).map_err(|error| error.to_string())
+    let opened = Place::of(config)?.open(app);
+    opened.map_err(|error| error.to_string())
 }

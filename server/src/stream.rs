@@ -59,6 +59,8 @@ struct Entry {
     letters: Letters,
     /// Whose it is; none before it has begun, and where nodes share nothing.
     held: Option<Arc<HeldBy>>,
+    /// Of its session; 0 before it has begun.
+    epoch: u64,
 }
 
 /// The user and the session that hold a stream.
@@ -106,6 +108,7 @@ impl Streams {
         let entry = Entry {
             letters,
             held: None,
+            epoch: 0,
         };
         self.shard(stream_id).insert(stream_id, entry);
         StreamBody {
@@ -155,6 +158,21 @@ impl Streams {
             .chain([Letter::End])
         {
             let _ = entry.letters.send(letter);
+        }
+    }
+
+    /// Ends the streams that have begun for sessions up to this epoch: everybody was signed out.
+    pub fn end_below(&self, epoch: u64) {
+        for shard in &self.shards {
+            let ended: Vec<u64> = {
+                let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+                let is_below = |entry: &Entry| (1..=epoch).contains(&entry.epoch);
+                let ended = shard.iter().filter(|(_, entry)| is_below(entry));
+                ended.map(|(stream_id, _)| *stream_id).collect()
+            };
+            for stream_id in ended {
+                self.push(stream_id, Pushed::Ended(code::USER_SIG_REVOKED));
+            }
         }
     }
 
@@ -273,6 +291,9 @@ impl<O: Owner> StreamBody<O> {
         // If it is not there, the end is in the mailbox already.
         if let Some(entry) = shard.get_mut(&self.stream_id) {
             entry.held = held;
+            if let StreamEvent::Session(session) = first {
+                entry.epoch = session.epoch;
+            }
             timer.add(self.stream_id, heartbeat, expires_in, entry.letters.clone());
         }
     }

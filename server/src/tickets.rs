@@ -2,7 +2,7 @@
 
 mod known;
 
-use crate::identity_file::App;
+use crate::clock::true_now_ms;
 use crate::service::Refused;
 use crate::settings::Settings;
 use crate::throttle::Throttle;
@@ -13,6 +13,31 @@ use std::time::Instant;
 use tim_proto::code;
 use tim_proto::user_sig::{self, UserSig};
 use tim_proto::{edges, identity};
+
+/// A ticket may be made so much ahead of this server's clock.
+const AHEAD_S: i64 = 300;
+
+/// What the operator says about tickets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// A ticket that claims to be good for longer is good for as long as this, in seconds.
+    pub longest_s: Option<i64>,
+}
+
+impl Limits {
+    /// Until when a ticket is good, in seconds of Unix time.
+    fn end_s(&self, sig: &UserSig) -> i64 {
+        let longest_s = self
+            .longest_s
+            .map(|longest| sig.issued_s.saturating_add(longest));
+        sig.expires_s().min(longest_s.unwrap_or(i64::MAX))
+    }
+
+    /// The same in ms: it is good in all of its last second.
+    pub fn end_ms(&self, sig: &UserSig) -> i64 {
+        self.end_s(sig).saturating_mul(1000).saturating_add(999)
+    }
+}
 
 /// Checks tickets.
 #[derive(Default)]
@@ -33,8 +58,8 @@ impl Tickets {
         token: &str,
         now_ms: i64,
     ) -> Result<Arc<UserSig>, Refused> {
-        let checked = self.check_ticket(&settings.app, app, user_id, token, now_ms);
-        checked.map_err(|refused| {
+        let checked = self.check_ticket(settings, app, user_id, token, now_ms);
+        let checked = checked.map_err(|refused| {
             // Forgotten or run out: whoever shows that guesses at nothing.
             let guessed = matches!(
                 refused.code,
@@ -54,18 +79,23 @@ impl Tickets {
                     ..Refused::new(code::TOO_MANY_FAILURES, "too many tickets have failed")
                 },
             }
-        })
+        });
+        let sig = checked?;
+        // Whoever has moved the clock has not moved that of those who make tickets.
+        check_time(&sig, true_now_ms().div_euclid(1000))?;
+        Ok(sig)
     }
 
     /// Whether a ticket lets in.
     fn check_ticket(
         &self,
-        ours: &App,
+        settings: &Settings,
         app: u32,
         user_id: &str,
         token: &str,
         now_ms: i64,
     ) -> Result<Arc<UserSig>, Refused> {
+        let ours = &settings.app;
         if !identity::is_user_id(user_id) {
             return Err(Refused::new(
                 code::INVALID_USER_ID,
@@ -110,7 +140,7 @@ impl Tickets {
                 "the ticket was not made with this app's key, or was changed",
             ));
         }
-        if sig.is_expired(now_ms.div_euclid(1000)) {
+        if now_ms.div_euclid(1000) > settings.tickets.end_s(&sig) {
             return Err(Refused::user_sig_expired());
         }
         if is_new {
@@ -122,4 +152,23 @@ impl Tickets {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Refuses a ticket of the app's own that was made in a time to come. No guess, so that it does not count
+/// as one.
+fn check_time(sig: &UserSig, now_s: i64) -> Result<(), Refused> {
+    let ahead_s = sig.issued_s.saturating_sub(now_s);
+    if ahead_s <= AHEAD_S {
+        return Ok(());
+    }
+    // Seconds of Unix time are below this for 30,000 years, and ms have been above since 2001.
+    let what = if sig.issued_s > 1_000_000_000_000 {
+        "the ticket's TLS.time is in milliseconds: expected seconds".to_owned()
+    } else {
+        format!(
+            "the ticket's TLS.time is {ahead_s} s ahead of the server's clock: expected at most \
+             {AHEAD_S} s; the clock of whoever makes tickets may be wrong"
+        )
+    };
+    Err(Refused::new(code::USER_SIG_UNREADABLE, what))
 }

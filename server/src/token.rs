@@ -36,6 +36,12 @@ pub struct Claims {
     /// The end of the ticket, in ms of Unix time.
     #[serde(rename = "x")]
     pub ends_ms: i64,
+    /// The latest end that any token of the session says.
+    #[serde(rename = "m", default)]
+    pub latest_end_ms: i64,
+    /// The print of the policy that its login was decided by.
+    #[serde(rename = "y", default)]
+    pub policy: u32,
 }
 
 /// A key for tokens.
@@ -246,6 +252,8 @@ mod tests {
             epoch: 1_700_000_000_000,
             login_no: 3,
             ends_ms: 1_800_000_000_000,
+            latest_end_ms: 1_900_000_000_000,
+            policy: 9,
         }
     }
 

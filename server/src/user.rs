@@ -22,7 +22,7 @@ pub use devices::{Device, Devices};
 pub use login::Login;
 pub use operator::Profile;
 pub use presence::Presence;
-pub use reassert::{Gone, Held};
+pub use reassert::{Decided, Gone, Held};
 pub use resume::{Claim, can_resume};
 pub use tickets::{Ban, Denied, Ticket};
 
@@ -31,6 +31,7 @@ use crate::policy::Policy;
 use endings::Floors;
 use request_numbers::RequestNumbers;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use std::sync::Arc;
 use takeovers::Takeovers;
 use tickets::Revoked;
@@ -111,11 +112,21 @@ pub struct Session {
     pub epoch: u64,
     /// The end of the ticket, in ms of Unix time.
     pub ends_ms: i64,
+    /// The latest end that any token of this session says: a renewal may have brought a shorter
+    /// ticket than the one before.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub latest_end_ms: i64,
+    /// The print of the policy that its login was decided by; 0: not known.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub policy: u32,
     /// Where its events go; none while nobody reads.
     pub stream: Option<StreamRef>,
     /// Since when nobody reads.
     #[serde(default)]
     pub away_since_ms: Option<i64>,
+    /// Where its last connection came from, where the app's backend is to hear of it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub from: Option<IpAddr>,
 }
 
 /// A user's record.
@@ -129,6 +140,9 @@ pub struct User {
     pub devices: Devices,
     /// The latest day of an accepted login or resume. The store counts the users of a day by it.
     pub active_day: Day,
+    /// When the operator has decided something about the user, the last time.
+    #[serde(skip_serializing_if = "is_default")]
+    decided_ms: i64,
     #[serde(skip_serializing_if = "is_default")]
     ban: Option<Ban>,
     #[serde(skip_serializing_if = "is_default")]
@@ -152,6 +166,8 @@ pub struct Lasting<'a> {
     account: &'a Option<Account>,
     devices: &'a Devices,
     active_day: Day,
+    #[serde(skip_serializing_if = "is_default")]
+    decided_ms: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     ban: &'a Option<Ban>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -203,11 +219,21 @@ impl User {
             account: self.account.clone(),
             devices: self.devices.clone(),
             active_day: self.active_day,
+            decided_ms: self.decided_ms,
             ban: self.ban.clone(),
             revoked: self.revoked.clone(),
             floors: self.floors.clone(),
             highest_epoch: self.floors.highest(),
             ..User::default()
+        }
+    }
+
+    /// The same with the highest epoch of its sessions, for another store, which shall not give it
+    /// again.
+    pub fn lasting_with_its_epoch(&self) -> User {
+        User {
+            highest_epoch: self.highest_epoch.max(self.floors.highest()),
+            ..self.lasting()
         }
     }
 
@@ -217,6 +243,7 @@ impl User {
             account: &self.account,
             devices: &self.devices,
             active_day: self.active_day,
+            decided_ms: self.decided_ms,
             ban: &self.ban,
             revoked: &self.revoked,
             floors: &self.floors,
@@ -283,12 +310,36 @@ impl User {
         Some(platform)
     }
 
+    /// Notes where the streams come from that sessions have got since.
+    pub fn came_from(&mut self, from: Option<IpAddr>, before: &User) {
+        for session in &mut self.sessions {
+            let old = before.session(session.session_id);
+            let had = old.and_then(|old| old.stream);
+            if session.stream.is_some() && session.stream != had {
+                session.from = from;
+            }
+        }
+    }
+
     fn go_away(&mut self, is_closed: impl Fn(&StreamRef) -> bool, now_ms: i64) {
         for session in &mut self.sessions {
             if session.stream.take_if(|held| is_closed(held)).is_some() {
                 session.away_since_ms = Some(now_ms);
             }
         }
+    }
+
+    /// Whether time has ended a session that is still in the record.
+    pub fn has_due_sessions(&self, rules: &Rules, now_ms: i64) -> bool {
+        self.due_ms(rules).is_some_and(|due_ms| due_ms <= now_ms)
+    }
+
+    /// When the next session ends by itself unless somebody comes back to it.
+    pub fn due_ms(&self, rules: &Rules) -> Option<i64> {
+        let sessions = self.sessions.iter();
+        sessions
+            .filter_map(|session| session.ends_unless_back_ms(rules))
+            .min()
     }
 
     /// Ends sessions that nobody has come back to for too long.

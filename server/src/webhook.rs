@@ -1,47 +1,39 @@
-//! State.StateChange webhooks: the app's own backend is told who comes online and who goes.
+//! State.StateChange webhooks: the app's own backend hears who comes online and who goes.
 //!
-//! Logins never wait for it. Each change goes into a queue, of which there are several so that one
-//! user's changes stay in their order; where a queue is full, the change is dropped and the log says
-//! so. What has not been told when the process ends is lost.
+//! An event is stored with the decision that it comes from, and delivered by `delivery.rs`, which no
+//! login waits for.
+
+mod delivery;
+
+pub use delivery::Delivery;
 
 use crate::clock::now_ms;
 use crate::user::Change;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
 use std::time::Duration;
 use tim_proto::Platform;
 use ureq::Agent;
 
 const COMMAND: &str = "State.StateChange";
-/// How many changes are told at once.
-const LANES: usize = 8;
-/// How many changes wait in each queue.
-const QUEUE_MAX: usize = 2_000;
 /// How long the backend may take for an answer.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// The wait before the first retry; it doubles with each further one.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// How often the log says that changes were dropped, at most.
-const COMPLAIN_EVERY_MS: i64 = 60_000;
 
-/// What to tell whom. Has no `Debug`: the token is a secret.
+/// Where events go. Has no `Debug`: the token is a secret.
 #[derive(Clone)]
 pub struct Settings {
     pub url: String,
     /// Signs the requests.
     pub token: Option<String>,
-    /// How often a request is sent again that was not answered with 200.
+    /// How often an event is sent again that was not answered with a status of 200 to 299.
     pub retries: u32,
     pub sdk_app_id: u32,
 }
 
 /// One change of a user.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     pub user_id: String,
     pub change: Change,
@@ -176,82 +168,17 @@ fn sign(token: &str, now_s: i64) -> String {
     })
 }
 
-/// Tells the app's backend.
-pub struct Webhook {
-    lanes: Vec<SyncSender<Event>>,
-    dropped: AtomicU64,
-    complained_ms: AtomicI64,
-}
-
-impl Webhook {
-    pub fn start(settings: &Settings) -> std::io::Result<Webhook> {
-        // It goes where the settings say, and nowhere else.
-        let agent: Agent = Agent::config_builder()
-            .timeout_global(Some(TIMEOUT))
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .http_status_as_error(false)
-            .proxy(None)
-            .user_agent("tim-server")
-            .build()
-            .into();
-        let lanes = (0..LANES).map(|_| {
-            let (lane, events) = sync_channel(QUEUE_MAX);
-            let (settings, agent) = (settings.clone(), agent.clone());
-            thread::Builder::new()
-                .name("webhook".into())
-                .spawn(move || run(&settings, &agent, &events))?;
-            Ok(lane)
-        });
-        Ok(Webhook {
-            lanes: lanes.collect::<std::io::Result<_>>()?,
-            dropped: AtomicU64::new(0),
-            complained_ms: AtomicI64::new(0),
-        })
-    }
-
-    /// Never waits.
-    pub fn tell(&self, event: Event) {
-        let mut hasher = DefaultHasher::new();
-        event.user_id.hash(&mut hasher);
-        let lane = &self.lanes[hasher.finish() as usize % LANES];
-        if lane.try_send(event).is_err() {
-            self.complain();
-        }
-    }
-
-    fn complain(&self) {
-        let dropped = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
-        let (last, now) = (self.complained_ms.load(Ordering::Relaxed), now_ms());
-        if now.saturating_sub(last) < COMPLAIN_EVERY_MS {
-            return;
-        }
-        let first =
-            self.complained_ms
-                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed);
-        if first.is_ok() {
-            tracing::warn!(dropped, "the webhook is too slow: changes are dropped");
-        }
-    }
-}
-
-fn run(settings: &Settings, agent: &Agent, events: &Receiver<Event>) {
-    for event in events {
-        let mut wait = FIRST_WAIT;
-        for attempt in 0..=settings.retries {
-            match send(settings, agent, &event) {
-                Ok(()) => break,
-                Err(why) if attempt == settings.retries => {
-                    tracing::warn!(why, "the webhook was not told");
-                }
-                Err(why) => {
-                    tracing::debug!(why, "the webhook");
-                    thread::sleep(wait);
-                    wait *= 2;
-                }
-            }
-        }
-    }
+/// What sends requests to the backend. It goes where the settings say, and nowhere else.
+fn agent() -> Agent {
+    Agent::config_builder()
+        .timeout_global(Some(TIMEOUT))
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .http_status_as_error(false)
+        .proxy(None)
+        .user_agent("tim-server")
+        .build()
+        .into()
 }
 
 /// The error never has the URL, which may have a secret in it.
@@ -263,7 +190,7 @@ fn send(settings: &Settings, agent: &Agent, event: &Event) -> Result<(), String>
         .send(event.body());
     match answer {
         // What it says is of no consequence: the change has happened.
-        Ok(mut answer) if answer.status() == 200 => {
+        Ok(mut answer) if answer.status().is_success() => {
             let _ = answer.body_mut().read_to_vec();
             Ok(())
         }

@@ -43,7 +43,7 @@ fn many(count: usize) -> Vec<String> {
     (0..count).map(|at| format!("user {at}")).collect()
 }
 
-fn an_import_makes_an_account_once_and_survives_a_power_cut(store: Store) {
+fn an_import_makes_an_account_once_and_survives_a_kill(store: Store) {
     let server = store.with_admin("");
     assert_eq!(statuses(&server, &["alice", "bob"]), ["NotImported"; 2]);
     let alice = json!({"UserID": "alice", "Nick": "Alice", "FaceUrl": "http://example.org/a"});
@@ -53,7 +53,7 @@ fn an_import_makes_an_account_once_and_survives_a_power_cut(store: Store) {
         0
     );
     let registered = server.user("alice")["account"]["registered_ms"].clone();
-    let server = server.after_a_power_cut();
+    let server = server.after_a_kill();
     assert_eq!(
         statuses(&server, &["alice", "bob", "eve"]),
         ["Imported", "Imported", "NotImported"]
@@ -199,7 +199,7 @@ fn a_login_registers_and_a_deleted_account_is_gone_with_its_sessions(store: Stor
     );
     assert_eq!(stream.event(), None);
     assert_eq!(server.own("GET", "/v1/users/alice", "").0, 404);
-    let server = server.after_a_power_cut();
+    let server = server.after_a_kill();
     assert_eq!(statuses(&server, &["alice"]), ["NotImported"]);
     assert_eq!(
         server.refusal("/v1/resume", &resume(&session, 1, 1, 2)),
@@ -209,9 +209,7 @@ fn a_login_registers_and_a_deleted_account_is_gone_with_its_sessions(store: Stor
     assert_eq!(statuses(&server, &["alice"]), ["Imported"], "anew");
 }
 
-fn a_kick_ends_every_session_and_voids_the_tickets_from_before_also_after_a_power_cut(
-    store: Store,
-) {
+fn a_kick_ends_every_session_and_voids_the_tickets_from_before_also_after_a_kill(store: Store) {
     let server = store.with_admin("policy = \"multi\"");
     let mut phone = login("alice", 1, 1, 1);
     phone["user_sig"] = ticket_made(60, "alice").into();
@@ -230,7 +228,7 @@ fn a_kick_ends_every_session_and_voids_the_tickets_from_before_also_after_a_powe
         );
         assert_eq!(stream.event(), None);
     }
-    let server = server.after_a_power_cut();
+    let server = server.after_a_kill();
     assert_eq!(
         server.refusal("/v1/resume", &resume(&session, 1, 1, 2)),
         (401, 70052)
@@ -293,12 +291,12 @@ fn a_kick_at_one_node_ends_the_sessions_that_another_holds() {
 }
 
 over_each_store! {
-    an_import_makes_an_account_once_and_survives_a_power_cut
+    an_import_makes_an_account_once_and_survives_a_kill
     an_answer_has_its_fields_in_the_documented_order
     bad_fields_are_told_with_their_codes
     a_body_with_get_is_taken
     a_hundred_accounts_come_in_at_once_in_both_forms_and_the_bad_ones_are_named
     a_login_registers_and_a_deleted_account_is_gone_with_its_sessions
-    a_kick_ends_every_session_and_voids_the_tickets_from_before_also_after_a_power_cut
+    a_kick_ends_every_session_and_voids_the_tickets_from_before_also_after_a_kill
     within_the_second_of_a_kick_only_what_was_used_before_it_is_void
 }

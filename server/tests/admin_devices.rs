@@ -14,7 +14,7 @@ fn ban(server: &Server, body: &Value) -> u16 {
         .0
 }
 
-fn devices_are_listed_with_what_is_known_of_them_also_after_a_power_cut(store: Store) {
+fn devices_are_listed_with_what_is_known_of_them_also_after_a_kill(store: Store) {
     let server = store.with_admin("");
     let (_stream, session) = server.log_in(&login("alice", 1, 1, 1));
     let device = server.user("alice")["devices"][0].clone();
@@ -34,7 +34,7 @@ fn devices_are_listed_with_what_is_known_of_them_also_after_a_power_cut(store: S
         assert!((device[time].as_i64().unwrap() / 1000 - now_s()).abs() <= 5);
     }
     assert_eq!(device["last_login_day"].as_str().unwrap().len(), 8);
-    let server = server.after_a_power_cut();
+    let server = server.after_a_kill();
     let after = &server.user("alice")["devices"];
     assert_eq!(after.as_array().unwrap().len(), 1);
     for known in [
@@ -88,7 +88,7 @@ fn a_banned_user_is_signed_out_and_kept_out_until_the_ban_is_lifted(store: Store
         (name.as_str(), &end["code"]),
         ("session_ended", &json!(70051))
     );
-    let server = server.after_a_power_cut();
+    let server = server.after_a_kill();
     assert_eq!(
         server.user("alice")["ban"],
         json!({"until_ms": null, "reason": "spam"})
@@ -190,7 +190,7 @@ fn no_secret_and_no_query_reaches_the_log() {
 }
 
 over_each_store! {
-    devices_are_listed_with_what_is_known_of_them_also_after_a_power_cut
+    devices_are_listed_with_what_is_known_of_them_also_after_a_kill
     signing_one_device_out_kicks_it_in_the_operators_name_and_no_other
     a_banned_user_is_signed_out_and_kept_out_until_the_ban_is_lifted
     a_ban_ends_at_its_time_and_may_come_before_the_account

@@ -76,7 +76,7 @@ fn refused_logins_and_what_the_operator_does_make_nobody_active(store: Store) {
 fn a_day_begins_where_the_time_zone_says_and_a_resume_makes_it_active(store: Store) {
     let server = store.with(&in_zone("-12:00"));
     let (_stream, session) = server.log_in(&login("alice", 1, 1, 1));
-    let server = server.after_a_power_cut_with(&in_zone("+14:00"));
+    let server = server.after_a_kill_with(&in_zone("+14:00"));
     assert_eq!(active(&server), 0, "a new day");
     let (_stream, _) = server.log_in(&login("bob", 2, 1, 1));
     let answer = server.post("/v1/resume", &resume(&session, 1, 1, 2));
@@ -97,13 +97,13 @@ fn a_day_begins_where_the_time_zone_says_and_a_resume_makes_it_active(store: Sto
     assert_eq!(days[0]["registered"], 1, "bob on his");
 }
 
-fn what_was_acknowledged_is_counted_after_a_power_cut_and_not_counted_again(store: Store) {
+fn what_was_acknowledged_is_counted_after_a_kill_and_not_counted_again(store: Store) {
     let mut server = store.with_admin("takeovers.max = 0");
     for round in 1..=5 {
         for user in 1..=u8::try_from(round * 4).unwrap() {
             server.log_in(&login(&format!("user {user}"), user, round, round));
         }
-        server = server.after_a_power_cut();
+        server = server.after_a_kill();
         assert_eq!(active(&server), round * 4);
         let figures = figures(&server, 1);
         assert_eq!(figures["accounts"], round * 4);
@@ -117,7 +117,7 @@ fn logins_are_counted_over_an_orderly_end(store: Store) {
     server.log_in(&login("alice", 1, 2, 2));
     server.signal("TERM");
     assert!(server.wait().success());
-    let server = server.after_a_power_cut();
+    let server = server.after_a_kill();
     assert_eq!(figures(&server, 1)["days"][0]["logins"], 2);
 }
 
@@ -138,7 +138,7 @@ fn a_removed_account_leaves_the_number_of_accounts_and_stays_among_the_registere
 fn the_reference_path_tells_thirty_days_in_strings_and_only_what_it_is_asked_for(store: Store) {
     let server = store.with(&in_zone("-12:00"));
     server.log_in(&login("alice", 1, 1, 1));
-    let server = server.after_a_power_cut_with(&in_zone("+14:00"));
+    let server = server.after_a_kill_with(&in_zone("+14:00"));
     server.log_in(&login("bob", 1, 1, 1));
     let answer = server.reference("openconfigsvr/getappinfo", &json!({}));
     assert_eq!(
@@ -207,7 +207,7 @@ over_each_store! {
     a_user_counts_once_a_day_however_often_and_wherever_they_log_in
     refused_logins_and_what_the_operator_does_make_nobody_active
     a_day_begins_where_the_time_zone_says_and_a_resume_makes_it_active
-    what_was_acknowledged_is_counted_after_a_power_cut_and_not_counted_again
+    what_was_acknowledged_is_counted_after_a_kill_and_not_counted_again
     logins_are_counted_over_an_orderly_end
     a_removed_account_leaves_the_number_of_accounts_and_stays_among_the_registered
     the_reference_path_tells_thirty_days_in_strings_and_only_what_it_is_asked_for

@@ -190,3 +190,82 @@ fn a_store_that_is_not_there_or_a_password_on_the_command_line_stops_the_start()
     let told = refused(&["--store", "postgres://127.0.0.1"]);
     assert!(told.contains("redis://HOST:PORT"), "{told}");
 }
+
+#[test]
+fn a_session_that_was_renewed_after_its_ticket_ended_stays() {
+    let server = Server::node(&database(), "heartbeat_ms = 400");
+    let mut first = login("alice", 1, 1, 1);
+    first["user_sig"] = process::ticket("alice", 1).into();
+    let (mut stream, session) = server.log_in(&first);
+    assert_eq!(stream.event().unwrap().0, "user_sig_expired");
+    let mut renewal = resume(&session, 1, 1, 2);
+    renewal["user_sig"] = process::ticket("alice", 3600).into();
+    let (mut stream, session) = server.log_in_by(&renewal);
+    // What has ended is said again with each heartbeat.
+    for _ in 0..4 {
+        assert_eq!(stream.block().as_deref(), Some(": hb"));
+    }
+    assert_eq!(
+        server.post("/v1/resume", &resume(&session, 1, 1, 3)).status,
+        200
+    );
+}
+
+#[test]
+fn what_the_operator_decided_is_said_again_to_an_engine_that_lost_it() {
+    let engine = Engine::start();
+    let settings = format!("{HEARTBEAT}\n{}", process::admin::SETTINGS);
+    let server = Server::node(&engine.url(), &settings);
+    let import = |user: &str| {
+        let import = json!({"UserID": user});
+        let imported = server.reference("im_open_login_svc/account_import", &import);
+        assert_eq!(imported["ErrorCode"], 0);
+    };
+    let users = ["banned", "kicked", "deleted"];
+    users.iter().for_each(|user| import(user));
+    let key = |user: &str| format!("tim:{}:{{{user}}}", process::APP);
+    let before = users.map(|user| engine.command(&format!("COPY {} copy.{user}", key(user))));
+    assert_eq!(before, [":1"; 3]);
+    assert_eq!(server.own("PUT", "/v1/users/banned/ban", "{}").0, 200);
+    server.reference("im_open_login_svc/kick", &json!({"UserID": "kicked"}));
+    let delete = json!({"DeleteItem": [{"UserID": "deleted"}]});
+    server.reference("im_open_login_svc/account_delete", &delete);
+    for user in users {
+        engine.command(&format!("COPY copy.{user} {} REPLACE", key(user)));
+    }
+    let until = Instant::now() + Duration::from_secs(30);
+    let holds = || {
+        let mut old = login("kicked", 1, 1, 1);
+        old["user_sig"] = process::admin::ticket_made(10, "kicked").into();
+        let check = json!({"CheckItem": [{"UserID": "deleted"}]});
+        let checked = server.reference("im_open_login_svc/account_check", &check);
+        server.user("banned")["ban"].is_object()
+            && server.post("/v1/login", &old).status == 401
+            && checked["ResultItem"][0]["AccountStatus"] == "NotImported"
+    };
+    while !holds() {
+        assert!(Instant::now() < until, "it was not said again");
+    }
+}
+
+#[test]
+fn a_ban_that_no_replica_confirms_is_not_acknowledged_and_one_that_does_is() {
+    let primary = Engine::start();
+    let replica = primary.replica();
+    let server = Server::node(&primary.url(), process::admin::SETTINGS);
+    assert_eq!(server.own("PUT", "/v1/users/alice/ban", "{}").0, 200);
+    assert!(
+        replica.command("EXISTS tim:1400000001:{alice}") == ":1",
+        "it has it already"
+    );
+    let stopped = replica.stopped();
+    let (status, refusal) = server.own("PUT", "/v1/users/bob/ban", "{}");
+    drop(stopped);
+    assert_eq!(status, 503);
+    let message = refusal["message"].as_str().unwrap();
+    assert!(
+        message.contains("no replica of the engine has confirmed it yet: repeat it"),
+        "{message}"
+    );
+    while server.own("PUT", "/v1/users/bob/ban", "{}").0 != 200 {}
+}

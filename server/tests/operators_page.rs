@@ -49,7 +49,8 @@ fn three_nodes(mut one: Server, shell: &mut Shell) -> [Server; 3] {
     }
     let settings = shell.block_with("toml", "store = ");
     shell.write(SETTINGS, &shell.here(&settings));
-    let command = shell.block_with("sh", "tim-server.toml");
+    shell.run_as_it_is(&shell.block_with("sh", "export export.jsonl"));
+    let command = shell.block_with("sh", "serve --config /etc/tim-server/tim-server.toml");
     [(); 3].map(|()| shell.start(&command, ""))
 }
 
@@ -86,18 +87,13 @@ fn one_node_runs_and_lets_in_whoever_has_a_ticket_of_the_printed_command() {
 }
 
 #[test]
-fn one_node_becomes_three_and_its_users_come_back_with_the_tickets_they_have() {
+fn one_node_becomes_three_and_its_sessions_go_on() {
     let (mut shell, one) = one_node();
     let ticket = printed_ticket(&shell);
     let (_stream, session) = one.log_in(&with_ticket(&shell, 1, &ticket));
     let nodes = three_nodes(one, &mut shell);
-
-    // The token is of the old store: the library goes on with the ticket, and displaces nobody.
-    let unknown = nodes[0].refusal("/v1/resume", &resume(&session, 1, 1, 2));
-    assert_eq!(unknown, (401, 7726));
-    let mut back = with_ticket(&shell, 1, &ticket);
-    (back["seq"], back["intent"]) = (3.into(), "reconnect".into());
-    let (mut stream, again) = nodes[1].log_in(&back);
+    let (mut stream, again) = nodes[1].log_in_by(&resume(&session, 1, 1, 3));
+    assert_eq!(again["epoch"], session["epoch"]);
 
     // It is one system: the session is known everywhere, and another device takes it over.
     let (_moved, same) = nodes[2].log_in_by(&resume(&again, 1, 1, 4));
@@ -122,7 +118,7 @@ fn admin_line(begin: &str) -> String {
 }
 
 #[test]
-fn bans_kicks_and_profiles_are_done_again_at_the_new_nodes_before_the_users_come() {
+fn the_operators_lines_do_the_same_at_many_nodes() {
     let (mut shell, one) = one_node();
     let nodes = three_nodes(one, &mut shell);
     let run = |begin: &str| {
@@ -236,6 +232,44 @@ fn the_printed_requests_of_the_reference_system_succeed() {
         let told = told(&shell, &node, &setup.join("\n"), line);
         assert_eq!(told["ActionStatus"], "OK", "{line}: {told}");
     }
+}
+
+#[test]
+fn a_store_is_backed_up_while_it_runs_and_restored_by_the_printed_lines() {
+    let (shell, mut node) = one_node();
+    let ticket = printed_ticket(&shell);
+    let (_stream, session) = node.log_in(&with_ticket(&shell, 1, &ticket));
+    shell.run_as_it_is(&shell.block_with("sh", "backup backup.sqlite"));
+    node.log_in(&shell.login("later", 1));
+    node.signal("TERM");
+    assert!(node.wait().success());
+    shell.run_as_it_is(&shell.block_with("sh", "install -m 600 backup.sqlite"));
+    let node = shell.start(&shell.block("sh", 0), "");
+    let (_stream, again) = node.log_in_by(&resume(&session, 1, 1, 2));
+    assert_eq!(again["epoch"], session["epoch"]);
+}
+
+#[test]
+fn a_leaked_key_is_answered_by_the_printed_lines() {
+    let (shell, node) = administered();
+    let (mut stream, session) = node.log_in(&shell.login("alice", 1));
+    let own = shell.block_with("sh", "own()");
+    let (function, _) = own.split_once('\n').unwrap();
+    let page = Shell::new(SERVER);
+    let run = |part: &str| {
+        let line = page.block_with("sh", part);
+        assert_eq!(
+            told(&shell, &node, function, line.trim()),
+            json!({"code": 0})
+        );
+    };
+    run("token_keys/replace");
+    assert_eq!(
+        node.refusal("/v1/resume", &resume(&session, 1, 1, 2)).1,
+        7726
+    );
+    run("sign_out_everybody");
+    assert_eq!(stream.event().unwrap().0, "session_ended");
 }
 
 #[test]

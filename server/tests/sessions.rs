@@ -263,10 +263,10 @@ fn a_resume_with_a_new_ticket_renews_and_with_a_bad_one_changes_nothing(store: S
     assert!(longer(&renewed) > longer(&session) + 6_000_000);
 }
 
-fn a_session_survives_a_power_cut_by_its_token(store: Store) {
+fn a_session_survives_a_kill_by_its_token(store: Store) {
     let server = store.start();
     let (_stream, session) = server.log_in(&login("alice", 1, 1, 1));
-    let server = server.after_a_power_cut();
+    let server = server.after_a_kill();
     let mut answer = server.post("/v1/resume", &resume(&session, 1, 1, 2));
     assert_eq!(answer.status, 200);
     assert_eq!(answer.event().unwrap().1["epoch"], session["epoch"]);
@@ -275,14 +275,14 @@ fn a_session_survives_a_power_cut_by_its_token(store: Store) {
     assert_eq!(answer.event().unwrap().0, "kicked");
 }
 
-fn what_has_ended_does_not_come_back_after_a_power_cut(store: Store) {
+fn what_has_ended_does_not_come_back_after_a_kill(store: Store) {
     let server = store.start();
     let (_stream, out) = server.log_in(&login("alice", 1, 1, 1));
     let answer = server.post("/v1/logout", &json!({"session": out["session"], "seq": 2}));
     assert_eq!(answer.status, 200);
     let (_stream, kicked) = server.log_in(&login("bob", 2, 1, 1));
     let (_stream, _) = server.log_in(&login("bob", 3, 1, 1));
-    let server = server.after_a_power_cut();
+    let server = server.after_a_kill();
     assert_eq!(
         server.refusal("/v1/resume", &resume(&out, 1, 1, 3)),
         (403, 6208)
@@ -293,10 +293,10 @@ fn what_has_ended_does_not_come_back_after_a_power_cut(store: Store) {
     );
 }
 
-fn epochs_grow_over_a_power_cut_too(store: Store) {
+fn epochs_grow_over_a_kill_too(store: Store) {
     let server = store.start();
     let (_stream, before) = server.log_in(&login("alice", 1, 1, 1));
-    let server = server.after_a_power_cut();
+    let server = server.after_a_kill();
     let (_stream, after) = server.log_in(&login("alice", 2, 1, 1));
     assert!(after["epoch"].as_u64() > before["epoch"].as_u64());
     // The older session is not resumed past the newer one.
@@ -355,8 +355,8 @@ over_each_store! {
     a_login_ends_earlier_ones_whatever_becomes_of_itself
     a_ticket_that_ends_on_an_open_stream_is_told_and_ends_the_session
     a_resume_with_a_new_ticket_renews_and_with_a_bad_one_changes_nothing
-    a_session_survives_a_power_cut_by_its_token
-    what_has_ended_does_not_come_back_after_a_power_cut
-    epochs_grow_over_a_power_cut_too
+    a_session_survives_a_kill_by_its_token
+    what_has_ended_does_not_come_back_after_a_kill
+    epochs_grow_over_a_kill_too
     a_token_that_was_changed_anywhere_is_void
 }

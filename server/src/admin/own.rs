@@ -1,13 +1,13 @@
 //! This server's own paths: devices, bans, figures. docs/openapi.json describes them.
 
 use super::{Answer, bad, check_user_id, json, parse, query};
+use crate::audit::Operator;
 use crate::figures::DAYS_KEPT;
 use crate::service::{Refused, Service};
 use crate::user::{Ban, Device, Session, User};
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::net::IpAddr;
 use std::sync::Arc;
 use tim_proto::code;
 
@@ -23,9 +23,11 @@ pub enum What {
     Ban,
     LiftBan,
     Figures,
+    SignEverybodyOut,
+    ReplaceTokenKeys,
 }
 
-pub const ROUTES: [(&str, &str, What); 5] = [
+pub const ROUTES: [(&str, &str, What); 7] = [
     ("GET", "/v1/users/{user_id}", What::User),
     (
         "POST",
@@ -35,6 +37,8 @@ pub const ROUTES: [(&str, &str, What); 5] = [
     ("PUT", "/v1/users/{user_id}/ban", What::Ban),
     ("DELETE", "/v1/users/{user_id}/ban", What::LiftBan),
     ("GET", "/v1/figures", What::Figures),
+    ("POST", "/v1/sign_out_everybody", What::SignEverybodyOut),
+    ("POST", "/v1/token_keys/replace", What::ReplaceTokenKeys),
 ];
 
 #[derive(Deserialize)]
@@ -48,7 +52,7 @@ struct BanRequest {
 /// Answers an administrator.
 pub async fn answer(
     service: &Arc<Service>,
-    from: IpAddr,
+    by: &Operator,
     method: &Method,
     path: &str,
     query: &str,
@@ -71,22 +75,30 @@ pub async fn answer(
         }
         What::SignOut => {
             let device_id = parts.get(1).map(String::as_str).unwrap_or_default();
-            if !service.sign_out(from, user_id, device_id).await? {
+            if !service.sign_out(by, user_id, device_id).await? {
                 return Err(missing("there is no such device"));
             }
             json!({"code": 0})
         }
         What::Ban => {
-            service.ban(from, user_id, &read_ban(body)?).await?;
+            service.ban(by, user_id, &read_ban(body)?).await?;
             json!({"code": 0})
         }
         What::LiftBan => {
-            if !service.lift_ban(user_id).await? {
+            if !service.lift_ban(by, user_id).await? {
                 return Err(missing("the user is not banned"));
             }
             json!({"code": 0})
         }
         What::Figures => figures(service, query).await?,
+        What::SignEverybodyOut => {
+            service.sign_everybody_out(by).await?;
+            json!({"code": 0})
+        }
+        What::ReplaceTokenKeys => {
+            service.replace_token_keys(by).await?;
+            json!({"code": 0})
+        }
     };
     Ok(json(StatusCode::OK, &answer))
 }

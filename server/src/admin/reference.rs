@@ -8,6 +8,7 @@ mod figures;
 mod states;
 
 use super::{Answer, json, query};
+use crate::audit::Operator;
 use crate::service::{Refused, Service};
 use hyper::{Method, StatusCode};
 use serde::Serialize;
@@ -127,17 +128,15 @@ pub async fn answer(service: &Arc<Service>, from: IpAddr, asked: &Asked<'_>) -> 
     let admin_id = match who_asks(service, from, what, asked.query).await {
         Ok(admin_id) => admin_id,
         Err(refused) => {
-            tracing::info!(path, code = refused.code, "refused");
+            tracing::info!(%from, path, code = refused.code, "refused");
             return envelope(refused.code, refused.message, Nothing {});
         }
     };
     let takes = [Method::POST, Method::GET].contains(asked.method);
     let result = match what.filter(|_| takes) {
         None => Err(Refused::new(NO_SUCH_PATH, "no such path")),
-        Some(what) => does(service, from, what, asked.body).await,
+        Some(what) => does(service, &Operator { admin_id, from }, what, asked.body).await,
     };
-    let code = result.as_ref().err().map_or(0, |refused| refused.code);
-    tracing::info!(admin_id, path, code, "administration");
     result.unwrap_or_else(|refused| {
         let failed = [code::SERVER_ERROR, code::SERVER_OVERLOADED].contains(&refused.code);
         let code = match what {
@@ -179,7 +178,7 @@ async fn who_asks(
 
 async fn does(
     service: &Arc<Service>,
-    from: IpAddr,
+    by: &Operator,
     what: What,
     body: &[u8],
 ) -> Result<Answer, Refused> {
@@ -193,11 +192,11 @@ async fn does(
             .ok_or_else(|| Refused::new(bad_json, "the body is not a JSON object"))?
     };
     match what {
-        What::Import => accounts::import(service, &body).await,
-        What::ImportMany => accounts::import_many(service, &body).await,
+        What::Import => accounts::import(service, by, &body).await,
+        What::ImportMany => accounts::import_many(service, by, &body).await,
         What::Check => accounts::check(service, &body).await,
-        What::Delete => accounts::delete(service, from, &body).await,
-        What::Kick => accounts::kick(service, from, &body).await,
+        What::Delete => accounts::delete(service, by, &body).await,
+        What::Kick => accounts::kick(service, by, &body).await,
         What::QueryOnlineStatus => states::query(service, &body, &states::ONLINE_STATUS).await,
         What::QueryState => states::query(service, &body, &states::STATE).await,
         What::AppInfo => figures::app_info(service, &body).await,

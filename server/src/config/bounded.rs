@@ -1,10 +1,13 @@
 //! Numbers within bounds: the parser refuses others, and so names their line.
 
+use crate::cors;
 use crate::policy::instances_max;
+use ipnet::IpNet;
 use serde::de::{DeserializeSeed, Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use tim_proto::Platform;
 use tim_proto::bounds::{self, Bounds};
 use tim_proto::identity::is_user_id;
@@ -50,6 +53,28 @@ pub fn admins<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Err
         Some(wrong) => Err(D::Error::custom(format!("{wrong:?} cannot be a user id"))),
         None => Ok(admins),
     }
+}
+
+/// Addresses and networks: `10.0.0.7`, `10.0.0.0/8`.
+pub fn networks<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<IpNet>, D::Error> {
+    let texts = Vec::<String>::deserialize(value)?;
+    let read = |text: &String| {
+        let host = || text.parse::<IpAddr>().ok().map(IpNet::from);
+        text.parse().ok().or_else(host).ok_or_else(|| {
+            let expected = "expected an address or a network such as \"10.0.0.0/8\"";
+            D::Error::custom(format!("{text:?}: {expected}"))
+        })
+    };
+    texts.iter().map(read).collect()
+}
+
+/// The origins of web pages.
+pub fn origins<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error> {
+    let origins = Vec::<String>::deserialize(value)?;
+    for origin in &origins {
+        cors::check(origin).map_err(|what| D::Error::custom(format!("{origin:?}: {what}")))?;
+    }
+    Ok(origins)
 }
 
 /// How many instances each platform may have.

@@ -1,33 +1,74 @@
-//! Decisions over users' records: taken by a rule, swapped in the store, told to streams.
+//! Decisions over users' records: made by a rule, swapped in the store, pushed to streams.
 
-use super::told::Seen;
-use super::{Refused, Service};
+use super::{Refused, Service, reports};
 use crate::clock::now_ms;
-use crate::store::{Swapped, Versioned};
-use crate::user::{Gone, Push, Pushed, User};
+use crate::reconcile::What;
+use crate::store::{Swap, Swapped, Versioned};
+use crate::user::{Push, Pushed, User};
+use crate::webhook::Event;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use tim_proto::code;
+use tokio::sync::Notify;
 
-/// How often a decision is taken anew because somebody was faster.
+/// How often a decision is made anew because somebody was faster.
 const TRIES: usize = 100;
 
 /// What a decision changes.
 struct Changed {
     user: Arc<User>,
     pushes: Vec<Push>,
-    /// Sessions that have ended, where other nodes may hold them.
-    gone: Vec<Gone>,
-    /// Where changes are watched.
-    seen: Option<Seen>,
-    at_ms: i64,
+    /// What must not be undone by a fail-over, where nodes share the store.
+    ended: Vec<What>,
+    /// The operator has decided it.
+    is_decided: bool,
+    events: Vec<Event>,
+}
+
+/// How many decisions are under way.
+#[derive(Default)]
+pub(super) struct UnderWay {
+    count: AtomicUsize,
+    none_left: Notify,
+}
+
+struct OneUnderWay<'a>(&'a UnderWay);
+
+impl UnderWay {
+    fn enter(&self) -> OneUnderWay<'_> {
+        self.count.fetch_add(1, Ordering::SeqCst);
+        OneUnderWay(self)
+    }
+
+    /// Comes once no decision is under way.
+    pub(super) async fn finished(&self) {
+        loop {
+            let none_left = self.none_left.notified();
+            if self.count.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            none_left.await;
+        }
+    }
+}
+
+impl Drop for OneUnderWay<'_> {
+    fn drop(&mut self) {
+        if self.0.count.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.none_left.notify_waiters();
+        }
+    }
 }
 
 impl Service {
-    /// Takes a decision over a user's record: durable once this returns, and told to the streams
-    /// that it concerns. They are told before it is durable: whom a login pushes out waits for no
-    /// disk, and if the power fails in between, the login was not answered, and comes again.
+    /// Decides over a user's record: durable once this returns, and pushed to the streams that it
+    /// concerns. They hear of it before it is durable: a device that a login displaces waits for no
+    /// disk, and if the power fails in between, the login was not answered, and comes again. So is
+    /// what a decision that changes nothing relies on.
+    ///
+    /// Not to be dropped before it is done: whoever may go away has it done by a task of its own.
     pub(crate) async fn decide<T>(
         &self,
         user_id: &str,
@@ -43,17 +84,19 @@ impl Service {
         from: Option<IpAddr>,
         mut rule: impl FnMut(&mut User, i64, &mut Vec<Push>) -> T,
     ) -> Result<T, Refused> {
+        let _under_way = self.under_way.enter();
         for _ in 0..TRIES {
             let asked = Instant::now();
             let loaded = self.store.load(user_id).await;
             self.metrics.store_loaded(asked.elapsed());
             let Versioned { user, version } = loaded?;
-            let (decision, changed) = self.decide_over(user, &mut rule);
+            let (decision, changed) = self.decide_over(user_id, from, user, &mut rule);
             let Some(changed) = changed else {
+                self.store.settled(user_id).await?;
                 return Ok(decision);
             };
             let asked = Instant::now();
-            let swapped = self.swap(user_id, from, version, changed).await;
+            let swapped = self.swap(user_id, version, changed).await;
             self.metrics.store_swapped(asked.elapsed());
             if swapped? {
                 return Ok(decision);
@@ -69,6 +112,8 @@ impl Service {
     /// this is kept while the store is waited for.
     fn decide_over<T>(
         &self,
+        user_id: &str,
+        from: Option<IpAddr>,
         before: Arc<User>,
         rule: &mut impl FnMut(&mut User, i64, &mut Vec<Push>) -> T,
     ) -> (T, Option<Changed>) {
@@ -78,40 +123,64 @@ impl Service {
         user.tidy(now);
         user.nodes_died(|node| self.store.is_dead(node), now);
         user.end_absent(&self.settings.get().rules, now);
-        let tidied = self.watched.as_ref().map(|_| user.clone());
+        let tidied = self.delivery.as_ref().map(|_| user.clone());
+        let signed_out = self.store.signed_out();
+        if user
+            .sessions
+            .iter()
+            .any(|session| session.epoch <= signed_out.epoch)
+        {
+            user.end_all_below(signed_out.epoch, code::USER_SIG_REVOKED, &mut pushes);
+        }
         let decision = rule(user, now, &mut pushes);
         if *user == *before {
             return (decision, None);
         }
+        let events = match (tidied, &self.delivery) {
+            (Some(tidied), Some(delivery)) => {
+                user.came_from(from, &before);
+                let mut events = reports::events(user_id, (&before, &tidied, user), from, now);
+                if !delivery.has_room(events.len()) {
+                    events.clear();
+                }
+                events
+            }
+            _ => Vec::new(),
+        };
+        let decided = user.decided_since(&before);
         let changed = Changed {
-            gone: match self.store.is_shared() {
-                true => user.gone_since(&before),
+            is_decided: decided.is_some(),
+            ended: match self.store.is_shared() {
+                true => {
+                    let gone = user.gone_since(&before).into_iter().map(What::Gone);
+                    gone.chain(decided.map(What::Decided)).collect()
+                }
                 false => Vec::new(),
             },
-            seen: tidied.map(|tidied| Seen::of(&before, &tidied, user)),
+            events,
             user: changed,
             pushes,
-            at_ms: now,
         };
         (decision, Some(changed))
     }
 
     /// Whether nobody was faster.
-    async fn swap(
-        &self,
-        user_id: &str,
-        from: Option<IpAddr>,
-        version: u64,
-        changed: Changed,
-    ) -> Result<bool, Refused> {
-        let Swapped::Done(written) = self.store.swap(user_id, version, changed.user).await? else {
+    async fn swap(&self, user_id: &str, version: u64, changed: Changed) -> Result<bool, Refused> {
+        let swap = Swap {
+            user_id,
+            version,
+            due_ms: changed.user.due_ms(&self.settings.get().rules),
+            user: changed.user,
+            events: changed.events,
+        };
+        let Swapped::Done(written) = self.store.swap(swap).await? else {
             return Ok(false);
         };
-        self.lately.add(user_id, changed.gone);
+        self.recent.add(user_id, changed.ended);
         self.push(changed.pushes).await;
         written.wait().await?;
-        if let Some(seen) = changed.seen {
-            self.report(user_id, from, seen, changed.at_ms);
+        if changed.is_decided {
+            self.store.confirm(user_id).await?;
         }
         Ok(true)
     }
@@ -130,7 +199,7 @@ impl Service {
         if !pushes.is_empty()
             && let Err(error) = self.store.push(&pushes).await
         {
-            // Heartbeats find out what was not told.
+            // The node finds it out with its next heartbeat.
             tracing::warn!("a push to another node: {error}");
         }
     }

@@ -1,6 +1,7 @@
 //! What the operator asks for, over the same records as the users' requests.
 
 use super::{Refused, Service};
+use crate::audit::{Operator, Target};
 use crate::calendar::Day;
 use crate::clock::{now_ms, true_now_ms};
 use crate::figures::Figures;
@@ -22,6 +23,7 @@ impl Service {
         // Whoever has moved the clock can move it back.
         let now = true_now_ms();
         let sig = (self.tickets).check(&settings, from, app, user_id, ticket, now)?;
+        self.check_not_signed_out(&sig)?;
         let ticket = mark(&sig);
         self.decide(user_id, |user, now, _| user.admit(ticket, now))
             .await?
@@ -37,12 +39,17 @@ impl Service {
     }
 
     /// Makes an account, or changes the one that is there.
-    pub async fn import(&self, user_id: &str, profile: &Profile) -> Result<(), Refused> {
+    pub async fn import(
+        &self,
+        by: &Operator,
+        user_id: &str,
+        profile: &Profile,
+    ) -> Result<(), Refused> {
         let settings = self.settings.get();
-        self.decide(user_id, |user, now, _| {
+        let imported = self.decide(user_id, |user, now, _| {
             user.import(profile, &settings.rules, now);
-        })
-        .await
+        });
+        self.noted(by, "import", Target::user(user_id), imported.await)
     }
 
     /// Looks at a user's record.
@@ -55,46 +62,96 @@ impl Service {
     }
 
     /// Removes an account; false where there is none.
-    pub async fn delete(&self, from: IpAddr, user_id: &str) -> Result<bool, Refused> {
-        self.decide_for(user_id, Some(from), |user, now, pushes| {
+    pub async fn delete(&self, by: &Operator, user_id: &str) -> Result<bool, Refused> {
+        let deleted = self.decide_for(user_id, Some(by.from), |user, now, pushes| {
             user.delete(now, pushes)
-        })
-        .await
+        });
+        self.noted_if(by, "delete", Target::user(user_id), deleted.await)
     }
 
     /// Ends every session and voids every ticket; false where there is no account.
-    pub async fn kick(&self, from: IpAddr, user_id: &str) -> Result<bool, Refused> {
-        self.decide_for(user_id, Some(from), |user, now, pushes| {
+    pub async fn kick(&self, by: &Operator, user_id: &str) -> Result<bool, Refused> {
+        let kicked = self.decide_for(user_id, Some(by.from), |user, now, pushes| {
             user.kick(now, pushes)
-        })
-        .await
+        });
+        self.noted_if(by, "kick", Target::user(user_id), kicked.await)
     }
 
     /// Keeps a user out.
-    pub async fn ban(&self, from: IpAddr, user_id: &str, ban: &Ban) -> Result<(), Refused> {
-        self.decide_for(user_id, Some(from), |user, now, pushes| {
+    pub async fn ban(&self, by: &Operator, user_id: &str, ban: &Ban) -> Result<(), Refused> {
+        let banned = self.decide_for(user_id, Some(by.from), |user, now, pushes| {
             user.set_ban(ban.clone(), now, pushes);
-        })
-        .await
+        });
+        self.noted(by, "ban", Target::user(user_id), banned.await)
     }
 
     /// Lets a user in again; false where none was banned.
-    pub async fn lift_ban(&self, user_id: &str) -> Result<bool, Refused> {
-        self.decide(user_id, |user, now, _| user.lift_ban(now))
-            .await
+    pub async fn lift_ban(&self, by: &Operator, user_id: &str) -> Result<bool, Refused> {
+        let lifted = self.decide(user_id, |user, now, _| user.lift_ban(now));
+        self.noted_if(by, "lift_ban", Target::user(user_id), lifted.await)
     }
 
     /// Signs one device out; false where it is not the user's.
     pub async fn sign_out(
         &self,
-        from: IpAddr,
+        by: &Operator,
         user_id: &str,
         device_id: &str,
     ) -> Result<bool, Refused> {
-        self.decide_for(user_id, Some(from), |user, now, pushes| {
+        let signed_out = self.decide_for(user_id, Some(by.from), |user, now, pushes| {
             user.sign_out(device_id, now, pushes)
-        })
-        .await
+        });
+        let target = Target {
+            user_id: Some(user_id),
+            device_id: Some(device_id),
+        };
+        self.noted_if(by, "sign_out", target, signed_out.await)
+    }
+
+    /// Ends every session of every user and voids every ticket made until now.
+    pub async fn sign_everybody_out(&self, by: &Operator) -> Result<(), Refused> {
+        let signed_out = self.store.sign_everybody_out(now_ms()).await;
+        self.apply_to_all();
+        let signed_out = signed_out.map_err(Refused::from);
+        self.noted(by, "sign_out_everybody", Target::default(), signed_out)
+    }
+
+    /// Makes a new key for session tokens and drops all others: clients log in by their tickets.
+    pub async fn replace_token_keys(&self, by: &Operator) -> Result<(), Refused> {
+        let replaced = self.store.replace_token_keys(now_ms()).await;
+        self.apply_to_all();
+        let replaced = replaced.map_err(Refused::from);
+        self.noted(by, "replace_token_keys", Target::default(), replaced)
+    }
+
+    /// Has the audit log say what an administrator did.
+    fn noted<T>(
+        &self,
+        by: &Operator,
+        action: &str,
+        target: Target<'_>,
+        result: Result<T, Refused>,
+    ) -> Result<T, Refused> {
+        let code = result.as_ref().err().map_or(0, |refused| refused.code);
+        self.settings.get().audit.note(by, action, target, code);
+        result
+    }
+
+    /// The same where it may find nothing to change.
+    fn noted_if(
+        &self,
+        by: &Operator,
+        action: &str,
+        target: Target<'_>,
+        result: Result<bool, Refused>,
+    ) -> Result<bool, Refused> {
+        let code = match &result {
+            Ok(true) => 0,
+            Ok(false) => code::ACCOUNT_NOT_FOUND,
+            Err(refused) => refused.code,
+        };
+        self.settings.get().audit.note(by, action, target, code);
+        result
     }
 
     /// Today, and the figures of so many days up to it.

@@ -37,6 +37,10 @@ impl From<StoreError> for Refused {
                 tracing::debug!("{error}");
                 Refused::new(code::SERVER_OVERLOADED, "the server's store is away")
             }
+            StoreError::Unconfirmed(_) => {
+                tracing::warn!("{error}");
+                Refused::new(code::SERVER_OVERLOADED, error.to_string())
+            }
             StoreError::Failed(_) => {
                 tracing::error!("{error}");
                 Refused::new(

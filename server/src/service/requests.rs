@@ -10,10 +10,10 @@ use crate::room::Turn;
 use crate::settings::Settings;
 use crate::stream::HeldBy;
 use crate::token::{self, Claims};
-use crate::user::{Claim, Held, Login, Session, StreamRef, can_resume};
+use crate::user::{Claim, Denied, Held, Login, Session, StreamRef, can_resume};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tim_proto::code;
 use tim_proto::identity;
 use tim_proto::user_sig::UserSig;
@@ -37,14 +37,14 @@ impl Service {
             }
         }
         let (app, user_id) = (request.sdk_app_id, &request.user_id);
-        let sig =
-            (self.tickets).check(&settings, from, app, user_id, &request.user_sig, now_ms())?;
+        let sig = self.check_ticket(&settings, from, app, user_id, &request.user_sig)?;
         check_device(&request.device_id)?;
         let device_name = identity::device_name(&request.device_name);
         let number = request.number();
         check_number(&number)?;
         let ticket = mark(&sig);
         self.check_not_run_out(user_id, &request.device_id, ticket)?;
+        self.count_request(user_id)?;
         let _turn = self.turn(&settings).await?;
         let stream = self.open_stream(from, user_id, &settings)?;
         let login = Login {
@@ -52,7 +52,7 @@ impl Service {
             platform: request.platform,
             device_name: &device_name,
             number: &number,
-            ends_ms: end_of(&sig),
+            ends_ms: settings.tickets.end_ms(&sig),
             interactive: request.intent == Intent::Interactive,
             session_id: self.next_id(),
             stream: self.place(&stream),
@@ -60,6 +60,7 @@ impl Service {
         let decided = self
             .decide_for(user_id, Some(from), |user, now, pushes| {
                 user.admit(ticket, now).map_err(denied)?;
+                user.epochs_above(self.store.signed_out().epoch);
                 let outcome = user.login(&login, &settings.rules, now, pushes);
                 accepted(user, outcome)
             })
@@ -80,9 +81,9 @@ impl Service {
         let (mut ends_ms, mut ticket) = (claims.ends_ms, None);
         if let Some(user_sig) = &request.user_sig {
             let (app, user_id) = (claims.sdk_app_id, &claims.user_id);
-            let sig = (self.tickets).check(&settings, from, app, user_id, user_sig, now_ms())?;
+            let sig = self.check_ticket(&settings, from, app, user_id, user_sig)?;
             self.check_not_run_out(&claims.user_id, &claims.device_id, mark(&sig))?;
-            (ends_ms, ticket) = (end_of(&sig), Some(mark(&sig)));
+            (ends_ms, ticket) = (settings.tickets.end_ms(&sig), Some(mark(&sig)));
         }
         if !can_resume(
             self.ticket_ends_ms(&claims),
@@ -92,6 +93,7 @@ impl Service {
             return Err(Refused::user_sig_expired());
         }
         let user_id = claims.user_id;
+        self.count_request(&user_id)?;
         let claim = Claim {
             session_id: claims.session_id,
             device_id: claims.device_id,
@@ -99,6 +101,8 @@ impl Service {
             device_name: claims.device_name,
             epoch: claims.epoch,
             ends_ms,
+            latest_end_ms: claims.latest_end_ms.max(claims.ends_ms),
+            policy: claims.policy,
         };
         let _turn = self.turn(&settings).await?;
         let stream = self.open_stream(from, &user_id, &settings)?;
@@ -126,13 +130,14 @@ impl Service {
         match ending {
             Ending::Session { session } => {
                 let claims = self.claims(session)?;
+                self.count_request(&claims.user_id)?;
                 self.decide_for(&claims.user_id, Some(from), |user, _, pushes| {
                     let device = &claims.device_id;
                     user.log_out(
                         claims.session_id,
                         device,
                         claims.epoch,
-                        claims.ends_ms,
+                        claims.latest_end_ms.max(claims.ends_ms),
                         pushes,
                     );
                 })
@@ -147,15 +152,9 @@ impl Service {
                 login_no,
             } => {
                 let settings = self.settings.get();
-                let sig = (self.tickets).check(
-                    &settings,
-                    from,
-                    *sdk_app_id,
-                    user_id,
-                    user_sig,
-                    now_ms(),
-                )?;
+                let sig = self.check_ticket(&settings, from, *sdk_app_id, user_id, user_sig)?;
                 check_device(device_id)?;
+                self.count_request(user_id)?;
                 let ticket = mark(&sig);
                 self.decide_for(user_id, Some(from), |user, now, pushes| {
                     user.admit(ticket, now).map_err(denied)?;
@@ -167,15 +166,52 @@ impl Service {
         }
     }
 
+    fn check_ticket(
+        &self,
+        settings: &Settings,
+        from: IpAddr,
+        app: u32,
+        user_id: &str,
+        user_sig: &str,
+    ) -> Result<Arc<UserSig>, Refused> {
+        let sig = (self.tickets).check(settings, from, app, user_id, user_sig, now_ms())?;
+        self.check_not_signed_out(&sig)?;
+        Ok(sig)
+    }
+
+    /// Refuses a ticket from before everybody was signed out.
+    pub(super) fn check_not_signed_out(&self, sig: &UserSig) -> Result<(), Refused> {
+        if sig.issued_s < self.store.signed_out().at_ms.div_euclid(1000) {
+            return Err(denied(Denied::Revoked));
+        }
+        Ok(())
+    }
+
     fn claims(&self, session: &str) -> Result<Claims, Refused> {
-        token::verify(&self.token_keys(), session)
+        let claims = token::verify(&self.token_keys(), session)
             .filter(|claims| claims.sdk_app_id == self.settings.get().app.sdk_app_id)
             .ok_or_else(|| {
                 Refused::new(
                     code::SESSION_TOKEN_INVALID,
                     "the session token does not verify: log in again",
                 )
-            })
+            })?;
+        if claims.epoch <= self.store.signed_out().epoch {
+            return Err(denied(Denied::Ended(code::USER_SIG_REVOKED)));
+        }
+        Ok(claims)
+    }
+
+    /// Counts a request that is this user's: by a good ticket or token.
+    fn count_request(&self, user_id: &str) -> Result<(), Refused> {
+        let most = self.settings.get().room.requests_per_user;
+        match self.rates.count(user_id, most, Instant::now()) {
+            None => Ok(()),
+            Some(wait) => Err(Refused {
+                retry_after_ms: i64::try_from(wait.as_millis()).ok(),
+                ..Refused::new(code::LOGIN_TOO_OFTEN, "too many requests of this user")
+            }),
+        }
     }
 
     /// The turn of a login or resume to be decided.
@@ -254,6 +290,8 @@ impl Service {
             epoch,
             login_no: session.login_no,
             ends_ms,
+            latest_end_ms: session.latest_end_ms,
+            policy: session.policy,
         };
         let token_keys = self.token_keys();
         let Some(key) = token::signing(&token_keys, now) else {
@@ -277,6 +315,10 @@ impl Service {
             online_max: self.streams.count(),
         };
         self.store.tally(settings.rules.time_zone.day(now), tally);
+        if epoch <= self.store.signed_out().epoch {
+            // Everybody was signed out in between.
+            self.streams.end_below(self.store.signed_out().epoch);
+        }
         if self.is_going() {
             // It may have come just after all others were told.
             let place = self.streams.count();
@@ -287,11 +329,6 @@ impl Service {
         }
         Ok(stream)
     }
-}
-
-/// The end of a ticket, in ms of Unix time.
-fn end_of(sig: &UserSig) -> i64 {
-    sig.expires_s().saturating_mul(1000).saturating_add(999)
 }
 
 fn check_device(device_id: &str) -> Result<(), Refused> {

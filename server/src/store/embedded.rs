@@ -1,23 +1,36 @@
-//! The store of a single node: records in memory, and what must survive on disk. A write is in the
-//! journal before anybody is answered, and in the database (redb) some time later, with many others.
+//! The store of a single node: records in memory, and what must survive in a SQLite file. A change is on
+//! disk before anybody is answered.
 
 mod counts;
 mod database;
 mod epochs;
-mod journal;
+mod events;
+mod lock;
+mod signed_out;
+mod takeover;
 mod token_keys;
+mod transfer;
 mod writer;
 
-use super::{Answer, Deliver, Opened, Store, StoreError, Swapped, Versioned, Written};
+pub use transfer::{back_up, export, import};
+
+use super::{
+    Announce, Answer, Opened, Receipt, SignedOut, Store, StoreError, Swap, Swapped, Versioned,
+    Watch, Written,
+};
 use crate::calendar::Day;
 use crate::clock::now_ms;
 use crate::figures::{Figures, Tally};
 use crate::token::{KeyAges, TokenKey};
-use crate::user::{Push, User};
+use crate::user::{Push, Rules, User};
+use crate::webhook::Event;
+use arc_swap::ArcSwap;
 use counts::Counts;
+use database::Database;
 use epochs::Epochs;
-use journal::Journal;
-use redb::{Database, ReadableDatabase};
+use events::Events;
+use lock::Lock;
+use rusqlite::Connection;
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::fmt::Display;
@@ -26,6 +39,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use writer::{Job, Writer};
 
+/// The name of the file in a data directory.
+const FILE: &str = "store.sqlite";
 /// Records are spread over so many locks.
 const SHARDS: usize = 64;
 
@@ -43,50 +58,51 @@ struct Kept {
 
 /// Records in memory over a file of what lasts.
 pub struct Embedded {
-    database: Arc<Database>,
-    shards: Vec<Mutex<HashMap<String, Kept>>>,
+    // Fields are dropped in this order: the writer closes the file before the lock is given back.
     writer: Writer,
+    database: Database,
+    shards: Vec<Mutex<HashMap<String, Kept>>>,
     /// Counted, and not given to the writer yet.
     counted: Mutex<Counts>,
     epochs: Arc<Epochs>,
+    events: Arc<Events>,
+    signed_out: ArcSwap<SignedOut>,
+    token_keys: Mutex<Vec<TokenKey>>,
+    _lock: Lock,
 }
 
-/// Opens or creates the store of a data directory, whose database is at this path.
-pub fn open(path: &Path) -> Result<Opened, StoreError> {
-    let database = Arc::new(database::open(path)?);
-    let journal = |name| {
-        let path = path.with_extension(name);
-        Journal::open(&path).map_err(|e| failed(format_args!("{}: {e}", path.display())))
-    };
-    let journals = [journal("1.journal")?, journal("2.journal")?];
-    let last_group = take_in(&database, &journals)?;
-    let token_keys = token_keys::turn(&database, &KeyAges::only_first(), now_ms())?;
-    let epochs = Arc::new(Epochs::open(&database)?);
-    let writer = Writer::start(&database, &epochs, journals, last_group).map_err(failed)?;
+/// Opens or creates the store of a data directory.
+pub fn open(directory: &Path) -> Result<Opened, StoreError> {
+    let lock = lock::lock(directory)?;
+    let path = directory.join(FILE);
+    takeover::take_over(directory, &path)?;
+    let (database, mut connection) = Database::open(&path)?;
+    let ages = KeyAges::only_first();
+    let token_keys = token_keys::turn(&mut connection, &ages, now_ms()).map_err(failed)?;
+    if token_keys.is_empty() {
+        return Err(failed("no random numbers"));
+    }
+    let epochs = Arc::new(Epochs::open(&connection).map_err(failed)?);
+    let events = Arc::new(Events::open(&connection)?);
+    let signed_out = signed_out::read(&connection).map_err(failed)?;
+    let writer = Writer::start(connection, &epochs, &events).map_err(failed)?;
     let mut node = [0; 8];
     getrandom::fill(&mut node).map_err(failed)?;
     Ok(Opened {
         store: Arc::new(Embedded {
+            writer,
             database,
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            writer,
             counted: Mutex::default(),
             epochs,
+            events,
+            signed_out: ArcSwap::from_pointee(signed_out),
+            token_keys: Mutex::new(token_keys.clone()),
+            _lock: lock,
         }),
         token_keys,
         node: u64::from_le_bytes(node),
     })
-}
-
-/// Takes in what the run before had in its journal, and not in its database. Gives the number of its
-/// last group.
-fn take_in(database: &Database, journals: &[Journal; 2]) -> Result<u64, StoreError> {
-    let [one, other] = [journals[0].bytes(), journals[1].bytes()];
-    let (one, other) = (one.map_err(failed)?, other.map_err(failed)?);
-    let mut groups = journal::groups(&one);
-    groups.extend(journal::groups(&other));
-    groups.sort_by_key(|group| group.number);
-    database::settle(database, &groups)
 }
 
 impl Embedded {
@@ -107,7 +123,7 @@ impl Embedded {
         if let Some(kept) = shard.get(user_id) {
             return Ok(versioned(kept));
         }
-        let read = database::read(&self.database, user_id)?;
+        let read = self.database.user(user_id)?;
         let kept = Kept {
             version: 1,
             user: Arc::new(self.epochs.begin(read)),
@@ -119,55 +135,94 @@ impl Embedded {
     }
 
     /// Swaps in memory, and has written what lasts.
-    fn swap_now(&self, user_id: &str, version: u64, mut user: Arc<User>) -> Swapped {
-        let mut shard = self.shard(user_id);
-        let Some(kept) = shard.get_mut(user_id).filter(|k| k.version == version) else {
-            return Swapped::Late;
+    fn swap_now(&self, swap: Swap<'_>) -> Result<Swapped, StoreError> {
+        let mut user = swap.user;
+        let mut shard = self.shard(swap.user_id);
+        let kept = shard.get_mut(swap.user_id);
+        let Some(kept) = kept.filter(|kept| kept.version == swap.version) else {
+            return Ok(Swapped::Late);
         };
         if let Some(user) = Arc::get_mut(&mut user) {
             user.shrink_to_fit();
         }
+        let changes = self.epochs.are_reached_by(&user) || !user.lasts_as(&kept.user);
+        if changes && let Some(failure) = self.writer.progress.failure() {
+            // Nothing has changed: repeated, it is refused again until it can be written.
+            return Err(failure);
+        }
         // What was decided over an unwritten record waits for that to be written, too.
-        let waits = !self.writer.progress.is_written(kept.job) || self.epochs.are_reached_by(&user);
+        let waits = changes || !self.writer.progress.is_written(kept.job);
         let mut written = Written::already();
-        if waits || !user.lasts_as(&kept.user) {
+        if waits || !swap.events.is_empty() {
             let (asker, later) = Written::later();
-            // Under the lock, so that the writes of a record keep their order.
-            kept.job = self.writer.send(Job {
-                record: Some((user_id.to_owned(), user.clone())),
+            // Under the lock, so that the writes of a record keep their order, and its events.
+            let job = self.writer.send(Job {
+                record: changes.then(|| (swap.user_id.to_owned(), user.clone())),
                 counts: Counts::of_swap(&kept.user, &user),
-                asker: Some(asker),
+                events: self.events.number(swap.events),
+                asker: waits.then_some(asker),
+                ..Job::default()
             });
-            written = later;
+            if waits {
+                kept.job = job;
+                written = later;
+            }
         }
         kept.version += 1;
         kept.user = user;
-        Swapped::Done(written)
+        Ok(Swapped::Done(written))
     }
 
-    /// Gives the writer what was counted.
-    fn send_counted(&self) {
-        let counts = std::mem::take(&mut *self.counted());
-        if !counts.is_empty() {
-            self.writer.send(Job {
-                record: None,
-                counts,
-                asker: None,
-            });
+    /// Comes once the user's record, as it is now, is on disk.
+    fn settled_now(&self, user_id: &str) -> Written {
+        let shard = self.shard(user_id);
+        match shard.get(user_id) {
+            Some(kept) if !self.writer.progress.is_written(kept.job) => {
+                let (asker, later) = Written::later();
+                self.writer.send(Job {
+                    asker: Some(asker),
+                    ..Job::default()
+                });
+                later
+            }
+            _ => Written::already(),
         }
+    }
+
+    /// Gives the writer what was counted, and comes once that is on disk.
+    fn write_counted(&self) -> Written {
+        let (asker, later) = Written::later();
+        let counts = std::mem::take(&mut *self.counted());
+        self.writer.send(Job {
+            counts,
+            asker: Some(asker),
+            ..Job::default()
+        });
+        later
     }
 
     fn counted(&self) -> MutexGuard<'_, Counts> {
         self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn known_token_keys(&self) -> MutexGuard<'_, Vec<TokenKey>> {
+        self.token_keys
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn change_token_keys(
+        &self,
+        change: impl FnOnce(&mut Connection) -> rusqlite::Result<Vec<TokenKey>> + Send + 'static,
+    ) -> Result<Vec<TokenKey>, StoreError> {
+        let keys = self.writer.run(change).await?;
+        self.known_token_keys().clone_from(&keys);
+        Ok(keys)
+    }
+
     async fn figures_since(&self, since: Day) -> Result<Figures, StoreError> {
-        let (asker, settled) = Written::later();
-        self.send_counted();
-        self.writer.settle(Some(asker));
-        settled.wait().await?;
-        let transaction = self.database.begin_read().map_err(failed)?;
-        counts::read(&transaction, since)
+        self.write_counted().wait().await?;
+        (self.database).read(|connection| counts::read(connection, since))
     }
 }
 
@@ -176,10 +231,16 @@ impl Store for Embedded {
         Box::pin(std::future::ready(self.load_now(user_id)))
     }
 
-    fn swap<'a>(&'a self, user_id: &'a str, version: u64, user: Arc<User>) -> Answer<'a, Swapped> {
-        Box::pin(std::future::ready(
-            Ok(self.swap_now(user_id, version, user)),
-        ))
+    fn swap<'a>(&'a self, swap: Swap<'a>) -> Answer<'a, Swapped> {
+        Box::pin(std::future::ready(self.swap_now(swap)))
+    }
+
+    fn settled<'a>(&'a self, user_id: &'a str) -> Answer<'a, ()> {
+        Box::pin(self.settled_now(user_id).wait())
+    }
+
+    fn confirm<'a>(&'a self, _: &'a str) -> Answer<'a, ()> {
+        Box::pin(std::future::ready(Ok(())))
     }
 
     fn push<'a>(&'a self, _: &'a [Push]) -> Answer<'a, ()> {
@@ -187,7 +248,22 @@ impl Store for Embedded {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    fn watch(&self, _: Deliver) {}
+    fn watch(&self, _: Watch) {}
+
+    fn signed_out(&self) -> SignedOut {
+        **self.signed_out.load()
+    }
+
+    fn sign_everybody_out(&self, now_ms: i64) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let highest = self.epochs.below();
+            let signed_out = SignedOut::at(now_ms, highest);
+            let write = move |writer: &mut _| signed_out::write(writer, signed_out);
+            self.writer.run(write).await?;
+            self.signed_out.store(Arc::new(signed_out));
+            Ok(())
+        })
+    }
 
     fn is_shared(&self) -> bool {
         false
@@ -207,30 +283,75 @@ impl Store for Embedded {
     }
 
     fn turn_token_keys<'a>(&'a self, ages: &'a KeyAges, now_ms: i64) -> Answer<'a, Vec<TokenKey>> {
-        let turned = token_keys::turn(&self.database, ages, now_ms);
-        Box::pin(std::future::ready(turned))
+        let ages = *ages;
+        Box::pin(self.change_token_keys(move |writer| token_keys::turn(writer, &ages, now_ms)))
+    }
+
+    fn replace_token_keys(&self, now_ms: i64) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let mut secret = [0; 32];
+            getrandom::fill(&mut secret).map_err(failed)?;
+            let replace = move |writer: &mut _| token_keys::replace_all(writer, secret, now_ms);
+            self.change_token_keys(replace).await.map(drop)
+        })
+    }
+
+    fn token_keys(&self) -> Vec<TokenKey> {
+        self.known_token_keys().clone()
     }
 
     fn ready(&self) -> Answer<'_, ()> {
-        Box::pin(std::future::ready(self.writer.progress.last()))
+        let failure = self.writer.progress.failure();
+        Box::pin(std::future::ready(failure.map_or(Ok(()), Err)))
     }
 
-    fn sweep(&self, now_ms: i64) {
-        self.send_counted();
+    fn sweep<'a>(&'a self, now_ms: i64, rules: &'a Rules) -> Answer<'a, Vec<String>> {
+        let counts = std::mem::take(&mut *self.counted());
+        if !counts.is_empty() {
+            self.writer.send(Job {
+                counts,
+                ..Job::default()
+            });
+        }
+        let mut due = Vec::new();
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            shard.retain(|_, kept| {
+            shard.retain(|user_id, kept| {
+                if kept.user.has_due_sessions(rules, now_ms) {
+                    // The end of a session is a decision like others.
+                    due.push(user_id.clone());
+                    return true;
+                }
                 let mut tidied = User::clone(&kept.user);
                 let needed = tidied.tidy(now_ms);
                 if tidied != *kept.user {
                     kept.version += 1;
                     kept.user = Arc::new(tidied);
                 }
-                // Until then, the database has an older one.
-                needed || !self.writer.progress.is_settled(kept.job)
+                // Until it is written, the file has an older one.
+                needed || !self.writer.progress.is_written(kept.job)
             });
         }
-        self.writer.settle(None);
+        Box::pin(std::future::ready(Ok(due)))
+    }
+
+    fn watch_events(&self, announce: Announce) {
+        self.events.watch(announce);
+    }
+
+    fn first_event<'a>(&'a self, user_id: &'a str) -> Answer<'a, Option<(Receipt, Event)>> {
+        Box::pin(std::future::ready(Ok(self.events.first(user_id))))
+    }
+
+    fn event_delivered<'a>(&'a self, user_id: &'a str, receipt: &'a Receipt) -> Answer<'a, ()> {
+        if let Receipt::Id(id) = receipt {
+            self.events.remove(user_id, *id);
+            self.writer.send(Job {
+                delivered: vec![*id],
+                ..Job::default()
+            });
+        }
+        Box::pin(std::future::ready(Ok(())))
     }
 }
 

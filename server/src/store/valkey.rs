@@ -3,25 +3,39 @@
 //!
 //! Keys, for app 1400000001: `tim:1400000001:{alice}` (a user; the braces keep a user's keys on one
 //! node of a cluster), `tim:1400000001:nodes`, `tim:1400000001:token_keys`, `tim:1400000001:figures`,
-//! `tim:1400000001:online`; channels: `tim:1400000001:node:NODE`.
+//! `tim:1400000001:online`, `tim:1400000001:{alice}:events`, `tim:1400000001:events`,
+//! `tim:1400000001:away`; channels: `tim:1400000001:node:NODE`.
 
 mod address;
 mod counts;
+mod events;
 mod keeper;
 mod link;
+mod primaries;
+mod replicas;
+mod signed_out;
 mod token_keys;
+mod transfer;
 
 pub use address::Address;
+pub use transfer::{export, import};
 
-use super::{Answer, Deliver, Opened, Store, StoreError, Swapped, Versioned, Written};
+use super::{
+    Announce, Answer, Opened, Receipt, SignedOut, Store, StoreError, Swap, Swapped, Versioned,
+    Watch, Written,
+};
 use crate::calendar::Day;
 use crate::figures::{Figures, Tally};
 use crate::token::{KeyAges, TokenKey};
-use crate::user::{Push, User};
+use crate::user::{Push, Rules, User};
+use crate::webhook::Event;
 use counts::Counts;
+use events::Events;
 use keeper::Keeper;
 use link::Link;
 use redis::{Script, cmd};
+use replicas::Replicas;
+use signed_out::Everybody;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -33,10 +47,13 @@ const LEASE_EVERY: Duration = Duration::from_secs(4);
 /// How long a record is kept that has neither an account nor anything that the operator decided.
 const NO_ACCOUNT: Duration = Duration::from_secs(600);
 /// Swaps a record if its version is still the expected one, and answers 0 if it is not, otherwise 1
-/// and what the figures grow by: 1 an active user, 2 an account made, 4 an account removed. With a
-/// second key they grow here.
+/// and what the figures grow by: 1 an active user, 2 an account made, 4 an account removed. The user's
+/// events go behind those that are pending. With a third key the figures grow here, and the lists of
+/// users with events and of users with absent sessions are kept.
 ///
-/// ARGV: version, next version, record, ms to live or 0, active day, 1 with an account, its day.
+/// KEYS: the record, its events, figures, users with events, users with absent sessions.
+/// ARGV: version, next version, record, ms to live or 0, active day, 1 with an account, its day, when the
+/// next of its sessions ends or nothing, the user id, events.
 const SWAP: &str = "
 if (redis.call('HGET', KEYS[1], 'version') or '0') ~= ARGV[1] then return 0 end
 local old = redis.call('HMGET', KEYS[1], 'active_day', 'has_account')
@@ -56,10 +73,27 @@ elseif ARGV[6] == '0' and old[2] == '1' then
   grown = grown + 4
   fields[#fields + 1] = 'removed'
 end
-if KEYS[2] then
-  for _, field in ipairs(fields) do redis.call('HINCRBY', KEYS[2], field, 1) end
+for i = 10, #ARGV do redis.call('RPUSH', KEYS[2], ARGV[i]) end
+if KEYS[3] then
+  for _, field in ipairs(fields) do redis.call('HINCRBY', KEYS[3], field, 1) end
+  if ARGV[10] then redis.call('SADD', KEYS[4], ARGV[9]) end
+  if ARGV[8] == '' then redis.call('ZREM', KEYS[5], ARGV[9])
+  else redis.call('ZADD', KEYS[5], ARGV[8], ARGV[9]) end
 end
 return grown";
+/// Lists users with sessions that time has ended, and puts each off: another node is not to look at the
+/// same ones, and one that dies over it leaves them for later.
+///
+/// KEYS: users with absent sessions. ARGV: now, until when, how many at most.
+const DUE: &str = "
+local users = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[3])
+for _, user in ipairs(users) do redis.call('ZADD', KEYS[1], 'XX', ARGV[2], user) end
+return users";
+/// How long the engine keeps what shows that it can be written to.
+const READY_S: u64 = 60;
+/// How many users a sweep looks at, and for how long others leave them to it.
+const DUE_MAX: usize = 1_000;
+const DUE_FOR_MS: i64 = 3_600_000;
 
 /// Users' records in an engine that nodes share.
 pub struct Valkey {
@@ -68,14 +102,17 @@ pub struct Valkey {
     node: u64,
     swap: Script,
     token_keys: Arc<TokenKeys>,
+    everybody: Arc<Everybody>,
     shared: Arc<Shared>,
     counts: Arc<Counts>,
+    events: Arc<Events>,
+    replicas: Replicas,
 }
 
 /// What the store's own thread shares with it.
 #[derive(Default)]
 struct Shared {
-    deliver: OnceLock<Deliver>,
+    watch: OnceLock<Watch>,
     dead: Mutex<HashSet<u64>>,
 }
 
@@ -93,6 +130,7 @@ pub fn open(address: Address, app: u32) -> Result<Opened, StoreError> {
         .map_err(|error| failed(&error))?;
     let (opened, opens) = std::sync::mpsc::channel();
     let for_thread = shared.clone();
+    let replicas = Replicas::new(&address, app);
     std::thread::Builder::new()
         .name("store".into())
         .spawn(move || {
@@ -103,13 +141,20 @@ pub fn open(address: Address, app: u32) -> Result<Opened, StoreError> {
                 };
                 let link = keeper.link.clone();
                 let counts = Arc::new(Counts::new(link.clone(), app, node, keeper.shared.clone()));
-                let _ = opened.send(Ok((link, keeper.token_keys.clone(), counts.clone())));
-                tokio::join!(keeper.renew_leases(), keeper.listen(), count(&counts));
+                let events = Arc::new(Events::new(link.clone(), app, node));
+                let for_all = (keeper.token_keys.clone(), keeper.everybody.clone());
+                let _ = opened.send(Ok((link, for_all, counts.clone(), events.clone())));
+                tokio::join!(
+                    keeper.renew_leases(),
+                    keeper.listen(),
+                    count(&counts),
+                    events.look_for_others(),
+                );
             });
         })
         .map_err(|error| failed(&error))?;
     let gone = || StoreError::Failed("its thread has ended".to_owned());
-    let (link, token_keys, counts) = opens.recv().map_err(|_| gone())??;
+    let (link, (token_keys, everybody), counts, events) = opens.recv().map_err(|_| gone())??;
     Ok(Opened {
         store: Arc::new(Valkey {
             link,
@@ -117,8 +162,11 @@ pub fn open(address: Address, app: u32) -> Result<Opened, StoreError> {
             node,
             swap: Script::new(SWAP),
             token_keys: token_keys.clone(),
+            everybody,
             shared,
             counts,
+            events,
+            replicas,
         }),
         token_keys: token_keys.known(),
         node,
@@ -139,11 +187,114 @@ fn channel(app: u32, node: u64) -> String {
     format!("tim:{app}:node:{node}")
 }
 
+/// What every node listens to.
+fn channel_of_all(app: u32) -> String {
+    format!("tim:{app}:all")
+}
+
 impl Valkey {
-    fn user_key(&self, user_id: &str) -> String {
-        // A brace in a user id would end the hash tag early; the key stays the user's own.
-        format!("tim:{}:{{{user_id}}}", self.app)
+    async fn swap_in_the_engine(&self, swap: Swap<'_>) -> Result<Swapped, StoreError> {
+        let failed = |error: &dyn std::fmt::Display| StoreError::Failed(error.to_string());
+        let (user_id, user) = (swap.user_id, &swap.user);
+        let text = serde_json::to_vec(&**user).map_err(|error| failed(&error))?;
+        // Random, so that a version that was lost in a fail-over is never taken for another.
+        let mut next = [0; 8];
+        getrandom::fill(&mut next).map_err(|error| failed(&error))?;
+        let lives_ms = match user.is_worth_keeping() {
+            true => 0,
+            false => NO_ACCOUNT.as_millis(),
+        };
+        let registered_day = user.account.as_ref().map(|account| account.registered_day);
+        let mut script = self.swap.key(self.user_key(user_id));
+        script.key(self.events.key(user_id));
+        match self.link {
+            Link::Single(_) => {
+                script.key(self.counts.key());
+                script.key(self.events.users_key());
+                script.key(self.away_key());
+            }
+            // Their keys may lie on other nodes of the cluster. A user in these lists for nothing is
+            // found to be so.
+            Link::Cluster(_) if !swap.events.is_empty() => self.events.list(user_id).await?,
+            Link::Cluster(_) => {}
+        }
+        script
+            .arg(swap.version)
+            .arg(u64::from_le_bytes(next).max(1))
+            .arg(text)
+            .arg(u64::try_from(lives_ms).unwrap_or(0))
+            .arg(user.active_day.0)
+            .arg(u8::from(user.account.is_some()))
+            .arg(registered_day.unwrap_or_default().0)
+            .arg(
+                swap.due_ms
+                    .map(|due_ms| due_ms.to_string())
+                    .unwrap_or_default(),
+            )
+            .arg(user_id);
+        for event in &swap.events {
+            script.arg(serde_json::to_vec(event).map_err(|error| failed(&error))?);
+        }
+        let Some(grown) = self.link.run::<u8>(&script).await?.checked_sub(1) else {
+            return Ok(Swapped::Late);
+        };
+        for _ in &swap.events {
+            self.events.announce(user_id);
+        }
+        if let Link::Cluster(_) = self.link {
+            let followed = self.counts.follow(grown, user).await;
+            let listed = self.list_absent(user_id, swap.due_ms).await;
+            // The decision stands.
+            for error in [followed.err(), listed.err()].into_iter().flatten() {
+                tracing::warn!("after a decision: {error}");
+            }
+        }
+        Ok(Swapped::Done(Written::already()))
     }
+
+    /// Has every node learn what holds for all users, and has a replica have it, too.
+    async fn has_changed_for_all(&self) -> Result<(), StoreError> {
+        let publish = cmd("PUBLISH")
+            .arg(channel_of_all(self.app))
+            .arg("")
+            .to_owned();
+        if let Err(error) = self.link.query::<()>(&publish).await {
+            // They find it out with their next lease.
+            tracing::warn!("telling other nodes: {error}");
+        }
+        self.replicas.confirm_all().await
+    }
+
+    /// The users with sessions that nobody reads, by when time ends the next of them.
+    fn away_key(&self) -> String {
+        format!("tim:{}:away", self.app)
+    }
+
+    /// In a cluster: lists a user whose sessions nobody reads.
+    async fn list_absent(&self, user_id: &str, due_ms: Option<i64>) -> Result<(), StoreError> {
+        let list = match due_ms {
+            Some(due_ms) => cmd("ZADD")
+                .arg(self.away_key())
+                .arg(due_ms)
+                .arg(user_id)
+                .to_owned(),
+            None => cmd("ZREM").arg(self.away_key()).arg(user_id).to_owned(),
+        };
+        self.link.query(&list).await
+    }
+
+    fn user_key(&self, user_id: &str) -> String {
+        user_key(self.app, user_id)
+    }
+}
+
+fn user_key(app: u32, user_id: &str) -> String {
+    // A brace in a user id would end the hash tag early; the key stays the user's own.
+    format!("tim:{app}:{{{user_id}}}")
+}
+
+fn token_keys_key(app: u32) -> String {
+    format!("tim:{app}:token_keys")
 }
 
 impl Store for Valkey {
@@ -164,40 +315,17 @@ impl Store for Valkey {
         })
     }
 
-    fn swap<'a>(&'a self, user_id: &'a str, version: u64, user: Arc<User>) -> Answer<'a, Swapped> {
-        Box::pin(async move {
-            let failed = |error: &dyn std::fmt::Display| StoreError::Failed(error.to_string());
-            let text = serde_json::to_vec(&*user).map_err(|error| failed(&error))?;
-            // Random, so that a version that was lost in a fail-over is never taken for another.
-            let mut next = [0; 8];
-            getrandom::fill(&mut next).map_err(|error| failed(&error))?;
-            let lives_ms = match user.is_worth_keeping() {
-                true => 0,
-                false => NO_ACCOUNT.as_millis(),
-            };
-            let registered_day = user.account.as_ref().map(|account| account.registered_day);
-            let mut swap = self.swap.key(self.user_key(user_id));
-            if let Link::Single(_) = self.link {
-                swap.key(self.counts.key());
-            }
-            swap.arg(version)
-                .arg(u64::from_le_bytes(next).max(1))
-                .arg(text)
-                .arg(u64::try_from(lives_ms).unwrap_or(0))
-                .arg(user.active_day.0)
-                .arg(u8::from(user.account.is_some()))
-                .arg(registered_day.unwrap_or_default().0);
-            let Some(grown) = self.link.run::<u8>(&swap).await?.checked_sub(1) else {
-                return Ok(Swapped::Late);
-            };
-            if let Link::Cluster(_) = self.link
-                && let Err(error) = self.counts.follow(grown, &user).await
-            {
-                // The decision stands.
-                tracing::warn!("figures: {error}");
-            }
-            Ok(Swapped::Done(Written::already()))
-        })
+    fn swap<'a>(&'a self, swap: Swap<'a>) -> Answer<'a, Swapped> {
+        Box::pin(self.swap_in_the_engine(swap))
+    }
+
+    fn settled<'a>(&'a self, _: &'a str) -> Answer<'a, ()> {
+        // What is not in the engine was not loaded.
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn confirm<'a>(&'a self, user_id: &'a str) -> Answer<'a, ()> {
+        Box::pin(self.replicas.confirm(user_id))
     }
 
     fn push<'a>(&'a self, pushes: &'a [Push]) -> Answer<'a, ()> {
@@ -213,9 +341,20 @@ impl Store for Valkey {
         })
     }
 
-    fn watch(&self, deliver: Deliver) {
+    fn watch(&self, watch: Watch) {
         // Set once, by the service of this node.
-        let _ = self.shared.deliver.set(deliver);
+        let _ = self.shared.watch.set(watch);
+    }
+
+    fn signed_out(&self) -> SignedOut {
+        self.everybody.signed_out()
+    }
+
+    fn sign_everybody_out(&self, now_ms: i64) -> Answer<'_, ()> {
+        Box::pin(async move {
+            self.everybody.sign_out(&self.link, now_ms).await?;
+            self.has_changed_for_all().await
+        })
     }
 
     fn is_shared(&self) -> bool {
@@ -239,11 +378,51 @@ impl Store for Valkey {
         Box::pin(self.token_keys.turn(&self.link, ages, now_ms))
     }
 
-    fn ready(&self) -> Answer<'_, ()> {
-        Box::pin(async { self.link.query::<()>(&cmd("PING")).await })
+    fn replace_token_keys(&self, now_ms: i64) -> Answer<'_, ()> {
+        Box::pin(async move {
+            self.token_keys.replace_all(&self.link, now_ms).await?;
+            self.has_changed_for_all().await
+        })
     }
 
-    fn sweep(&self, _: i64) {
+    fn token_keys(&self) -> Vec<TokenKey> {
+        self.token_keys.known()
+    }
+
+    fn ready(&self) -> Answer<'_, ()> {
+        // Whether it can be written to: it may be full, or a replica.
+        Box::pin(async {
+            let mut write = cmd("SET");
+            write
+                .arg(format!("tim:{}:ready", self.app))
+                .arg(1)
+                .arg("EX")
+                .arg(READY_S);
+            self.link.query::<()>(&write).await
+        })
+    }
+
+    fn sweep<'a>(&'a self, now_ms: i64, _: &'a Rules) -> Answer<'a, Vec<String>> {
         // Records are tidied when they are decided over.
+        Box::pin(async move {
+            let script = Script::new(DUE);
+            let mut due = script.key(self.away_key());
+            due.arg(now_ms)
+                .arg(now_ms.saturating_add(DUE_FOR_MS))
+                .arg(DUE_MAX);
+            self.link.run(&due).await
+        })
+    }
+
+    fn watch_events(&self, announce: Announce) {
+        self.events.watch(announce);
+    }
+
+    fn first_event<'a>(&'a self, user_id: &'a str) -> Answer<'a, Option<(Receipt, Event)>> {
+        Box::pin(self.events.first(user_id))
+    }
+
+    fn event_delivered<'a>(&'a self, user_id: &'a str, receipt: &'a Receipt) -> Answer<'a, ()> {
+        Box::pin(self.events.remove(user_id, receipt))
     }
 }

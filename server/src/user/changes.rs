@@ -1,11 +1,12 @@
 //! What a decision means to somebody who watches who is online.
 
 use super::{Rules, Session, TICKET_GRACE_MS, User};
+use serde::{Deserialize, Serialize};
 use tim_proto::Platform;
 use tim_proto::wire::KickCause;
 
 /// What happened to a user.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
     /// A login or a resume on this platform, which displaced the devices of those.
     Came(Platform, Vec<Platform>),

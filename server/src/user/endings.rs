@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tim_proto::wire::{Kick, RequestNumber};
 
 /// How many devices of a user have a floor of their own. Below them there is one for all.
-const FLOORS_MAX: usize = 128;
+const FLOORS_MAX: usize = 32;
 
 /// The floors of a user's devices.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -22,15 +22,15 @@ pub(super) struct Floors {
     #[serde(skip_serializing_if = "is_default")]
     of_all: OfAll,
     #[serde(skip_serializing_if = "is_default")]
-    all_ended: Option<AllEnded>,
+    pub(super) all_ended: Option<AllEnded>,
 }
 
 /// The operator ended every session of the user, also those that nobody knows. Kept for good: when
 /// the last token ends is not known.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-struct AllEnded {
-    epoch: u64,
-    code: i32,
+pub(super) struct AllEnded {
+    pub(super) epoch: u64,
+    pub(super) code: i32,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -243,7 +243,7 @@ impl User {
         let session = self.sessions.remove(at);
         let ended = Ended {
             epoch: session.epoch,
-            until_ms: session.ends_ms,
+            until_ms: session.latest_end_ms.max(session.ends_ms),
             kick: kick.clone(),
             told_at_login: notice && session.stream.is_none(),
         };

@@ -79,8 +79,11 @@ impl User {
             login_no: number.login_no,
             epoch: self.highest_epoch,
             ends_ms: login.ends_ms,
+            latest_end_ms: login.ends_ms,
+            policy: rules.policy.print(),
             stream: Some(login.stream),
             away_since_ms: None,
+            from: None,
         });
         self.came(login.session_id, rules, now_ms);
         Outcome::Accepted(login.session_id)
@@ -94,6 +97,7 @@ impl User {
             .iter_mut()
             .find(|s| *s.instance == *number.instance && s.login_no == number.login_no)?;
         session.ends_ms = login.ends_ms;
+        session.latest_end_ms = session.latest_end_ms.max(login.ends_ms);
         session.away_since_ms = None;
         if let Some(to) = session.stream.replace(login.stream) {
             let what = Pushed::Closed;

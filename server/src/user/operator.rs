@@ -1,7 +1,7 @@
 //! What the operator decides about a user: importing, deleting, kicking, banning, signing out.
 
 use super::tickets::Ban;
-use super::{Account, Push, Pushed, Rules, User};
+use super::{Account, Push, Rules, User};
 use crate::calendar::Day;
 use tim_proto::code;
 use tim_proto::wire::{Kick, KickCause};
@@ -41,6 +41,7 @@ impl User {
             return false;
         }
         self.devices = super::Devices::default();
+        self.decides(now_ms);
         self.end_all(code::ACCOUNT_NOT_FOUND, now_ms, pushes);
         true
     }
@@ -50,6 +51,7 @@ impl User {
         if self.account.is_none() {
             return false;
         }
+        self.decides(now_ms);
         self.revoke_tickets(now_ms);
         self.end_all(code::USER_SIG_REVOKED, now_ms, pushes);
         true
@@ -57,6 +59,7 @@ impl User {
 
     /// Keeps a user out, who need not have an account yet.
     pub fn set_ban(&mut self, ban: Ban, now_ms: i64, pushes: &mut Vec<Push>) {
+        self.decides(now_ms);
         self.ban = Some(ban);
         if self.ban(now_ms).is_some() {
             self.end_all(code::BANNED, now_ms, pushes);
@@ -66,8 +69,15 @@ impl User {
     /// Lets a user in again, and gives whether one was banned. What the ban ended stays ended.
     pub fn lift_ban(&mut self, now_ms: i64) -> bool {
         let was_banned = self.ban(now_ms).is_some();
-        self.ban = None;
+        if self.ban.take().is_some() {
+            self.decides(now_ms);
+        }
         was_banned
+    }
+
+    /// Each decision has a later time than the one before, whatever the clock says.
+    fn decides(&mut self, now_ms: i64) {
+        self.decided_ms = now_ms.max(self.decided_ms.saturating_add(1));
     }
 
     /// Signs one device out. False where it is not the user's.
@@ -99,14 +109,7 @@ impl User {
     fn end_all(&mut self, code: i32, now_ms: i64, pushes: &mut Vec<Push>) {
         // An epoch that is not known is not above the clock, as long as that was not set back.
         let clock = u64::try_from(now_ms).unwrap_or(0);
-        self.highest_epoch = self.highest_epoch.max(clock);
-        self.floors.end_all(self.highest_epoch, code);
-        for session in self.sessions.drain(..) {
-            if let Some(to) = session.stream {
-                let what = Pushed::Ended(code);
-                pushes.push(Push { to, what });
-            }
-        }
+        self.end_all_below(self.highest_epoch.max(clock), code, pushes);
     }
 
     /// Someone came in on this session: counts the user's day and keeps the device in mind.

@@ -1,8 +1,9 @@
 //! A node says again what it knows: after a store lost its last writes, records become whole again,
 //! and a stream that was not told of its end learns it.
 
-use super::endings::Ended;
-use super::{Claim, Push, Pushed, Rules, StreamRef, User};
+use super::endings::{AllEnded, Ended};
+use super::tickets::Revoked;
+use super::{Account, Ban, Claim, Devices, Push, Pushed, Rules, StreamRef, User};
 use std::sync::Arc;
 
 /// A session whose stream a node holds.
@@ -21,7 +22,68 @@ pub struct Gone {
     ended: Ended,
 }
 
+/// What the operator has decided about a user, as a node saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decided {
+    at_ms: i64,
+    ban: Option<Ban>,
+    revoked: Option<Revoked>,
+    all_ended: Option<AllEnded>,
+    /// The account was removed.
+    is_deleted: bool,
+}
+
 impl User {
+    /// What the operator has decided since the record was like that.
+    pub fn decided_since(&self, before: &User) -> Option<Decided> {
+        (self.decided_ms > before.decided_ms).then(|| Decided {
+            at_ms: self.decided_ms,
+            ban: self.ban.clone(),
+            revoked: self.revoked.clone(),
+            all_ended: self.floors.all_ended.clone(),
+            is_deleted: self.account.is_none() && before.account.is_some(),
+        })
+    }
+
+    /// The operator has decided this, unless something later was decided.
+    pub fn stays_decided(&mut self, decided: &Decided, pushes: &mut Vec<Push>) {
+        if self.decided_ms >= decided.at_ms {
+            return;
+        }
+        self.decided_ms = decided.at_ms;
+        self.ban.clone_from(&decided.ban);
+        self.revoked.clone_from(&decided.revoked);
+        let is_older = |account: &Account| account.registered_ms <= decided.at_ms;
+        if decided.is_deleted && self.account.as_ref().is_some_and(is_older) {
+            self.account = None;
+            self.devices = Devices::default();
+        }
+        if let Some(ended) = &decided.all_ended {
+            self.end_all_below(ended.epoch, ended.code, pushes);
+        }
+    }
+
+    /// Ends every session up to an epoch, known or not.
+    pub fn end_all_below(&mut self, epoch: u64, code: i32, pushes: &mut Vec<Push>) {
+        let is_new = self
+            .floors
+            .all_ended
+            .as_ref()
+            .is_none_or(|ended| ended.epoch < epoch);
+        if is_new {
+            self.floors.end_all(epoch, code);
+        }
+        self.highest_epoch = self.highest_epoch.max(epoch);
+        self.sessions.retain(|session| {
+            let lives = session.epoch > epoch;
+            if let (false, Some(to)) = (lives, session.stream) {
+                let what = Pushed::Ended(code);
+                pushes.push(Push { to, what });
+            }
+            lives
+        });
+    }
+
     /// A node holds this stream. What is to be told to it, if it should not be there any more.
     pub fn holds(
         &mut self,
@@ -62,18 +124,18 @@ impl User {
             .map(Pushed::Kicked)
     }
 
-    /// The sessions of `before` that have ended since.
+    /// The sessions of `before` that have ended since and do not come back: a ticket whose time has
+    /// passed ends nothing that a new one could not renew.
     pub fn gone_since(&self, before: &User) -> Vec<Gone> {
-        let ended = before
-            .sessions
-            .iter()
-            .filter(|old| self.session(old.session_id).is_none());
+        let ended = before.sessions.iter().filter(|old| {
+            self.session(old.session_id).is_none() && self.floors.is_dead(&old.device_id, old.epoch)
+        });
         ended
             .map(|old| Gone {
                 device_id: old.device_id.clone(),
                 ended: Ended {
                     epoch: old.epoch,
-                    until_ms: old.ends_ms,
+                    until_ms: old.latest_end_ms.max(old.ends_ms),
                     kick: self.floors.kick(&old.device_id),
                     told_at_login: false,
                 },

@@ -15,6 +15,10 @@ pub struct Claim {
     pub epoch: u64,
     /// The end of the ticket: the token's own, or that of the ticket which renews it.
     pub ends_ms: i64,
+    /// The latest end that any token of the session has said, as far as this one knows.
+    pub latest_end_ms: i64,
+    /// The print of the policy that the session's login was decided by; 0: not known.
+    pub policy: u32,
 }
 
 /// Whether a token whose ticket ends then can still be resumed, with a new ticket or without.
@@ -33,6 +37,8 @@ impl Claim {
             device_name: session.device_name.clone(),
             epoch: session.epoch,
             ends_ms: session.ends_ms,
+            latest_end_ms: session.latest_end_ms,
+            policy: session.policy,
         }
     }
 
@@ -52,8 +58,11 @@ impl Claim {
             login_no,
             epoch: self.epoch,
             ends_ms: self.ends_ms,
+            latest_end_ms: self.latest_end_ms.max(self.ends_ms),
+            policy: self.policy,
             stream: Some(stream),
             away_since_ms: None,
+            from: None,
         }
     }
 }
@@ -90,6 +99,8 @@ impl User {
             known.instance = instance;
             known.login_no = number.login_no;
             known.ends_ms = claim.ends_ms;
+            let latest_ms = claim.latest_end_ms.max(claim.ends_ms);
+            known.latest_end_ms = known.latest_end_ms.max(latest_ms);
             self.came(claim.session_id, rules, now_ms);
             return Outcome::Accepted(claim.session_id);
         }
@@ -104,7 +115,8 @@ impl User {
     }
 
     /// Takes a session in that is not known, at its old epoch. It displaces what is older, as its
-    /// login did, and an error says which newer one has its place.
+    /// login did, and an error says which newer one has its place. Of two sessions the login of the
+    /// newer one has decided: where that was under another policy, both live.
     pub(super) fn restore(
         &mut self,
         session: Session,
@@ -112,12 +124,21 @@ impl User {
         now_ms: i64,
         pushes: &mut Vec<Push>,
     ) -> Result<u64, Kick> {
-        let own =
-            (0..self.sessions.len()).filter(|at| self.sessions[*at].device_id == session.device_id);
+        let is_own = |at: &usize| self.sessions[*at].device_id == session.device_id;
+        let policy = rules.policy.print();
         let in_the_way: Vec<usize> = self
             .displaced(&rules.policy, &session.device_id, session.platform)
             .into_iter()
-            .chain(own)
+            .filter(|at| {
+                let other = &self.sessions[*at];
+                let newer = if other.epoch >= session.epoch {
+                    other.policy
+                } else {
+                    session.policy
+                };
+                newer == 0 || newer == policy
+            })
+            .chain((0..self.sessions.len()).filter(is_own))
             .collect();
         let newer = in_the_way
             .iter()

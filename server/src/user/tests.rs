@@ -80,6 +80,8 @@ impl World {
             device_name: session.device_name.clone(),
             epoch: session.epoch,
             ends_ms: session.ends_ms,
+            latest_end_ms: session.latest_end_ms,
+            policy: session.policy,
         };
         let (rules, now) = (&self.rules, self.now_ms);
         self.user

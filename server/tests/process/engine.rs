@@ -31,7 +31,32 @@ impl Engine {
 
     /// An empty engine on this port, with further arguments.
     pub fn on(port: u16, arguments: &str) -> Engine {
+        Engine::within(tempfile::tempdir().unwrap(), port, arguments)
+    }
+
+    /// An engine on this port that has what another one has: it takes its place.
+    pub fn in_place_of(port: u16, other: Engine) -> Engine {
+        assert_eq!(other.command("REPLICAOF NO ONE"), "+OK");
+        assert_eq!(other.command("SAVE"), "+OK");
         let directory = tempfile::tempdir().unwrap();
+        let dump = other.directory.as_ref().unwrap().path().join("dump.rdb");
+        std::fs::copy(dump, directory.path().join("dump.rdb")).unwrap();
+        drop(other);
+        Engine::within(directory, port, "")
+    }
+
+    /// An engine that follows this one.
+    pub fn replica(&self) -> Engine {
+        let replica = Engine::with(&format!("--replicaof 127.0.0.1 {}", self.port));
+        let until = Instant::now() + Duration::from_secs(30);
+        while !self.info("replication").contains("state=online") {
+            assert!(Instant::now() < until, "the replica does not follow");
+            thread::sleep(Duration::from_millis(5));
+        }
+        replica
+    }
+
+    fn within(directory: tempfile::TempDir, port: u16, arguments: &str) -> Engine {
         let program = ["valkey-server", "redis-server"]
             .into_iter()
             .find(|name| {
@@ -48,7 +73,7 @@ impl Engine {
             .args(["-c", "$0 $1 >/dev/null 2>&1 & cat; kill -9 $!", program])
             .arg(format!(
                 "--port {port} --bind 127.0.0.1 --databases {DATABASES} --save --appendonly no \
-                 {arguments}"
+                 --repl-diskless-sync-delay 0 {arguments}"
             ))
             .current_dir(directory.path())
             .stdin(Stdio::piped())
@@ -96,6 +121,51 @@ impl Engine {
         BufReader::new(stream).read_line(&mut reply).unwrap();
         reply.trim_end().to_owned()
     }
+}
+
+impl Engine {
+    /// A section of what the engine says about itself.
+    pub fn info(&self, section: &str) -> String {
+        use std::io::{BufRead, BufReader, Read, Write};
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream
+            .write_all(format!("INFO {section}\r\n").as_bytes())
+            .unwrap();
+        let mut reply = BufReader::new(stream);
+        let mut head = String::new();
+        reply.read_line(&mut head).unwrap();
+        let length = head.trim_end().strip_prefix('$').unwrap().parse().unwrap();
+        let mut text = vec![0; length];
+        reply.read_exact(&mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    /// Has the engine stand still until what this gives is dropped: it lives, and takes nothing.
+    pub fn stopped(&self) -> Stopped {
+        let info = self.info("server");
+        let pid = info
+            .lines()
+            .find_map(|line| line.strip_prefix("process_id:"));
+        let pid = pid.unwrap().trim().to_owned();
+        signal("STOP", &pid);
+        Stopped { pid }
+    }
+}
+
+/// An engine that stands still.
+pub struct Stopped {
+    pid: String,
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        signal("CONT", &self.pid);
+    }
+}
+
+fn signal(name: &str, pid: &str) {
+    let mut kill = Command::new("kill");
+    assert!(kill.args(["-s", name, pid]).status().unwrap().success());
 }
 
 impl Drop for Engine {

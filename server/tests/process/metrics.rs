@@ -52,3 +52,20 @@ pub fn becomes(server: &Server, name: &str, value: f64) {
         assert!(Instant::now() < patience, "{name} is {now}, not {value}");
     }
 }
+
+impl Server {
+    /// One figure of a server with `metrics_listen`.
+    pub fn figure(&self, name: &str) -> f64 {
+        let figures = figures(self);
+        *figures.get(name).unwrap_or_else(|| panic!("no {name}"))
+    }
+
+    /// Waits until a figure has this value.
+    pub fn until_figure(&self, name: &str, value: f64) {
+        let until = Instant::now() + Duration::from_secs(30);
+        while self.figure(name) != value {
+            assert!(Instant::now() < until, "{name}");
+            std::thread::yield_now();
+        }
+    }
+}

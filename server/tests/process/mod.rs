@@ -105,6 +105,19 @@ impl Server {
         Server::logging(directory, listen, authorities, "info", &[])
     }
 
+    /// A server whose doings in its data directory a library records in a file.
+    pub fn recorded(library: &Path, record: &Path, settings: &str) -> Server {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("key"), KEY).unwrap();
+        std::fs::write(directory.path().join("settings.toml"), settings).unwrap();
+        let mut command = Server::command(&directory, "127.0.0.1:0", "info");
+        command
+            .env("LD_PRELOAD", library)
+            .env("TIM_RECORD_FILE", record)
+            .env("TIM_RECORD_DIR", directory.path().join("data"));
+        Server::ready(command.spawn().unwrap(), directory, "http")
+    }
+
     /// A server with an operator's listener that logs all it can.
     pub fn talkative_with_admin() -> Server {
         let directory = tempfile::tempdir().unwrap();
@@ -121,25 +134,10 @@ impl Server {
         arguments: &[&str],
     ) -> Server {
         let path = |name: &str| directory.path().join(name);
-        let process = program()
-            .args([
-                "serve",
-                "--listen",
-                listen,
-                "--sdk-app-id",
-                &APP.to_string(),
-            ])
-            .arg("--secret-key-file")
-            .arg(path("key"))
-            .arg("--data-dir")
-            .arg(path("data"))
-            .arg("--config")
-            .arg(path("settings.toml"))
+        let mut command = Server::command(&directory, listen, level);
+        let process = command
             .args(arguments)
             .envs(authorities.map(|file| ("SSL_CERT_FILE", file)))
-            .env("TIM_SERVER_LOG", level)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let settings = std::fs::read_to_string(path("settings.toml")).unwrap();
@@ -148,6 +146,25 @@ impl Server {
             false => "http",
         };
         Server::ready(process, directory, scheme)
+    }
+
+    /// What starts a server on the files of this directory.
+    fn command(directory: &tempfile::TempDir, listen: &str, level: &str) -> Command {
+        let path = |name: &str| directory.path().join(name);
+        let mut command = program();
+        command
+            .args(["serve", "--listen", listen])
+            .args(["--sdk-app-id", &APP.to_string()])
+            .arg("--secret-key-file")
+            .arg(path("key"))
+            .arg("--data-dir")
+            .arg(path("data"))
+            .arg("--config")
+            .arg(path("settings.toml"))
+            .env("TIM_SERVER_LOG", level)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
     }
 
     /// A server that was started, once it is ready.
@@ -173,18 +190,18 @@ impl Server {
         }
     }
 
-    /// Kills the process as a power cut would, and starts it again on the same data and port.
-    pub fn after_a_power_cut(self) -> Server {
+    /// Kills the process, and starts it again on the same data and port.
+    pub fn after_a_kill(self) -> Server {
         let address = self.address.clone();
-        self.after_a_power_cut_at(&address)
+        self.after_a_kill_at(&address)
     }
 
     /// The same on another port.
-    pub fn after_a_power_cut_elsewhere(self) -> Server {
-        self.after_a_power_cut_at("127.0.0.1:0")
+    pub fn after_a_kill_elsewhere(self) -> Server {
+        self.after_a_kill_at("127.0.0.1:0")
     }
 
-    fn after_a_power_cut_at(mut self, listen: &str) -> Server {
+    fn after_a_kill_at(mut self, listen: &str) -> Server {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
         let directory = std::mem::replace(&mut self.directory, tempfile::tempdir().unwrap());
@@ -192,13 +209,25 @@ impl Server {
     }
 
     /// The same with other settings.
-    pub fn after_a_power_cut_with(self, settings: &str) -> Server {
+    pub fn after_a_kill_with(self, settings: &str) -> Server {
         let file = self.directory.path().join("settings.toml");
         let before = std::fs::read_to_string(&file).unwrap();
         // The users stay where they are.
         let store = before.lines().find(|line| line.starts_with("store = "));
         std::fs::write(&file, format!("{}\n{settings}", store.unwrap_or_default())).unwrap();
-        self.after_a_power_cut()
+        self.after_a_kill()
+    }
+
+    /// The same after files of its data directory were changed.
+    pub fn after_a_kill_with_files(mut self, settings: &str, change: impl FnOnce(&Path)) -> Server {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        change(&in_data(&self.directory, ""));
+        self.after_a_kill_with(settings)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     /// Waits for a line of the log with this in it.
@@ -355,6 +384,14 @@ macro_rules! over_each_store {
             $(#[test] fn $rule() { super::$rule($crate::process::Store::Valkey); })*
         }
     };
+}
+
+/// All that comes until the other side closes.
+pub fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // A reset is an end as well.
+    let _ = std::io::Read::read_to_end(stream, &mut bytes);
+    bytes
 }
 
 /// The address of the one line that a server prints when it is ready.

@@ -1,11 +1,11 @@
 //! Accounts: import, check, delete, kick.
 
 use super::{Answer, Nothing, for_each, ok};
+use crate::audit::Operator;
 use crate::service::{Refused, Service};
 use crate::user::Profile;
 use serde::Serialize;
 use serde_json::Value;
-use std::net::IpAddr;
 use std::sync::Arc;
 use tim_proto::{code, identity};
 
@@ -68,8 +68,10 @@ fn users(body: &Value, name: &str) -> Result<Vec<String>, Refused> {
     users.collect()
 }
 
-pub async fn import(service: &Service, body: &Value) -> Result<Answer, Refused> {
-    service.import(&user_of(body)?, &profile_of(body)?).await?;
+pub async fn import(service: &Service, by: &Operator, body: &Value) -> Result<Answer, Refused> {
+    service
+        .import(by, &user_of(body)?, &profile_of(body)?)
+        .await?;
     Ok(ok(Nothing {}))
 }
 
@@ -80,7 +82,11 @@ struct Failed {
 }
 
 /// The list has names alone in the older form, and objects in the newer one.
-pub async fn import_many(service: &Arc<Service>, body: &Value) -> Result<Answer, Refused> {
+pub async fn import_many(
+    service: &Arc<Service>,
+    by: &Operator,
+    body: &Value,
+) -> Result<Answer, Refused> {
     let list = if body.get("AccountList").is_some() {
         list(body, "AccountList")?
     } else {
@@ -101,9 +107,9 @@ pub async fn import_many(service: &Arc<Service>, body: &Value) -> Result<Answer,
     let tasks: Vec<_> = good
         .into_iter()
         .map(|(user_id, profile)| {
-            let service = service.clone();
+            let (service, by) = (service.clone(), by.clone());
             tokio::spawn(async move {
-                let imported = service.import(&user_id, &profile).await;
+                let imported = service.import(&by, &user_id, &profile).await;
                 imported.map_err(|_| user_id)
             })
         })
@@ -172,14 +178,18 @@ struct Deleted {
     user_id: String,
 }
 
-pub async fn delete(service: &Arc<Service>, from: IpAddr, body: &Value) -> Result<Answer, Refused> {
+pub async fn delete(
+    service: &Arc<Service>,
+    by: &Operator,
+    body: &Value,
+) -> Result<Answer, Refused> {
     let remove = |user_id: String| {
-        let service = service.clone();
+        let (service, by) = (service.clone(), by.clone());
         async move {
             if !identity::is_user_id(&user_id) {
                 return Ok(None);
             }
-            service.delete(from, &user_id).await.map(Some)
+            service.delete(&by, &user_id).await.map(Some)
         }
     };
     let removed = for_each(users(body, "DeleteItem")?, remove).await?;
@@ -199,8 +209,8 @@ pub async fn delete(service: &Arc<Service>, from: IpAddr, body: &Value) -> Resul
     Ok(ok(Results { items }))
 }
 
-pub async fn kick(service: &Service, from: IpAddr, body: &Value) -> Result<Answer, Refused> {
-    if service.kick(from, &user_of(body)?).await? {
+pub async fn kick(service: &Service, by: &Operator, body: &Value) -> Result<Answer, Refused> {
+    if service.kick(by, &user_of(body)?).await? {
         Ok(ok(Nothing {}))
     } else {
         Err(Refused::new(code::ACCOUNT_NOT_FOUND, NO_ACCOUNT))

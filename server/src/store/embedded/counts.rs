@@ -1,24 +1,17 @@
 //! What the embedded store counts: written in the same transaction as the records that it is
 //! counted from, so that no user is counted twice or lost.
 
-use super::failed;
 use crate::calendar::Day;
 use crate::figures::{DAYS_KEPT, DayFigures, Figures, Tally};
-use crate::store::StoreError;
 use crate::user::User;
-use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
-use serde::{Deserialize, Serialize};
+use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeMap;
 
-/// day -> its figures, as JSON.
-const DAYS: TableDefinition<u32, &[u8]> = TableDefinition::new("days");
-/// What is counted over all days.
-const TOTALS: TableDefinition<&str, u64> = TableDefinition::new("totals");
 const REGISTERED: &str = "registered";
 const REMOVED: &str = "removed";
 
 /// What is to be added.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default)]
 pub struct Counts {
     registered: u64,
     removed: u64,
@@ -43,6 +36,15 @@ impl Counts {
         counts
     }
 
+    /// Those of another store.
+    pub fn of(figures: &Figures) -> Counts {
+        Counts {
+            registered: figures.registered,
+            removed: figures.removed,
+            days: figures.days.clone(),
+        }
+    }
+
     /// Adds to a day.
     pub fn tally(&mut self, day: Day, tally: Tally) {
         self.day(day).tally.add(tally);
@@ -60,112 +62,108 @@ impl Counts {
         self.registered += more.registered;
         self.removed += more.removed;
         for (day, figures) in &more.days {
-            add(self.day(*day), figures);
+            let sum = self.day(*day);
+            sum.active += figures.active;
+            sum.registered += figures.registered;
+            sum.tally.add(figures.tally);
         }
-    }
-
-    pub fn write(&self, transaction: &WriteTransaction) -> Result<(), StoreError> {
-        let mut totals = transaction.open_table(TOTALS).map_err(failed)?;
-        for (name, more) in [(REGISTERED, self.registered), (REMOVED, self.removed)] {
-            if more > 0 {
-                let so_far = totals.get(name).map_err(failed)?.map_or(0, |n| n.value());
-                totals.insert(name, so_far + more).map_err(failed)?;
-            }
-        }
-        let mut days = transaction.open_table(DAYS).map_err(failed)?;
-        for (day, more) in &self.days {
-            let mut figures = match days.get(day.0).map_err(failed)? {
-                Some(bytes) => serde_json::from_slice(bytes.value()).map_err(failed)?,
-                None => DayFigures::default(),
-            };
-            add(&mut figures, more);
-            let bytes = serde_json::to_vec(&figures).map_err(failed)?;
-            days.insert(day.0, bytes.as_slice()).map_err(failed)?;
-            days.retain_in(..day.before(DAYS_KEPT - 1).0, |_, _| false)
-                .map_err(failed)?;
-        }
-        Ok(())
     }
 }
 
-fn add(figures: &mut DayFigures, more: &DayFigures) {
-    figures.active += more.active;
-    figures.registered += more.registered;
-    figures.tally.add(more.tally);
-}
-
-/// Makes the tables. Accounts of a version that did not count are counted.
-pub fn prepare(
-    transaction: &WriteTransaction,
-    users: &impl ReadableTable<&'static str, &'static [u8]>,
-) -> Result<(), StoreError> {
-    transaction.open_table(DAYS).map_err(failed)?;
-    let mut totals = transaction.open_table(TOTALS).map_err(failed)?;
-    if totals.get(REGISTERED).map_err(failed)?.is_some() {
-        return Ok(());
+/// Adds to what the file has.
+pub fn write(transaction: &Connection, counts: &Counts) -> rusqlite::Result<()> {
+    for (name, more) in [(REGISTERED, counts.registered), (REMOVED, counts.removed)] {
+        if more > 0 {
+            let mut add = transaction.prepare_cached(
+                "INSERT INTO numbers VALUES (?1, ?2)
+                 ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+            )?;
+            add.execute((name, number(more)))?;
+        }
     }
-    let mut registered = 0;
-    for row in users.iter().map_err(failed)? {
-        let (_, bytes) = row.map_err(failed)?;
-        let user: User = serde_json::from_slice(bytes.value()).map_err(failed)?;
-        registered += u64::from(user.account.is_some());
+    for (day, more) in &counts.days {
+        let mut add = transaction.prepare_cached(
+            "INSERT INTO days VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (day) DO UPDATE SET
+               active = active + excluded.active, registered = registered + excluded.registered,
+               logins = logins + excluded.logins,
+               online_max = max(online_max, excluded.online_max)",
+        )?;
+        let (logins, online_max) = (number(more.tally.logins), number(more.tally.online_max));
+        add.execute((
+            day.0,
+            number(more.active),
+            number(more.registered),
+            logins,
+            online_max,
+        ))?;
+        // By their number and not by their date: a clock that jumps ahead takes one day's place.
+        let mut forget = transaction.prepare_cached(
+            "DELETE FROM days WHERE day <= (SELECT day FROM days ORDER BY day DESC LIMIT 1 OFFSET ?1)",
+        )?;
+        forget.execute([DAYS_KEPT])?;
     }
-    totals.insert(REGISTERED, registered).map_err(failed)?;
     Ok(())
 }
 
 /// The figures from a day on.
-pub fn read(transaction: &ReadTransaction, since: Day) -> Result<Figures, StoreError> {
-    let totals = transaction.open_table(TOTALS).map_err(failed)?;
-    let total = |name| {
-        let total = totals.get(name).map_err(failed)?;
-        Ok::<u64, StoreError>(total.map_or(0, |total| total.value()))
+pub fn read(connection: &Connection, since: Day) -> rusqlite::Result<Figures> {
+    let total = |name: &str| {
+        let mut select = connection.prepare_cached("SELECT value FROM numbers WHERE name = ?1")?;
+        let value = select.query_row([name], |row| row.get(0)).optional()?;
+        Ok::<u64, rusqlite::Error>(value.map_or(0, unsigned))
     };
-    let table = transaction.open_table(DAYS).map_err(failed)?;
-    let mut days = BTreeMap::new();
-    for row in table.range(since.0..).map_err(failed)? {
-        let (day, bytes) = row.map_err(failed)?;
-        let figures = serde_json::from_slice(bytes.value()).map_err(failed)?;
-        days.insert(Day(day.value()), figures);
-    }
+    let mut select = connection.prepare_cached(
+        "SELECT day, active, registered, logins, online_max FROM days WHERE day >= ?1",
+    )?;
+    let rows = select.query_map([since.0], |row| {
+        let figures = DayFigures {
+            active: row.get(1).map(unsigned)?,
+            registered: row.get(2).map(unsigned)?,
+            tally: Tally {
+                logins: row.get(3).map(unsigned)?,
+                online_max: row.get(4).map(unsigned)?,
+            },
+        };
+        Ok((Day(row.get(0)?), figures))
+    })?;
     Ok(Figures {
         registered: total(REGISTERED)?,
         removed: total(REMOVED)?,
-        days,
+        days: rows.collect::<rusqlite::Result<_>>()?,
     })
+}
+
+/// SQLite's integers are signed.
+fn number(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn unsigned(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::database::Database;
     use super::*;
-    use crate::user::{Profile, Rules};
-    use redb::{Database, ReadableDatabase};
 
-    fn database(directory: &tempfile::TempDir) -> Database {
-        let database = Database::create(directory.path().join("store")).unwrap();
-        prepare_all(&database);
-        database
+    struct Opened {
+        _directory: tempfile::TempDir,
+        writer: Connection,
     }
 
-    fn prepare_all(database: &Database) {
-        let transaction = database.begin_write().unwrap();
-        {
-            let users = transaction
-                .open_table(super::super::database::USERS)
-                .unwrap();
-            prepare(&transaction, &users).unwrap();
+    fn opened() -> Opened {
+        let directory = tempfile::tempdir().unwrap();
+        let (_, writer) = Database::open(&directory.path().join("store")).unwrap();
+        Opened {
+            _directory: directory,
+            writer,
         }
-        transaction.commit().unwrap();
     }
 
-    fn write(database: &Database, counts: &Counts) {
-        let transaction = database.begin_write().unwrap();
-        counts.write(&transaction).unwrap();
-        transaction.commit().unwrap();
-    }
-
-    fn figures(database: &Database) -> Figures {
-        read(&database.begin_read().unwrap(), Day(0)).unwrap()
+    fn days(opened: &Opened) -> Vec<u32> {
+        let figures = read(&opened.writer, Day(0)).unwrap();
+        figures.days.into_keys().map(|day| day.0).collect()
     }
 
     fn active_on(day: Day) -> Counts {
@@ -175,17 +173,24 @@ mod tests {
     }
 
     #[test]
-    fn a_day_is_kept_for_four_hundred_days() {
-        let directory = tempfile::tempdir().unwrap();
-        let database = database(&directory);
-        for day in [Day(20_000), Day(20_001), Day(20_399)] {
-            write(&database, &active_on(day));
+    fn the_newest_four_hundred_days_are_kept() {
+        let opened = opened();
+        for day in 20_000..20_400 {
+            write(&opened.writer, &active_on(Day(day))).unwrap();
         }
-        let days: Vec<Day> = figures(&database).days.into_keys().collect();
-        assert_eq!(days, [Day(20_000), Day(20_001), Day(20_399)]);
-        write(&database, &active_on(Day(20_400)));
-        let days: Vec<Day> = figures(&database).days.into_keys().collect();
-        assert_eq!(days, [Day(20_001), Day(20_399), Day(20_400)]);
+        assert_eq!(days(&opened).len(), 400);
+        write(&opened.writer, &active_on(Day(20_400))).unwrap();
+        assert_eq!(days(&opened), (20_001..=20_400).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_clock_that_jumps_ahead_deletes_no_history() {
+        let opened = opened();
+        for day in 20_000..20_010 {
+            write(&opened.writer, &active_on(Day(day))).unwrap();
+        }
+        write(&opened.writer, &active_on(Day(90_000))).unwrap();
+        assert_eq!(days(&opened).len(), 11);
     }
 
     #[test]
@@ -198,30 +203,5 @@ mod tests {
         assert!(Counts::of_swap(&before, &after).is_empty());
         after.active_day = Day(6);
         assert_eq!(Counts::of_swap(&before, &after).days[&Day(6)].active, 1);
-    }
-
-    #[test]
-    fn accounts_of_a_store_that_did_not_count_are_counted_once() {
-        let directory = tempfile::tempdir().unwrap();
-        let database = Database::create(directory.path().join("store")).unwrap();
-        let transaction = database.begin_write().unwrap();
-        {
-            let mut users = transaction
-                .open_table(super::super::database::USERS)
-                .unwrap();
-            let mut user = User::default();
-            for (user_id, has_account) in [("nobody", false), ("alice", true), ("bob", true)] {
-                if has_account {
-                    user.import(&Profile::default(), &Rules::default(), 1_700_000_000_000);
-                }
-                let bytes = serde_json::to_vec(&user).unwrap();
-                users.insert(user_id, bytes.as_slice()).unwrap();
-            }
-        }
-        transaction.commit().unwrap();
-        for _ in 0..2 {
-            prepare_all(&database);
-            assert_eq!(figures(&database).registered, 2);
-        }
     }
 }

@@ -1,134 +1,261 @@
-//! The database of a data directory: where what the journal holds ends up, many writes at a time.
+//! The file of the embedded store: SQLite with a write-ahead log. One connection writes (`writer.rs`),
+//! others read.
 
 use super::counts::{self, Counts};
-use super::epochs;
-use super::failed;
-use super::journal::Group;
-use super::token_keys;
+use super::{epochs, events, failed};
 use crate::store::StoreError;
 use crate::user::{Lasting, User};
-use redb::backends::FileBackend;
-use redb::{Database, ReadableDatabase, TableDefinition};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use std::fmt::Display;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-/// user id -> what lasts of the record, as JSON.
-pub const USERS: TableDefinition<&str, &[u8]> = TableDefinition::new("users");
-/// Under the name below, the number of the last group of the journal that is in here.
-const JOURNAL: TableDefinition<&str, u64> = TableDefinition::new("journal");
-const SETTLED: &str = "settled";
-/// What the file's pages may take in memory, beside the system's own cache of them: the upper levels of
-/// a tree of a million users.
-const CACHE_BYTES: usize = 4 * 1024 * 1024;
+/// Tells the file from other SQLite files: "timS".
+const APPLICATION_ID: i32 = 0x7469_6d53;
+/// The layout of the tables. A file with a higher number belongs to a later server.
+const LAYOUT: i32 = 1;
+/// How long a statement waits for a lock that another process holds, a shell's perhaps.
+const BUSY: Duration = Duration::from_secs(5);
+/// Pages that a connection keeps in memory, in KiB: the upper levels of a tree of a million users.
+const CACHE_KIB: i32 = 4096;
+/// The log shrinks to this many bytes after a checkpoint that it was larger than.
+const LOG_MAX: i64 = 16 * 1024 * 1024;
 
-/// What a group of the journal says, when it is written.
-#[derive(Serialize)]
-pub struct Writes<'a> {
+const TABLES: &str = "
+CREATE TABLE users (user_id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE days (day INTEGER PRIMARY KEY, active INTEGER NOT NULL, registered INTEGER NOT NULL,
+  logins INTEGER NOT NULL, online_max INTEGER NOT NULL);
+CREATE TABLE numbers (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE token_keys (id INTEGER PRIMARY KEY, secret BLOB NOT NULL, made_ms INTEGER NOT NULL);
+CREATE TABLE events (id INTEGER PRIMARY KEY, event TEXT NOT NULL);
+";
+
+/// The file, for those who read.
+pub struct Database {
+    path: PathBuf,
+    /// Connections that nobody uses at the moment.
+    readers: Mutex<Vec<Connection>>,
+}
+
+/// What one transaction writes.
+#[derive(Default)]
+pub struct Group<'a> {
     pub users: Vec<(&'a str, Lasting<'a>)>,
-    pub counts: &'a Counts,
-    /// Where the bound of all epochs is from now on, if it was moved.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counts: Counts,
+    /// The new bound of all epochs, where it moves.
     pub epochs_below: Option<u64>,
+    pub events: events::Changes<'a>,
 }
 
-/// The same, when it is read: records stay as they are.
-#[derive(Deserialize)]
-struct Written<'a> {
-    #[serde(borrow)]
-    users: Vec<(String, &'a RawValue)>,
-    counts: Counts,
-    epochs_below: Option<u64>,
-}
-
-/// Opens or creates the file. It holds keys: nobody else may read it.
-pub fn open(path: &Path) -> Result<Database, StoreError> {
-    let here = |error: &dyn Display| failed(format_args!("{}: {error}", path.display()));
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    let file = options.mode(0o600).open(path).map_err(|e| here(&e))?;
-    let file = FileBackend::new(file).map_err(|e| here(&e))?;
-    let database = Database::builder()
-        .set_cache_size(CACHE_BYTES)
-        .create_with_backend(file)
-        .map_err(|e| here(&e))?;
-    let transaction = database.begin_write().map_err(failed)?;
-    {
-        let users = transaction.open_table(USERS).map_err(failed)?;
-        counts::prepare(&transaction, &users)?;
-        transaction.open_table(JOURNAL).map_err(failed)?;
-        token_keys::prepare(&transaction)?;
-    }
-    transaction.commit().map_err(failed)?;
-    Ok(database)
-}
-
-/// What lasts of a user's record; an empty one where there is none.
-pub fn read(database: &Database, user_id: &str) -> Result<User, StoreError> {
-    let transaction = database.begin_read().map_err(failed)?;
-    let users = transaction.open_table(USERS).map_err(failed)?;
-    match users.get(user_id).map_err(failed)? {
-        None => Ok(User::default()),
-        Some(bytes) => serde_json::from_slice(bytes.value()).map_err(failed),
-    }
-}
-
-/// The number of the last group that is in the database.
-fn settled(database: &Database) -> Result<u64, StoreError> {
-    let transaction = database.begin_read().map_err(failed)?;
-    let table = transaction.open_table(JOURNAL).map_err(failed)?;
-    let number = table.get(SETTLED).map_err(failed)?;
-    Ok(number.map_or(0, |number| number.value()))
-}
-
-/// Takes groups in, in the order of their numbers, without those that are there already. All of them
-/// are, once this returns, or none. Gives the number of the last that is there then.
-pub fn settle(database: &Database, groups: &[Group<'_>]) -> Result<u64, StoreError> {
-    let before = settled(database)?;
-    let mut last = before;
-    // In the order of their keys, so that each page is written once.
-    let mut users = BTreeMap::new();
-    let (mut counts, mut epochs_below) = (Counts::default(), None);
-    for group in groups {
-        if group.number <= last {
-            continue;
+impl Database {
+    /// Opens or creates the file, and gives it with the connection that writes. It holds keys: nobody
+    /// else may read it.
+    pub fn open(path: &Path) -> Result<(Database, Connection), StoreError> {
+        let here = |error: &dyn Display| failed(format_args!("{}: {error}", path.display()));
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        options.mode(0o600).open(path).map_err(|e| here(&e))?;
+        if let Some(directory) = path.parent() {
+            // Otherwise a power cut could take away the name of a file that was written and synced.
+            let synced = File::open(directory).and_then(|directory| directory.sync_all());
+            synced.map_err(|e| here(&e))?;
         }
-        if group.number != last + 1 {
-            return Err(failed(format_args!(
-                "the journal lacks what comes before its group {}, or is another database's: \
-                 expected group {}",
-                group.number,
-                last + 1
-            )));
+        let writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|e| here(&e))?;
+        prepare(&writer).map_err(|e| here(&e))?;
+        let database = Database {
+            path: path.to_owned(),
+            readers: Mutex::default(),
+        };
+        Ok((database, writer))
+    }
+
+    /// Opens a file that is there, to read it.
+    pub fn open_to_read(path: &Path) -> Result<Database, StoreError> {
+        let database = Database {
+            path: path.to_owned(),
+            readers: Mutex::default(),
+        };
+        let found = database.read(numbers)?;
+        check(found).map_err(|error| failed(format_args!("{}: {error}", path.display())))?;
+        Ok(database)
+    }
+
+    /// Reads with a connection of its own.
+    pub fn read<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let idle = self.readers().pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            // Read-only connections cannot create the index of the log, which a crash may have left
+            // out.
+            None => connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?,
+        };
+        let result = query(&connection);
+        self.readers().push(connection);
+        result.map_err(failed)
+    }
+
+    fn readers(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What lasts of a user's record; an empty one where there is none.
+    pub fn user(&self, user_id: &str) -> Result<User, StoreError> {
+        let record: Option<String> = self.read(|connection| {
+            let mut select =
+                connection.prepare_cached("SELECT record FROM users WHERE user_id = ?1")?;
+            select.query_row([user_id], |row| row.get(0)).optional()
+        })?;
+        match record {
+            None => Ok(User::default()),
+            Some(text) => serde_json::from_str(&text).map_err(failed),
         }
-        let written: Written<'_> = serde_json::from_slice(group.text)
-            .map_err(|error| failed(format_args!("group {}: {error}", group.number)))?;
-        users.extend(written.users);
-        counts.add(&written.counts);
-        epochs_below = epochs_below.max(written.epochs_below);
-        last = group.number;
     }
-    if last == before {
-        return Ok(last);
+
+    /// Reads what belongs together: nothing changes under it.
+    pub fn snapshot<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut connection =
+            connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
+        let transaction = connection.transaction().map_err(failed)?;
+        read(&transaction)
     }
-    let transaction = database.begin_write().map_err(failed)?;
-    {
-        let mut table = transaction.open_table(USERS).map_err(failed)?;
-        for (user_id, record) in &users {
-            let bytes = record.get().as_bytes();
-            table.insert(user_id.as_str(), bytes).map_err(failed)?;
+
+    /// Writes a whole, consistent copy of the file while others go on writing. It holds keys: nobody
+    /// else may read it.
+    pub fn copy_to(&self, file: &Path) -> Result<(), StoreError> {
+        // SQLite takes names in UTF-8 alone, and an empty file for a new one.
+        let name = file
+            .to_str()
+            .ok_or_else(|| failed("the name of the copy is not UTF-8"))?;
+        let mut options = OpenOptions::new();
+        let here = |error: &dyn Display| failed(format_args!("{name}: {error}"));
+        options
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(file)
+            .map_err(|e| here(&e))?;
+        self.read(|connection| connection.execute("VACUUM INTO ?1", [name]))?;
+        let copy = connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
+        let check: String = copy
+            .query_row("PRAGMA integrity_check(1)", (), |row| row.get(0))
+            .map_err(failed)?;
+        if check != "ok" {
+            return Err(failed(format_args!("the copy is damaged: {check}")));
         }
-        let mut table = transaction.open_table(JOURNAL).map_err(failed)?;
-        table.insert(SETTLED, last).map_err(failed)?;
+        let synced = File::open(file).and_then(|file| file.sync_all());
+        synced.map_err(failed)
     }
-    counts.write(&transaction)?;
-    if let Some(below) = epochs_below {
-        epochs::write(&transaction, below)?;
+}
+
+/// Writes a group: all of it is on disk once this returns, or nothing of it happened.
+pub fn write(writer: &mut Connection, group: &Group<'_>) -> rusqlite::Result<()> {
+    let transaction = writer.transaction()?;
+    put(&transaction, group)?;
+    transaction.commit()
+}
+
+/// Writes a group as part of a transaction.
+pub fn put(transaction: &Connection, group: &Group<'_>) -> rusqlite::Result<()> {
+    if !group.users.is_empty() {
+        let mut put = transaction.prepare_cached(
+            "INSERT INTO users VALUES (?1, ?2)
+                ON CONFLICT (user_id) DO UPDATE SET record = excluded.record",
+        )?;
+        let mut text = Vec::new();
+        for (user_id, record) in &group.users {
+            text.clear();
+            // Strings and numbers only: writing them as JSON into memory cannot fail.
+            let _ = serde_json::to_writer(&mut text, record);
+            put.execute((user_id, String::from_utf8_lossy(&text)))?;
+        }
     }
-    transaction.commit().map_err(failed)?;
-    Ok(last)
+    counts::write(transaction, &group.counts)?;
+    if let Some(below) = group.epochs_below {
+        epochs::write(transaction, below)?;
+    }
+    events::write(transaction, &group.events)
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    // Each connection is used by one thread at a time.
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    // Every commit is on disk when it returns. On Apple's systems that takes more than fsync.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "fullfsync", true)?;
+    connection.pragma_update(None, "checkpoint_fullfsync", true)?;
+    Ok(connection)
+}
+
+/// Makes the tables of a new file, or checks that those of an old one are this server's.
+fn prepare(writer: &Connection) -> Result<(), StoreError> {
+    let found = numbers(writer).map_err(failed)?;
+    let is_new: bool = writer
+        .query_row("SELECT count(*) = 0 FROM sqlite_schema", (), |row| {
+            row.get(0)
+        })
+        .map_err(failed)?;
+    if !is_new {
+        check(found)?;
+    }
+    writer
+        .pragma_update(None, "journal_mode", "WAL")
+        .and_then(|()| writer.pragma_update(None, "journal_size_limit", LOG_MAX))
+        .map_err(failed)?;
+    if is_new {
+        let tables = format!(
+            "BEGIN IMMEDIATE; {TABLES}
+             PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {LAYOUT}; COMMIT;"
+        );
+        writer.execute_batch(&tables).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// The file's application id and layout.
+fn numbers(connection: &Connection) -> rusqlite::Result<(i32, i32)> {
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get(0));
+    Ok((number("application_id")?, number("user_version")?))
+}
+
+fn check((application_id, layout): (i32, i32)) -> Result<(), StoreError> {
+    if application_id != APPLICATION_ID {
+        return Err(failed("it is not a store of tim-server"));
+    }
+    if layout != LAYOUT {
+        return Err(failed(format_args!(
+            "its layout is {layout}, of a later tim-server: expected {LAYOUT}"
+        )));
+    }
+    Ok(())
+}
+
+/// Calls `each` with every user id and record, in the order of the ids.
+pub fn each_user(
+    connection: &Connection,
+    mut each: impl FnMut(String, User) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut select = connection
+        .prepare("SELECT user_id, record FROM users ORDER BY user_id")
+        .map_err(failed)?;
+    let mut rows = select.query(()).map_err(failed)?;
+    while let Some(row) = rows.next().map_err(failed)? {
+        let user_id: String = row.get(0).map_err(failed)?;
+        let record: String = row.get(1).map_err(failed)?;
+        let user = serde_json::from_str(&record)
+            .map_err(|error| failed(format_args!("the record of {user_id}: {error}")))?;
+        each(user_id, user)?;
+    }
+    Ok(())
 }

@@ -2,15 +2,11 @@
 //! that no epoch of the runs so far has reached, and a run gives only epochs above what it found.
 //! The bound is moved ahead before an epoch that reaches it is acknowledged: not at every login.
 
-use super::failed;
-use crate::store::StoreError;
 use crate::user::User;
-use redb::{Database, ReadableTable, TableDefinition, WriteTransaction};
+use rusqlite::{Connection, OptionalExtension};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The bound, under the name below.
-const EPOCHS: TableDefinition<&str, u64> = TableDefinition::new("epochs");
-const BELOW: &str = "below";
+const BELOW: &str = "epochs_below";
 /// How far the bound is moved ahead of the epochs: one write in so many ms of logins.
 const AHEAD_MS: u64 = 10_000;
 
@@ -24,17 +20,17 @@ pub struct Epochs {
 
 impl Epochs {
     /// A new run begins.
-    pub fn open(database: &Database) -> Result<Epochs, StoreError> {
-        let transaction = database.begin_write().map_err(failed)?;
-        let table = transaction.open_table(EPOCHS).map_err(failed)?;
-        let found = table.get(BELOW).map_err(failed)?;
-        let earlier = found.map_or(0, |bound| bound.value());
-        drop(table);
-        transaction.commit().map_err(failed)?;
+    pub fn open(connection: &Connection) -> rusqlite::Result<Epochs> {
+        let earlier = read(connection)?;
         Ok(Epochs {
             earlier,
             below: AtomicU64::new(earlier),
         })
+    }
+
+    /// No epoch that was acknowledged has reached this.
+    pub fn below(&self) -> u64 {
+        self.below.load(Ordering::SeqCst)
     }
 
     /// A record as it was read, before anything is decided over it in this run.
@@ -60,52 +56,42 @@ impl Epochs {
     }
 }
 
+/// The bound of the file.
+pub fn read(connection: &Connection) -> rusqlite::Result<u64> {
+    let mut select = connection.prepare("SELECT value FROM numbers WHERE name = ?1")?;
+    let found: Option<i64> = select.query_row([BELOW], |row| row.get(0)).optional()?;
+    Ok(found.map_or(0, |bound| u64::try_from(bound).unwrap_or(0)))
+}
+
 /// Moves the bound of the file.
-pub fn write(transaction: &WriteTransaction, below: u64) -> Result<(), StoreError> {
-    let mut table = transaction.open_table(EPOCHS).map_err(failed)?;
-    table.insert(BELOW, below).map_err(failed)?;
+pub fn write(transaction: &Connection, below: u64) -> rusqlite::Result<()> {
+    let below = i64::try_from(below).unwrap_or(i64::MAX);
+    let mut put = transaction.prepare_cached(
+        "INSERT INTO numbers VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    )?;
+    put.execute((BELOW, below))?;
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::open;
-    use super::super::tests::wait;
-    use crate::store::{Opened, Store, Swapped};
-    use std::path::Path;
-    use std::sync::Arc;
-
-    fn opened(path: &Path) -> Arc<dyn Store> {
-        loop {
-            match open(path) {
-                Ok(Opened { store, .. }) => return store,
-                // The thread of the run before may still have the file.
-                Err(_) => std::thread::yield_now(),
-            }
-        }
-    }
+    use super::super::tests::{put, wait};
+    use crate::store::Store;
 
     /// Gives a user of this name an epoch above this one.
     fn gives(store: &dyn Store, user_id: &str, above: u64) {
-        let loaded = wait(store.load(user_id)).unwrap();
-        let mut user = (*loaded.user).clone();
-        user.epochs_above(above + 1);
-        let Ok(Swapped::Done(written)) = wait(store.swap(user_id, loaded.version, user.into()))
-        else {
-            panic!("the record was not swapped");
-        };
-        wait(written.wait()).unwrap();
+        put(store, user_id, |user| user.epochs_above(above + 1)).unwrap();
     }
 
     #[test]
     fn a_run_gives_only_epochs_above_those_of_every_run_before() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("store.redb");
         let highest = |store: &dyn Store, user_id| {
             let loaded = wait(store.load(user_id)).unwrap();
             loaded.user.highest_epoch()
         };
-        let store = opened(&path);
+        let store = open(directory.path()).unwrap().store;
         assert_eq!(highest(&*store, "alice"), 0);
         let year_2023_ms = 1_700_000_000_000;
         for above in [year_2023_ms, year_2023_ms + 1, year_2023_ms + 60_000] {
@@ -113,8 +99,8 @@ mod tests {
         }
         drop(store);
         for _ in 0..2 {
-            // Also for who was not there before, and in a run that gives none.
-            let store = opened(&path);
+            // Also for users that are new, and in a run that gives none.
+            let store = open(directory.path()).unwrap().store;
             assert!(highest(&*store, "bob") > year_2023_ms + 60_000);
         }
     }

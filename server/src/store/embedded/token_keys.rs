@@ -1,59 +1,65 @@
-//! The keys of session tokens, in the database of a single node.
+//! The keys of session tokens, in the embedded store.
 
-use super::failed;
-use crate::store::StoreError;
 use crate::token::{self, KeyAges, TokenKey};
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use rusqlite::Connection;
 
-/// key id -> key.
-const TOKEN_KEYS: TableDefinition<u32, &[u8]> = TableDefinition::new("token_keys");
+/// The keys, the newest first.
+pub fn read(connection: &Connection) -> rusqlite::Result<Vec<TokenKey>> {
+    let mut select =
+        connection.prepare("SELECT id, secret, made_ms FROM token_keys ORDER BY id DESC")?;
+    let keys = select.query_map((), |row| {
+        Ok(TokenKey {
+            id: row.get(0)?,
+            secret: row.get(1)?,
+            made_ms: row.get(2)?,
+        })
+    })?;
+    keys.collect()
+}
 
-/// Makes the table.
-pub fn prepare(transaction: &WriteTransaction) -> Result<(), StoreError> {
-    transaction.open_table(TOKEN_KEYS).map_err(failed)?;
+/// Puts these in the place of all others.
+pub fn replace(transaction: &Connection, keys: &[TokenKey]) -> rusqlite::Result<()> {
+    transaction.execute("DELETE FROM token_keys", ())?;
+    let mut insert = transaction.prepare("INSERT INTO token_keys VALUES (?1, ?2, ?3)")?;
+    for key in keys {
+        insert.execute((key.id, key.secret, key.made_ms))?;
+    }
     Ok(())
 }
 
 /// Does what is due with the token keys, and gives them. The first start makes the first one.
-pub fn turn(database: &Database, ages: &KeyAges, now_ms: i64) -> Result<Vec<TokenKey>, StoreError> {
-    let mut keys = Vec::new();
-    {
-        let transaction = database.begin_read().map_err(failed)?;
-        let table = transaction.open_table(TOKEN_KEYS).map_err(failed)?;
-        for row in table.iter().map_err(failed)?.rev() {
-            let (id, value) = row.map_err(failed)?;
-            keys.push(TokenKey::from_bytes(id.value(), value.value()).ok_or_else(bad_key)?);
-        }
-    }
-    let before: Vec<u32> = keys.iter().map(|key| key.id).collect();
+pub fn turn(
+    writer: &mut Connection,
+    ages: &KeyAges,
+    now_ms: i64,
+) -> rusqlite::Result<Vec<TokenKey>> {
+    let mut keys = read(writer)?;
     let mut secret = [0; 32];
     let random = getrandom::fill(&mut secret);
-    if !token::turn(&mut keys, ages, now_ms, || random.ok().map(|()| secret)) {
-        return if keys.is_empty() {
-            Err(failed("no random numbers"))
-        } else {
-            Ok(keys)
-        };
+    if token::turn(&mut keys, ages, now_ms, || random.ok().map(|()| secret)) {
+        let transaction = writer.transaction()?;
+        replace(&transaction, &keys)?;
+        transaction.commit()?;
     }
-    let transaction = database.begin_write().map_err(failed)?;
-    {
-        let mut table = transaction.open_table(TOKEN_KEYS).map_err(failed)?;
-        for key in keys.iter().filter(|key| !before.contains(&key.id)) {
-            let value = key.to_bytes();
-            table.insert(key.id, value.as_slice()).map_err(failed)?;
-        }
-        for id in before {
-            if !keys.iter().any(|key| key.id == id) {
-                table.remove(id).map_err(failed)?;
-            }
-        }
-    }
-    transaction.commit().map_err(failed)?;
     Ok(keys)
 }
 
-fn bad_key() -> StoreError {
-    failed("a token key that is none")
+/// Puts a new key in the place of all others.
+pub fn replace_all(
+    writer: &mut Connection,
+    secret: [u8; 32],
+    now_ms: i64,
+) -> rusqlite::Result<Vec<TokenKey>> {
+    let id = read(writer)?.first().map_or(1, |key| key.id + 1);
+    let keys = vec![TokenKey {
+        id,
+        secret,
+        made_ms: now_ms,
+    }];
+    let transaction = writer.transaction()?;
+    replace(&transaction, &keys)?;
+    transaction.commit()?;
+    Ok(keys)
 }
 
 #[cfg(test)]
@@ -66,7 +72,6 @@ mod tests {
     #[test]
     fn token_keys_turn_with_an_overlap_that_survives_a_restart() {
         let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("store.redb");
         let ages = KeyAges {
             renew_ms: Some(1_000_000),
             keep_ms: 500_000,
@@ -76,19 +81,13 @@ mod tests {
             let keys = wait(turning).unwrap();
             keys.iter().map(|key| key.id).collect::<Vec<_>>()
         };
-        let opened = open(&path).unwrap();
+        let opened = open(directory.path()).unwrap();
         let start_ms = opened.token_keys[0].made_ms;
         let first = opened.token_keys[0].secret;
         assert_eq!(ids(&opened, start_ms + 999_999), [1]);
         assert_eq!(ids(&opened, start_ms + 1_000_000), [2, 1]);
         drop(opened);
-        // Its thread may still have the file.
-        let opened = loop {
-            match open(&path) {
-                Ok(opened) => break opened,
-                Err(_) => std::thread::yield_now(),
-            }
-        };
+        let opened = open(directory.path()).unwrap();
         assert!(opened.token_keys[1].secret == first);
         assert!(opened.token_keys[0].secret != first);
         assert_eq!(ids(&opened, start_ms + 1_500_000 + token::SETTLE_MS), [2]);

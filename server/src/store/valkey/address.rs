@@ -1,6 +1,7 @@
 //! Where the engine is, as operators write it.
 
 /// Where the engine is.
+#[derive(Clone)]
 pub struct Address {
     /// `redis://`, `rediss://`, or, for a cluster, several of them.
     pub(super) urls: Vec<String>,
@@ -43,6 +44,16 @@ impl Address {
                 .collect(),
             is_cluster,
         })
+    }
+}
+
+impl Address {
+    /// The URL of a further part of a cluster, at this host and port.
+    pub(super) fn url_of(&self, host: &str) -> String {
+        let first = &self.urls[0];
+        let at = first.find("://").map_or(0, |at| at + 3);
+        let at = first.rfind('@').map_or(at, |credentials| credentials + 1);
+        format!("{}{host}", &first[..at])
     }
 }
 

@@ -3,8 +3,9 @@
 
 use super::address::Address;
 use super::link::{Link, in_time, unavailable};
+use super::signed_out::Everybody;
 use super::token_keys::TokenKeys;
-use super::{LEASE_EVERY, Shared, channel};
+use super::{LEASE_EVERY, Shared, channel, channel_of_all};
 use crate::clock::now_ms;
 use crate::store::StoreError;
 use crate::token::KeyAges;
@@ -38,6 +39,7 @@ pub(super) struct Keeper {
     app: u32,
     node: u64,
     pub(super) token_keys: Arc<TokenKeys>,
+    pub(super) everybody: Arc<Everybody>,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -55,7 +57,8 @@ impl Keeper {
             listens,
             app,
             node,
-            token_keys: Arc::new(TokenKeys::new(format!("tim:{app}:token_keys"))),
+            token_keys: Arc::new(TokenKeys::new(super::token_keys_key(app))),
+            everybody: Arc::new(Everybody::new(format!("tim:{app}:signed_out"))),
             shared,
         };
         let ages = KeyAges::only_first();
@@ -98,8 +101,18 @@ impl Keeper {
             .dead
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = dead;
-        // An engine that came back empty is given the keys that tokens were made with.
-        self.token_keys.put_back(&self.link).await
+        self.refresh().await
+    }
+
+    /// Learns what holds for all users, and tells an engine that came back empty: the keys that tokens
+    /// were made with, and that everybody was signed out.
+    async fn refresh(&self) -> Result<(), StoreError> {
+        let has_changed = self.everybody.refresh(&self.link).await?;
+        let has_changed = self.token_keys.put_back(&self.link).await? || has_changed;
+        if has_changed && let Some(watch) = self.shared.watch.get() {
+            (watch.changed)();
+        }
+        Ok(())
     }
 
     pub(super) async fn listen(&self) {
@@ -114,6 +127,8 @@ impl Keeper {
     async fn listen_while_connected(&self) -> redis::RedisResult<()> {
         let (mut sink, mut messages) = self.listens.get_async_pubsub().await?.split();
         sink.subscribe(channel(self.app, self.node)).await?;
+        let everybody = channel_of_all(self.app);
+        sink.subscribe(&everybody).await?;
         loop {
             let message = tokio::select! {
                 message = messages.next() => message,
@@ -128,10 +143,16 @@ impl Keeper {
             let Some(message) = message else {
                 return Ok(());
             };
+            if message.get_channel_name() == everybody {
+                if let Err(error) = self.refresh().await {
+                    tracing::warn!("what another node has changed for all: {error}");
+                }
+                continue;
+            }
             match serde_json::from_slice::<Push>(message.get_payload_bytes()) {
                 Ok(push) => {
-                    if let Some(deliver) = self.shared.deliver.get() {
-                        deliver(push);
+                    if let Some(watch) = self.shared.watch.get() {
+                        (watch.push)(push);
                     }
                 }
                 Err(error) => tracing::warn!("a push of another node: {error}"),

@@ -31,14 +31,19 @@ impl Link {
                 .map_err(|error| unavailable(&error))?;
             Ok(Link::Cluster(in_time(client.get_async_connection()).await?))
         } else {
-            let config = ConnectionManagerConfig::new()
-                .set_number_of_retries(1)
-                .set_min_delay(Duration::from_millis(20))
-                .set_connection_timeout(Some(ANSWER))
-                .set_response_timeout(Some(ANSWER));
-            let connected = ConnectionManager::new_with_config(client.clone(), config);
-            Ok(Link::Single(in_time(connected).await?))
+            Link::connect_to_one(client).await
         }
+    }
+
+    /// Connects to one engine, which may be a part of a cluster.
+    pub(super) async fn connect_to_one(client: &Client) -> Result<Link, StoreError> {
+        let config = ConnectionManagerConfig::new()
+            .set_number_of_retries(1)
+            .set_min_delay(Duration::from_millis(20))
+            .set_connection_timeout(Some(ANSWER))
+            .set_response_timeout(Some(ANSWER));
+        let connected = ConnectionManager::new_with_config(client.clone(), config);
+        Ok(Link::Single(in_time(connected).await?))
     }
 
     pub(super) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {

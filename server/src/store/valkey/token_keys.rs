@@ -28,24 +28,68 @@ impl TokenKeys {
         known.clone()
     }
 
-    /// Gives the engine the keys that it lacks.
-    pub async fn put_back(&self, link: &Link) -> Result<(), StoreError> {
-        for key in self.known() {
-            self.put(link, &key).await?;
+    /// Gives the engine the keys that it lacks, unless they were dropped on purpose. Whether keys that
+    /// are known here were.
+    pub async fn put_back(&self, link: &Link) -> Result<bool, StoreError> {
+        let first = self.first(link).await?;
+        let (kept, dropped): (Vec<_>, Vec<_>) =
+            self.known().into_iter().partition(|key| key.id >= first);
+        for key in &kept {
+            self.put(link, key).await?;
         }
+        if dropped.is_empty() {
+            return Ok(false);
+        }
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = self.read(link).await?;
+        Ok(true)
+    }
+
+    fn first_key(&self) -> String {
+        format!("{}:first", self.place)
+    }
+
+    /// The first key that was not dropped on purpose.
+    async fn first(&self, link: &Link) -> Result<u32, StoreError> {
+        let first: Option<u32> = link.query(cmd("GET").arg(self.first_key())).await?;
+        Ok(first.unwrap_or(0))
+    }
+
+    /// Makes a new key and drops all others.
+    pub async fn replace_all(&self, link: &Link, now_ms: i64) -> Result<(), StoreError> {
+        let mut secret = [0; 32];
+        let failed = |error: getrandom::Error| StoreError::Failed(error.to_string());
+        getrandom::fill(&mut secret).map_err(failed)?;
+        let before = self.read(link).await?;
+        let id = before.first().map_or(1, |key| key.id + 1);
+        let key = TokenKey {
+            id,
+            secret,
+            made_ms: now_ms,
+        };
+        self.put(link, &key).await?;
+        let set = cmd("SET").arg(self.first_key()).arg(id).to_owned();
+        link.query::<()>(&set).await?;
+        for old in before {
+            let drop = cmd("HDEL").arg(&self.place).arg(old.id).to_owned();
+            link.query::<()>(&drop).await?;
+        }
+        let keys = self.read(link).await?;
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = keys;
         Ok(())
     }
 
-    async fn put(&self, link: &Link, key: &TokenKey) -> Result<(), StoreError> {
+    pub async fn put(&self, link: &Link, key: &TokenKey) -> Result<(), StoreError> {
         let mut put = cmd("HSETNX");
         put.arg(&self.place).arg(key.id).arg(key.to_bytes());
         link.query(&put).await
     }
 
-    async fn read(&self, link: &Link) -> Result<Vec<TokenKey>, StoreError> {
+    pub async fn read(&self, link: &Link) -> Result<Vec<TokenKey>, StoreError> {
+        let first = self.first(link).await?;
         let read: BTreeMap<u32, Vec<u8>> = link.query(cmd("HGETALL").arg(&self.place)).await?;
         read.into_iter()
             .rev()
+            .filter(|(id, _)| *id >= first)
             .map(|(id, bytes)| {
                 TokenKey::from_bytes(id, &bytes)
                     .ok_or_else(|| StoreError::Failed(format!("token key {id} is none")))

@@ -135,3 +135,54 @@ fn a_login_after_a_restart_is_newer_than_all_before_whatever_the_clock_says() {
     assert!(is_displaced(&world.resume(&phone, &number("phone", 1, 2))));
     assert_eq!(world.user.sessions, [tablet]);
 }
+
+#[test]
+fn a_session_that_was_renewed_after_its_ticket_ended_is_not_said_to_be_gone() {
+    let mut world = world();
+    let phone = world.is_in("phone", 1, 1);
+    let before = world.user.clone();
+    world.now_ms = phone.ends_ms + 60_001;
+    world.user.tidy(world.now_ms);
+    assert_eq!(
+        world.user.gone_since(&before),
+        [],
+        "a new ticket can renew it"
+    );
+    let mut renewed = phone.clone();
+    renewed.ends_ms = world.now_ms + HOUR_MS;
+    let outcome = world.resume(&renewed, &number("phone", 1, 2));
+    assert!(matches!(outcome, Outcome::Accepted(_)));
+}
+
+#[test]
+fn an_older_token_that_ends_later_does_not_outlive_the_logout() {
+    let mut world = world();
+    let mut long = world.is_in("phone", 1, 1);
+    long.ends_ms = world.now_ms + 365 * 24 * HOUR_MS;
+    world.resume(&long, &number("phone", 1, 2));
+    let mut short = long.clone();
+    short.ends_ms = world.now_ms + HOUR_MS;
+    world.resume(&short, &number("phone", 1, 3));
+    world.end_with_token(&short);
+    world.now_ms = short.ends_ms + RENEWABLE_MS + 1;
+    world.user.tidy(world.now_ms);
+    let outcome = world.resume(&long, &number("thief", 1, 1));
+    assert!(is_displaced(&outcome), "the older token came back");
+}
+
+#[test]
+fn a_policy_that_has_changed_displaces_nobody_at_a_resume_after_a_restart() {
+    let mut world = world();
+    world.rules.policy.instances.insert(Platform::Android, 3);
+    let (phone, desktop) = (world.is_in("phone", 1, 1), world.is_in("desktop", 1, 1));
+    world.restarts();
+    world.rules.policy.instances.clear();
+    for session in [&desktop, &phone] {
+        let outcome = world.resume(session, &number(&session.device_id, 1, 5));
+        assert!(matches!(outcome, Outcome::Accepted(_)), "{outcome:?}");
+    }
+    assert_eq!(world.user.sessions.len(), 2);
+    // It counts from the next login on.
+    world.is_in("tablet", 1, 1);
+    assert_eq!(world.user.sessions.len(), 1);
+}

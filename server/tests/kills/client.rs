@@ -23,7 +23,7 @@ enum State {
     LoggedOut,
     /// Kicked or banned by the operator, with this code: they stay away from now on.
     ShutOut(i64),
-    /// The power went before the answer came: it may have happened or not.
+    /// The server was killed before the answer came: it may have happened or not.
     Unknown,
 }
 

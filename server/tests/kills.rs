@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-#[path = "power_cuts/client.rs"]
+#[path = "kills/client.rs"]
 mod client;
 mod process;
 
@@ -26,7 +26,7 @@ fn given(name: &str) -> Option<u64> {
 }
 
 /// Kills a server in so many rounds, and looks after each whether all that it said is true.
-fn cut_the_power(rounds: u64) {
+fn kill_again_and_again(rounds: u64) {
     let begun = Instant::now();
     let seed = given("TIM_SEED").unwrap_or_else(|| {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -53,7 +53,7 @@ fn cut_the_power(rounds: u64) {
             server.signal("KILL");
             outcomes += moment + told.iter().count();
         });
-        server = server.after_a_power_cut_elsewhere();
+        server = server.after_a_kill_elsewhere();
         scope(|scope| {
             for client in &mut clients {
                 let server = &server;
@@ -70,18 +70,18 @@ fn cut_the_power(rounds: u64) {
         }
     });
     println!(
-        "{rounds} power cuts, {outcomes} acknowledged outcomes of {users} users, {:.0?}",
+        "{rounds} kills, {outcomes} acknowledged outcomes of {users} users, {:.0?}",
         begun.elapsed()
     );
 }
 
 #[test]
-fn what_was_acknowledged_is_true_after_a_power_cut_at_any_moment() {
-    cut_the_power(3);
+fn what_was_acknowledged_is_true_after_a_kill_at_any_moment() {
+    kill_again_and_again(3);
 }
 
 #[test]
 #[ignore = "takes half a minute: make test-long"]
-fn what_was_acknowledged_is_true_after_hundreds_of_power_cuts() {
-    cut_the_power(given("TIM_ROUNDS").unwrap_or(200));
+fn what_was_acknowledged_is_true_after_hundreds_of_kills() {
+    kill_again_and_again(given("TIM_ROUNDS").unwrap_or(200));
 }

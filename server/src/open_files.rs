@@ -1,0 +1,31 @@
+//! How many files and sockets the process may open: each connection takes one.
+
+use crate::config::Config;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// What is open beside connections: listeners, logs, the store.
+const OTHERS: u64 = 100;
+
+/// Takes as many as the system lets this process have, and says so where that is less than the settings
+/// count on.
+pub fn raise(config: &Config) {
+    let limit = getrlimit(Resource::Nofile);
+    let most = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    let raised = setrlimit(Resource::Nofile, most);
+    let may_open = match raised {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    let wanted = config.limits.connections as u64 + OTHERS;
+    if let Some(may_open) = may_open.filter(|may_open| *may_open < wanted) {
+        tracing::warn!(
+            may_open,
+            wanted,
+            "limits.connections counts on more open files than this process may have: raise them \
+             (ulimit -Hn, LimitNOFILE), or lower it"
+        );
+    }
+}

@@ -1,0 +1,35 @@
+//! What the app's backend hears of decisions: who came, who went, who did not come back.
+
+use crate::user::{Change, Session, User};
+use crate::webhook::Event;
+use std::net::IpAddr;
+
+/// The events of a decision. `before` is the record as it was, `tidied` without what time has made
+/// void, `user` as it was decided; `from` is where the request came from.
+pub(super) fn events(
+    user_id: &str,
+    (before, tidied, user): (&User, &User, &User),
+    from: Option<IpAddr>,
+    time_ms: i64,
+) -> Vec<Event> {
+    let event = |change, from| Event {
+        user_id: user_id.to_owned(),
+        change,
+        from,
+        time_ms,
+    };
+    // A session that somebody has come back to was never away, for those who watch.
+    let is_back = |session: &Session| {
+        let now = user.session(session.session_id);
+        now.is_some_and(|now| now.stream.is_some())
+    };
+    let timed_out = tidied
+        .timed_out_since(before)
+        .filter(|session| !is_back(session))
+        .map(|session| event(Change::TimedOut(session.platform), session.from));
+    let changed = user
+        .changes_since(tidied)
+        .into_iter()
+        .map(|change| event(change, from));
+    timed_out.chain(changed).collect()
+}

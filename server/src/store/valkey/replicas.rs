@@ -1,0 +1,120 @@
+//! What has to survive a fail-over is waited for until another engine has it: bans, kicks, deletions.
+
+use super::address::Address;
+use super::link::Link;
+use super::primaries::{self, Primary};
+use crate::store::StoreError;
+use redis::cmd;
+use tokio::sync::Mutex;
+
+/// How long an engine waits for another one, in ms: less than this server waits for its answer.
+const WAIT_MS: u64 = 1_500;
+/// A key that is written for nothing but its place behind what was written before it, and its seconds.
+const FENCE_S: u64 = 10;
+
+/// Connections of their own: an engine answers nothing else on one that waits.
+pub struct Replicas {
+    address: Address,
+    app: u32,
+    primaries: Mutex<Option<Vec<Primary>>>,
+}
+
+impl Replicas {
+    pub fn new(address: &Address, app: u32) -> Replicas {
+        Replicas {
+            address: address.clone(),
+            app,
+            primaries: Mutex::default(),
+        }
+    }
+
+    /// Comes once a replica has all that was written for this user, where the engine has one, and once
+    /// it is in the engine's own log, where it keeps one.
+    pub async fn confirm(&self, user_id: &str) -> Result<(), StoreError> {
+        self.confirm_at(&super::user_key(self.app, user_id)).await
+    }
+
+    /// The same for what holds for all users.
+    pub async fn confirm_all(&self) -> Result<(), StoreError> {
+        for name in ["signed_out", "token_keys"] {
+            let key = format!("{{tim:{}:{name}}}", self.app);
+            self.confirm_at(&key).await?;
+        }
+        Ok(())
+    }
+
+    async fn confirm_at(&self, key: &str) -> Result<(), StoreError> {
+        let mut primaries = self.primaries.lock().await;
+        let confirmed = match primaries.take() {
+            None => Err(StoreError::Unavailable("not connected yet".to_owned())),
+            Some(known) => {
+                let confirmed = self.confirm_by(&known, key).await;
+                *primaries = Some(known);
+                confirmed
+            }
+        };
+        if !matches!(confirmed, Err(StoreError::Unavailable(_))) {
+            return confirmed;
+        }
+        // Another one may be primary now.
+        let found = primaries::all(&self.address).await?;
+        let confirmed = self.confirm_by(&found, key).await;
+        *primaries = Some(found);
+        confirmed
+    }
+
+    async fn confirm_by(&self, primaries: &[Primary], key: &str) -> Result<(), StoreError> {
+        let fence = format!("{key}:fence");
+        let link = self.primary_of(primaries, &fence).await?;
+        let info: String = link.query(cmd("INFO").arg("replication")).await?;
+        let mut replicas = info
+            .lines()
+            .filter_map(|line| line.strip_prefix("connected_slaves:"));
+        let has_replicas = replicas.any(|count| count.trim() != "0");
+        let info: String = link.query(cmd("INFO").arg("persistence")).await?;
+        let has_log = info.lines().any(|line| line.trim() == "aof_enabled:1");
+        if !has_replicas && !has_log {
+            return Ok(());
+        }
+        let mut set = cmd("SET");
+        set.arg(&fence).arg(1).arg("EX").arg(FENCE_S);
+        link.query::<()>(&set).await?;
+        if has_replicas {
+            let count: u64 = link.query(cmd("WAIT").arg(1).arg(WAIT_MS)).await?;
+            if count == 0 {
+                let why = "no replica of the engine has confirmed it yet";
+                return Err(StoreError::Unconfirmed(why));
+            }
+        }
+        if has_log {
+            let waited = link.query(cmd("WAITAOF").arg(1).arg(0).arg(WAIT_MS)).await;
+            match waited {
+                Ok::<(u64, u64), _>((0, _)) => {
+                    return Err(StoreError::Unconfirmed(
+                        "the engine's log does not have it yet",
+                    ));
+                }
+                Ok(_) => {}
+                // Before Redis 7.2: its `appendfsync` says when that is.
+                Err(error) => tracing::debug!("WAITAOF: {error}"),
+            }
+        }
+        Ok(())
+    }
+
+    async fn primary_of<'a>(
+        &self,
+        primaries: &'a [Primary],
+        key: &str,
+    ) -> Result<&'a Link, StoreError> {
+        let unknown = || StoreError::Unavailable("no engine has this user".to_owned());
+        let first = &primaries.first().ok_or_else(unknown)?.link;
+        if !self.address.is_cluster {
+            return Ok(first);
+        }
+        let slot: u16 = first.query(cmd("CLUSTER").arg("KEYSLOT").arg(key)).await?;
+        let has_it = |primary: &&Primary| primary.slots.iter().any(|slots| slots.contains(&slot));
+        let primary = primaries.iter().find(has_it).ok_or_else(unknown)?;
+        Ok(&primary.link)
+    }
+}

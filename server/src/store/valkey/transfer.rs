@@ -1,0 +1,188 @@
+//! Out of the shared store and into it: export and import, while no node runs.
+
+use super::address::Address;
+use super::counts::Counts;
+use super::link::{Link, unavailable};
+use super::{Shared, primaries, token_keys::TokenKeys};
+use crate::calendar::Day;
+use crate::store::StoreError;
+use crate::store::transfer::{self, Count, Export, Item};
+use crate::user::User;
+use redis::{Client, cmd};
+use std::io::{BufRead, Write};
+use std::sync::Arc;
+use tokio::runtime::{Builder, Runtime};
+
+/// How many keys are asked for at a time.
+const BATCH: usize = 1_000;
+
+/// Writes all that the store of an app holds.
+pub fn export(address: &Address, app: u32, to: &mut dyn Write) -> Result<Count, StoreError> {
+    runtime()?.block_on(async {
+        let engine = Engine::connect(address, app).await?;
+        let mut export = Export::begin(to, app)?;
+        for key in engine.token_keys.read(&engine.link).await? {
+            export.add(Item::TokenKey(key))?;
+        }
+        export.add(Item::Figures(engine.counts().read(Day(0)).await?))?;
+        for primary in engine.primaries().await? {
+            let mut cursor = 0;
+            loop {
+                let (next, keys) = engine.scan(&primary, cursor).await?;
+                for user_id in keys.iter().filter_map(|key| engine.user_id(key)) {
+                    let mut get = cmd("HGET");
+                    get.arg(engine.user_key(user_id)).arg("user");
+                    // It may have gone since.
+                    if let Some(text) = engine.link.query::<Option<Vec<u8>>>(&get).await? {
+                        let user: User = serde_json::from_slice(&text).map_err(|error| {
+                            StoreError::Failed(format!("the record of {user_id}: {error}"))
+                        })?;
+                        export.add(Item::User(user_id.to_owned(), Box::new(user)))?;
+                    }
+                }
+                cursor = next;
+                if cursor == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(export.count)
+    })
+}
+
+/// Fills the empty store of an app. One that failed can be done again.
+pub fn import(address: &Address, app: u32, from: &mut dyn BufRead) -> Result<Count, StoreError> {
+    let runtime = runtime()?;
+    let engine = runtime.block_on(Engine::connect(address, app))?;
+    let marker = format!("tim:{app}:import");
+    let begun = async {
+        let was_begun: bool = engine.link.query(cmd("EXISTS").arg(&marker)).await?;
+        if !was_begun && engine.has_users().await? {
+            return Err(StoreError::Failed(format!(
+                "the engine has users of app {app} already: expected it without any"
+            )));
+        }
+        let set = cmd("SET").arg(&marker).arg(1).to_owned();
+        engine.link.query::<()>(&set).await
+    };
+    runtime.block_on(begun)?;
+    let mut keys_are_replaced = false;
+    let count = transfer::read(from, app, |item| {
+        runtime.block_on(engine.put(item, &mut keys_are_replaced))
+    })?;
+    runtime.block_on(engine.link.query::<()>(cmd("DEL").arg(&marker)))?;
+    Ok(count)
+}
+
+fn runtime() -> Result<Runtime, StoreError> {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| StoreError::Failed(error.to_string()))
+}
+
+/// The engine and the keys of an app in it.
+struct Engine<'a> {
+    address: &'a Address,
+    link: Link,
+    app: u32,
+    token_keys: TokenKeys,
+}
+
+impl Engine<'_> {
+    async fn connect(address: &Address, app: u32) -> Result<Engine<'_>, StoreError> {
+        let client = Client::open(address.urls[0].as_str()).map_err(|e| unavailable(&e))?;
+        Ok(Engine {
+            address,
+            link: Link::connect(address, &client).await?,
+            app,
+            token_keys: TokenKeys::new(super::token_keys_key(app)),
+        })
+    }
+
+    fn counts(&self) -> Counts {
+        Counts::new(self.link.clone(), self.app, 0, Arc::<Shared>::default())
+    }
+
+    fn user_key(&self, user_id: &str) -> String {
+        super::user_key(self.app, user_id)
+    }
+
+    /// Whose record this key is, if it is one.
+    fn user_id<'k>(&self, key: &'k str) -> Option<&'k str> {
+        let rest = key.strip_prefix(&format!("tim:{}:{{", self.app))?;
+        rest.strip_suffix('}')
+    }
+
+    /// The engines that have the keys between them.
+    async fn primaries(&self) -> Result<Vec<Link>, StoreError> {
+        let primaries = primaries::all(self.address).await?;
+        Ok(primaries.into_iter().map(|primary| primary.link).collect())
+    }
+
+    async fn scan(&self, primary: &Link, cursor: u64) -> Result<(u64, Vec<String>), StoreError> {
+        let mut scan = cmd("SCAN");
+        scan.arg(cursor)
+            .arg("MATCH")
+            .arg(format!("tim:{}:{{*}}", self.app));
+        scan.arg("COUNT").arg(BATCH);
+        primary.query(&scan).await
+    }
+
+    async fn has_users(&self) -> Result<bool, StoreError> {
+        for primary in self.primaries().await? {
+            let mut cursor = 0;
+            loop {
+                let (next, keys) = self.scan(&primary, cursor).await?;
+                if keys.iter().any(|key| self.user_id(key).is_some()) {
+                    return Ok(true);
+                }
+                cursor = next;
+                if cursor == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    async fn put(&self, item: Item, keys_are_replaced: &mut bool) -> Result<(), StoreError> {
+        match item {
+            Item::User(user_id, user) => {
+                let text = serde_json::to_vec(&*user)
+                    .map_err(|error| StoreError::Failed(error.to_string()))?;
+                let mut put = cmd("HSET");
+                put.arg(self.user_key(&user_id))
+                    .arg("version")
+                    .arg(1)
+                    .arg("user")
+                    .arg(text);
+                put.arg("active_day").arg(user.active_day.0);
+                put.arg("has_account").arg(u8::from(user.account.is_some()));
+                self.link.query(&put).await
+            }
+            Item::TokenKey(key) => {
+                if !std::mem::replace(keys_are_replaced, true) {
+                    let all = super::token_keys_key(self.app);
+                    self.link.query::<()>(cmd("DEL").arg(all)).await?;
+                }
+                self.token_keys.put(&self.link, &key).await
+            }
+            Item::Figures(figures) => {
+                let mut put = cmd("HSET");
+                put.arg(self.counts().key());
+                put.arg("registered").arg(figures.registered);
+                put.arg("removed").arg(figures.removed);
+                for (day, figures) in figures.days {
+                    for (name, count) in [
+                        ("active", figures.active),
+                        ("registered", figures.registered),
+                        ("logins", figures.tally.logins),
+                        ("online_max", figures.tally.online_max),
+                    ] {
+                        put.arg(format!("{name}:{}", day.0)).arg(count);
+                    }
+                }
+                self.link.query(&put).await
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! How often one user may ask: pure, and bounded in memory. A wide bucket, which no app empties that
+//! works; one user who does cannot keep the server busy with a record.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A full bucket is for so long.
+const WINDOW: Duration = Duration::from_secs(60);
+/// How many users it remembers of one age; it keeps two.
+const USERS: usize = 32_768;
+/// Users are spread over so many locks.
+const SHARDS: usize = 16;
+
+/// The buckets of all users.
+pub struct UserRates {
+    hasher: RandomState,
+    shards: Vec<Mutex<Buckets>>,
+}
+
+/// When a user's bucket is empty again, by a hash of the user: a request fills it by a part of the
+/// window.
+#[derive(Default)]
+struct Buckets {
+    young: HashMap<u64, Instant>,
+    old: HashMap<u64, Instant>,
+}
+
+impl Default for UserRates {
+    fn default() -> UserRates {
+        UserRates {
+            hasher: RandomState::new(),
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+        }
+    }
+}
+
+impl UserRates {
+    /// One more request of this user, of so many in a minute; 0: any number. How long it has to wait, if
+    /// there were too many.
+    pub fn count(&self, user_id: &str, most: u32, now: Instant) -> Option<Duration> {
+        if most == 0 {
+            return None;
+        }
+        let key = self.hasher.hash_one(user_id);
+        let mut buckets = self.shards[key as usize % SHARDS]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let part = WINDOW / most;
+        let filled = buckets.get(key).map_or(now, |until| until.max(now)) + part;
+        let over = filled.saturating_duration_since(now).checked_sub(WINDOW);
+        if let Some(over) = over.filter(|over| !over.is_zero()) {
+            return Some(over);
+        }
+        buckets.put(key, filled);
+        None
+    }
+}
+
+impl Buckets {
+    fn get(&self, key: u64) -> Option<Instant> {
+        self.young.get(&key).or_else(|| self.old.get(&key)).copied()
+    }
+
+    fn put(&mut self, key: u64, until: Instant) {
+        if self.young.len() >= USERS / SHARDS && !self.young.contains_key(&key) {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(key, until);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_may_ask_as_often_as_that_in_a_minute_and_then_as_often_as_time_allows() {
+        let (rates, now) = (UserRates::default(), Instant::now());
+        for _ in 0..60 {
+            assert_eq!(rates.count("alice", 60, now), None);
+        }
+        assert_eq!(rates.count("alice", 60, now), Some(Duration::from_secs(1)));
+        assert_eq!(rates.count("bob", 60, now), None, "others do not wait");
+        let later = now + Duration::from_secs(1);
+        assert_eq!(rates.count("alice", 60, later), None);
+        assert_eq!(
+            rates.count("alice", 60, later),
+            Some(Duration::from_secs(1))
+        );
+        let minute = later + WINDOW;
+        for _ in 0..60 {
+            assert_eq!(rates.count("alice", 60, minute), None);
+        }
+    }
+
+    #[test]
+    fn nothing_is_counted_where_the_bound_is_off() {
+        let (rates, now) = (UserRates::default(), Instant::now());
+        assert!((0..10_000).all(|_| rates.count("alice", 0, now).is_none()));
+    }
+
+    #[test]
+    fn many_users_take_up_bounded_memory() {
+        let (rates, now) = (UserRates::default(), Instant::now());
+        for user in 0..200_000 {
+            rates.count(&format!("user {user}"), 60, now);
+        }
+        let shards = rates.shards.iter().map(|shard| {
+            let buckets = shard.lock().unwrap();
+            buckets.young.len() + buckets.old.len()
+        });
+        assert!(shards.sum::<usize>() <= 2 * USERS);
+    }
+}
