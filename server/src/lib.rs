@@ -39,6 +39,7 @@ mod reload;
 mod room;
 mod routes;
 mod service;
+mod service_manager;
 mod settings;
 mod start;
 mod store;

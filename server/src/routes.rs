@@ -21,6 +21,7 @@ use tim_proto::code::{self, Class};
 use tim_proto::wire::{self, LogoutAnswer, LogoutRequest, Refusal};
 
 const PROTOCOL: HeaderName = HeaderName::from_static(wire::PROTOCOL_HEADER);
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// How long a client waits where the server cannot say anything better.
@@ -133,10 +134,29 @@ async fn answer_asked(
         Box::pin(faults.hold_back()).await;
     }
     log(&service, asked, from, &body, code);
-    result.unwrap_or_else(|refused| {
+    let mut answer = result.unwrap_or_else(|refused| {
         let echo = serde_json::from_slice(&body).unwrap_or_default();
         refusal(refused, echo)
-    })
+    });
+    announce_keep_alive(&mut answer, &service);
+    answer
+}
+
+/// Says how long the connection may idle before the next request: a second less than it may, so that none
+/// is on its way when it is closed.
+fn announce_keep_alive(answer: &mut Answer, service: &Service) {
+    if service.is_going() || matches!(answer.body(), Either::Right(_)) {
+        return;
+    }
+    let idle_s = service
+        .settings()
+        .limits
+        .header_timeout
+        .as_secs()
+        .saturating_sub(1);
+    if let Ok(value) = HeaderValue::try_from(format!("timeout={idle_s}")) {
+        answer.headers_mut().insert(KEEP_ALIVE, value);
+    }
 }
 
 /// What became of a request. Whoever floods the server does not flood its log.

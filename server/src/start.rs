@@ -12,6 +12,7 @@ use crate::open_files;
 use crate::reconcile;
 use crate::reload;
 use crate::service::Service;
+use crate::service_manager;
 use crate::store::{Opened, Place};
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -102,6 +103,8 @@ async fn run(
         let _ = writeln!(stdout, "{ready}");
         let _ = stdout.flush();
     }
+    service_manager::ready();
+    tokio::spawn(service_manager::watchdog());
     tracing::info!(%address, "serving");
     tokio::spawn(look_after(service.clone()));
     if service.is_one_of_many() {
@@ -114,6 +117,7 @@ async fn run(
             _ = hang_up.recv() => reload::reload(args, config, &service),
         }
     }
+    service_manager::stopping();
     let in_time = config.drain_timeout_s.unwrap_or(DEFAULT_DRAIN_TIMEOUT_S);
     let deadline = Instant::now() + Duration::from_secs(in_time);
     let drained = async {
@@ -217,7 +221,16 @@ fn app(config: &Config, data_dir: &Path) -> Result<App, String> {
 
 /// Opens the store that the command line or the settings name.
 fn open_store(args: &Serve, config: &Config, app: u32) -> Result<Opened, String> {
-    if args.store.as_ref().is_some_and(|place| place.contains('@')) {
+    // A user of the engine's may stand there by itself.
+    let has_password = |place: &String| {
+        let place = place
+            .split_once("://")
+            .map_or(place.as_str(), |(_, rest)| rest);
+        place
+            .rsplit_once('@')
+            .is_some_and(|(credentials, _)| credentials.contains(':'))
+    };
+    if args.store.as_ref().is_some_and(has_password) {
         return Err(
             "--store: everybody on this machine can read a password there; give it in \
              store_password_file of the settings, or in TIM_SERVER_STORE_PASSWORD"

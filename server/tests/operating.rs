@@ -292,3 +292,45 @@ fn sigterm_and_ctrl_c_tell_every_stream_when_to_come_back_and_end_with_0() {
         assert!(server.wait().success(), "{signal}");
     }
 }
+
+#[test]
+fn a_service_manager_is_told_that_it_serves_that_it_lives_and_that_it_ends() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notify");
+    let manager = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    let patience = std::time::Duration::from_secs(30);
+    manager.set_read_timeout(Some(patience)).unwrap();
+    let mut server = process::program()
+        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+        .arg(directory.path().join("data"))
+        .env("NOTIFY_SOCKET", &path)
+        .env("WATCHDOG_USEC", "100000")
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let next = || {
+        let mut text = [0; 256];
+        let length = manager.recv(&mut text).unwrap();
+        String::from_utf8_lossy(&text[..length]).trim().to_owned()
+    };
+    assert_eq!(next(), "READY=1");
+    for _ in 0..3 {
+        assert_eq!(next(), "WATCHDOG=1");
+    }
+    let pid = server.id().to_string();
+    let killed = std::process::Command::new("kill").arg(&pid).status();
+    assert!(killed.unwrap().success());
+    while next() != "STOPPING=1" {}
+    assert!(server.wait().unwrap().success());
+}
+
+#[test]
+fn an_answer_says_how_long_its_connection_may_idle_and_a_stream_does_not() {
+    let server = Server::with("limits.header_timeout_ms = 7000\n");
+    let (stream, session) = server.log_in(&login("alice", 1, 1, 1));
+    assert_eq!(stream.header("keep-alive"), None);
+    let logout = serde_json::json!({"session": session["session"], "seq": 2});
+    let answer = server.post("/v1/logout", &logout);
+    assert_eq!(answer.header("keep-alive"), Some("timeout=6"));
+}

@@ -27,10 +27,19 @@ impl Address {
             None => (String::new(), rest),
         };
         let credentials = match password {
-            Some(_) if !credentials.is_empty() => {
+            Some(_) if credentials.contains(':') => {
                 return Err("the password is given twice: in the address and by itself".to_owned());
             }
-            Some(password) => format!(":{}@", percent_encoded(password)),
+            // A user of the engine's (ACL) may stand in the address.
+            Some(password) => {
+                let user = credentials.trim_end_matches('@');
+                format!("{user}:{}@", percent_encoded(password))
+            }
+            None if !credentials.is_empty() && !credentials.contains(':') => {
+                return Err(
+                    "a user in the address needs a password: store_password_file".to_owned(),
+                );
+            }
             None => credentials,
         };
         let hosts: Vec<&str> = hosts.split(',').collect();
@@ -108,5 +117,15 @@ mod tests {
                 .unwrap_err()
                 .contains("twice")
         );
+    }
+
+    #[test]
+    fn a_user_of_the_engine_stands_in_the_address_and_its_password_by_itself() {
+        assert_eq!(
+            urls("rediss://tim@a:1", Some("secret")).unwrap(),
+            ["rediss://tim:secret@a:1"]
+        );
+        let error = urls("redis://tim@a", None).unwrap_err();
+        assert!(error.contains("needs a password"), "{error}");
     }
 }

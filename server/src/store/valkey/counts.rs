@@ -10,7 +10,7 @@ use crate::figures::{DAYS_KEPT, Figures, Tally};
 use crate::store::StoreError;
 use crate::user::User;
 use redis::{Script, cmd};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a swap adds, in the answer of its script above 1.
@@ -143,7 +143,12 @@ impl Counts {
             *pruned = today;
         }
         let fields: Vec<String> = self.link.query(cmd("HKEYS").arg(self.key())).await?;
-        let oldest = today.before(DAYS_KEPT - 1);
+        let days = fields.iter().filter_map(|field| Some(read_field(field)?.1));
+        let days: BTreeSet<Day> = days.collect();
+        // By their number and not by their date: a clock that jumps ahead takes one day's place.
+        let Some(oldest) = days.iter().rev().nth(DAYS_KEPT as usize - 1).copied() else {
+            return Ok(());
+        };
         for field in fields {
             if read_field(&field).is_some_and(|(_, day)| day < oldest) {
                 let forget = cmd("HDEL").arg(self.key()).arg(field).to_owned();
