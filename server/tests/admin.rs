@@ -5,24 +5,10 @@
 mod process;
 
 use process::admin::{SETTINGS, admin_query, query_of, ticket_made};
-use process::{APP, Server, first_line, login, program, ticket};
+use process::refused::{refused, server_of};
+use process::{APP, Server, first_line, login, ticket};
 use serde_json::json;
-use std::path::Path;
-use std::process::{Command, Stdio};
-
-/// A server with these settings and arguments, and a data directory of its own.
-fn server_of(directory: &Path, settings: &str, arguments: &[&str]) -> Command {
-    let file = directory.join("settings.toml");
-    std::fs::write(&file, settings).unwrap();
-    let mut server = program();
-    server
-        .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-        .arg(directory.join("data"))
-        .arg("--config")
-        .arg(&file)
-        .args(arguments);
-    server
-}
+use std::process::Stdio;
 
 /// Starts a server and gives the line that it prints when it is ready.
 fn line_when_ready(settings: &str, arguments: &[&str]) -> String {
@@ -36,16 +22,6 @@ fn line_when_ready(settings: &str, arguments: &[&str]) -> String {
     process.kill().unwrap();
     process.wait().unwrap();
     line
-}
-
-/// Starts a server that is expected to refuse, and gives what it says.
-fn refused(settings: &str, arguments: &[&str]) -> String {
-    let directory = tempfile::tempdir().unwrap();
-    let output = server_of(directory.path(), settings, arguments)
-        .output()
-        .unwrap();
-    assert!(!output.status.success() && output.stdout.is_empty());
-    String::from_utf8(output.stderr).unwrap()
 }
 
 #[test]

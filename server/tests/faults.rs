@@ -6,7 +6,8 @@
 mod process;
 
 use process::page::Shell;
-use process::{Answer, Server, login, now_s, program, resume, ticket};
+use process::refused::refused;
+use process::{Answer, Server, login, now_s, resume, ticket};
 use serde_json::{Value, json};
 use std::io::Read;
 use std::time::{Duration, Instant};
@@ -32,21 +33,7 @@ fn without_the_flag_there_is_no_such_path() {
 
 #[test]
 fn the_flag_needs_an_operators_listener_that_no_other_machine_reaches() {
-    let told = |settings: &str| {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("settings.toml");
-        std::fs::write(&file, settings).unwrap();
-        let output = program()
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(directory.path().join("data"))
-            .arg("--config")
-            .arg(&file)
-            .arg("--enable-fault-injection")
-            .output()
-            .unwrap();
-        assert!(!output.status.success() && output.stdout.is_empty());
-        String::from_utf8(output.stderr).unwrap()
-    };
+    let told = |settings: &str| refused(settings, &["--enable-fault-injection"]);
     let without = told("");
     assert!(without.contains("--enable-fault-injection: "), "{without}");
     assert!(without.contains("give --admin-listen"), "{without}");

@@ -96,7 +96,7 @@ fn a_user_whose_event_fails_delays_nobody_else(store: Store) {
     let backend = Backend::start();
     let server = store.with(&format!("{}webhook_retries = 10\n", backend.settings()));
     server.log_in(&login("alice", 1, 1, 1));
-    let failing = backend.request();
+    let mut failing = backend.request();
     assert_eq!(failing.user_id(), "alice");
     failing.answer("500 Internal Server Error");
     for user in 0..50 {
@@ -105,7 +105,7 @@ fn a_user_whose_event_fails_delays_nobody_else(store: Store) {
     let begun = Instant::now();
     let mut others = 0;
     while others < 50 {
-        let request = backend.request();
+        let mut request = backend.request();
         if request.user_id() == "alice" {
             request.answer("500 Internal Server Error");
         } else {
@@ -177,11 +177,11 @@ fn what_waits_for_the_webhook_shows_in_the_metrics() {
     );
     let server = Server::with(&settings);
     let (_stream, _) = server.log_in(&login("alice", 1, 1, 1));
-    let request = backend.request();
+    let mut request = backend.request();
     assert_eq!(server.figure("tim_webhook_pending"), 1.0);
     request.answer("500 Internal Server Error");
     let (_stream, _) = server.log_in(&login("bob", 1, 1, 1));
-    backend.request().answer("200 OK");
+    backend.told();
     server.until_figure("tim_webhook_pending", 0.0);
     for name in ["delivered", "failures", "dropped"] {
         assert_eq!(

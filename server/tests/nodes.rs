@@ -6,6 +6,7 @@
 mod process;
 
 use process::engine::{Engine, database};
+use process::refused::refused;
 use process::{Answer, Server, instance, login, now_s, resume};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -172,22 +173,11 @@ fn a_clone_on_another_node_takes_the_stream_over_and_the_first_is_told() {
 
 #[test]
 fn a_store_that_is_not_there_or_a_password_on_the_command_line_stops_the_start() {
-    let refused = |arguments: &[&str]| {
-        let directory = tempfile::tempdir().unwrap();
-        let output = process::program()
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(directory.path())
-            .args(arguments)
-            .output()
-            .unwrap();
-        assert!(!output.status.success());
-        String::from_utf8(output.stderr).unwrap()
-    };
-    let told = refused(&["--store", "redis://127.0.0.1:1"]);
+    let told = refused("", &["--store", "redis://127.0.0.1:1"]);
     assert!(told.contains("the store cannot be reached"), "{told}");
-    let told = refused(&["--store", "redis://:hunter2@127.0.0.1:1"]);
+    let told = refused("", &["--store", "redis://:hunter2@127.0.0.1:1"]);
     assert!(told.contains("TIM_SERVER_STORE_PASSWORD") && !told.contains("hunter2"));
-    let told = refused(&["--store", "postgres://127.0.0.1"]);
+    let told = refused("", &["--store", "postgres://127.0.0.1"]);
     assert!(told.contains("redis://HOST:PORT"), "{told}");
 }
 

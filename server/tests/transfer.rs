@@ -5,6 +5,7 @@
 mod process;
 
 use process::engine::database;
+use process::refused::refused_on;
 use process::{APP, Server, login, program, resume, ticket};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -291,23 +292,11 @@ fn the_store_of_0_1_is_taken_over_once_and_kept_beside() {
 #[test]
 fn a_journal_without_its_database_is_not_taken_for_all_there_was() {
     let folder = tempfile::tempdir().unwrap();
-    unpack_store_of_0_1(folder.path());
-    std::fs::remove_file(folder.path().join("store.redb")).unwrap();
-    std::fs::write(folder.path().join("key"), process::KEY).unwrap();
-    let output = program()
-        .args([
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--sdk-app-id",
-            &APP.to_string(),
-        ])
-        .arg("--secret-key-file")
-        .arg(folder.path().join("key"))
-        .arg("--data-dir")
-        .arg(folder.path())
-        .output()
-        .unwrap();
-    let said = failure(&output);
+    let (data, key) = (folder.path().join("data"), folder.path().join("key"));
+    unpack_store_of_0_1(&data);
+    std::fs::remove_file(data.join("store.redb")).unwrap();
+    std::fs::write(&key, process::KEY).unwrap();
+    let app = format!("sdk_app_id = {APP}\nsecret_key_file = {key:?}\n");
+    let said = refused_on(folder.path(), &app, &[]);
     assert!(said.contains("store.redb is missing"), "{said}");
 }

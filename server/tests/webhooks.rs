@@ -2,118 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod backend;
 mod process;
 
+use backend::Backend;
 use process::engine::Engine;
+use process::refused::refused;
 use process::{Server, Store, login, now_s, resume};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::time::Duration;
-
-/// The app's backend.
-struct Backend {
-    listener: TcpListener,
-}
-
-/// What it was told: the query, and the body.
-struct Told {
-    query: String,
-    body: Value,
-    connection: BufReader<TcpStream>,
-}
-
-impl Backend {
-    fn start() -> Backend {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        Backend { listener }
-    }
-
-    fn settings(&self) -> String {
-        let address = self.listener.local_addr().unwrap();
-        format!("webhook_url = \"http://{address}/hook?mine=1\"\n")
-    }
-
-    /// The next request, which is not answered yet.
-    fn request(&self) -> Told {
-        let (stream, _) = self.listener.accept().unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(30)))
-            .unwrap();
-        let mut connection = BufReader::new(stream);
-        let mut line = String::new();
-        connection.read_line(&mut line).unwrap();
-        let target = line.strip_prefix("POST /hook?mine=1&").unwrap();
-        let query = target.strip_suffix(" HTTP/1.1\r\n").unwrap().to_owned();
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            connection.read_line(&mut line).unwrap();
-            let line = line.trim_end().to_lowercase();
-            match line.split_once(": ") {
-                Some(("content-length", value)) => length = value.parse().unwrap(),
-                Some(("content-type", value)) => assert_eq!(value, "application/json"),
-                Some(_) => {}
-                None => break,
-            }
-        }
-        let mut body = vec![0; length];
-        connection.read_exact(&mut body).unwrap();
-        Told {
-            query,
-            body: serde_json::from_slice(&body).unwrap(),
-            connection,
-        }
-    }
-
-    /// The next request, which is answered.
-    fn told(&self) -> Told {
-        let mut told = self.request();
-        told.answer("200 OK");
-        told
-    }
-
-    /// Action, reason and the kicked devices of the next request.
-    fn change(&self) -> (String, String, Vec<String>) {
-        let told = self.told();
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let kicked = told.body["KickedDevice"].as_array().cloned();
-        let kicked = kicked.unwrap_or_default();
-        let info = &told.body["Info"];
-        assert_eq!(info["To_Account"], "alice");
-        (
-            text(&info["Action"]),
-            text(&info["Reason"]),
-            kicked
-                .iter()
-                .map(|device| text(&device["Platform"]))
-                .collect(),
-        )
-    }
-}
-
-impl Told {
-    fn answer(&mut self, status: &str) {
-        let body = r#"{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":""}"#;
-        let length = body.len();
-        let text = format!(
-            "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-        );
-        self.connection
-            .get_mut()
-            .write_all(text.as_bytes())
-            .unwrap();
-    }
-
-    fn parameter(&self, name: &str) -> &str {
-        let mut pairs = self
-            .query
-            .split('&')
-            .filter_map(|pair| pair.split_once('='));
-        pairs.find(|(known, _)| *known == name).unwrap().1
-    }
-}
+use std::net::TcpListener;
 
 fn change(action: &str, reason: &str, kicked: &[&str]) -> (String, String, Vec<String>) {
     let kicked = kicked.iter().map(|&platform| platform.to_owned()).collect();
@@ -389,17 +287,7 @@ fn settings_that_cannot_be_meant_stop_the_start() {
         ),
         ("webhook_retries = 11", "expected 0 to 10, found 11"),
     ] {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("settings.toml");
-        std::fs::write(&file, settings).unwrap();
-        let output = process::program()
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(directory.path().join("data"))
-            .arg("--config")
-            .arg(&file)
-            .output()
-            .unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert!(!output.status.success() && told.contains(what), "{told}");
+        let told = refused(settings, &[]);
+        assert!(told.contains(what), "{told}");
     }
 }

@@ -1,17 +1,21 @@
 //! The app's backend, as the webhook finds it: it says what it was told, and answers as a test wants.
 
+#![allow(dead_code, reason = "each test program uses its part")]
+
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
+/// The app's backend.
 pub struct Backend {
     listener: TcpListener,
 }
 
-/// A request that was not answered yet.
-pub struct Request {
-    body: Value,
+/// What it was told: the query, and the body.
+pub struct Told {
+    pub query: String,
+    pub body: Value,
     connection: BufReader<TcpStream>,
 }
 
@@ -23,53 +27,84 @@ impl Backend {
 
     pub fn settings(&self) -> String {
         let address = self.listener.local_addr().unwrap();
-        format!("webhook_url = \"http://{address}/hook\"\n")
+        format!("webhook_url = \"http://{address}/hook?mine=1\"\n")
     }
 
-    pub fn request(&self) -> Request {
+    /// The next request, which is not answered yet.
+    pub fn request(&self) -> Told {
         loop {
             let (stream, _) = self.listener.accept().unwrap();
-            let patience = Duration::from_secs(30);
-            stream.set_read_timeout(Some(patience)).unwrap();
-            let mut connection = BufReader::new(stream);
-            // A server that was killed may have connected and said nothing.
-            if let Some(body) = read(&mut connection) {
-                return Request { body, connection };
+            stream
+                .set_read_timeout(Some(Duration::from_secs(30)))
+                .unwrap();
+            // A server that was killed may have connected and said nothing, or not all.
+            if let Some(told) = Told::read(BufReader::new(stream)) {
+                return told;
             }
         }
     }
 
-    /// The user and the action of the next request, which is answered.
-    pub fn action(&self) -> (String, String) {
-        let request = self.request();
-        let told = (request.user_id().to_owned(), request.action().to_owned());
-        request.answer("200 OK");
+    /// The next request, which is answered.
+    pub fn told(&self) -> Told {
+        let mut told = self.request();
+        told.answer("200 OK");
         told
     }
-}
 
-fn read(connection: &mut BufReader<TcpStream>) -> Option<Value> {
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        connection
-            .read_line(&mut line)
-            .ok()
-            .filter(|count| *count > 0)?;
-        let line = line.trim_end().to_lowercase();
-        if let Some(value) = line.strip_prefix("content-length: ") {
-            length = value.parse().unwrap();
-        }
-        if line.is_empty() {
-            break;
-        }
+    /// The user and the action of the next request, which is answered.
+    pub fn action(&self) -> (String, String) {
+        let told = self.told();
+        (told.user_id().to_owned(), told.action().to_owned())
     }
-    let mut body = vec![0; length];
-    connection.read_exact(&mut body).ok()?;
-    Some(serde_json::from_slice(&body).unwrap())
+
+    /// Action, reason and the kicked devices of the next request, which is alice's.
+    pub fn change(&self) -> (String, String, Vec<String>) {
+        let told = self.told();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let kicked = told.body["KickedDevice"].as_array().cloned();
+        let kicked = kicked.unwrap_or_default();
+        let info = &told.body["Info"];
+        assert_eq!(info["To_Account"], "alice");
+        (
+            text(&info["Action"]),
+            text(&info["Reason"]),
+            kicked
+                .iter()
+                .map(|device| text(&device["Platform"]))
+                .collect(),
+        )
+    }
 }
 
-impl Request {
+impl Told {
+    fn read(mut connection: BufReader<TcpStream>) -> Option<Told> {
+        let mut next_line = || {
+            let mut line = String::new();
+            let length = connection.read_line(&mut line).ok()?;
+            (length > 0).then_some(line)
+        };
+        let line = next_line()?;
+        let target = line.strip_prefix("POST /hook?mine=1&").unwrap();
+        let query = target.strip_suffix(" HTTP/1.1\r\n").unwrap().to_owned();
+        let mut length = 0;
+        loop {
+            let line = next_line()?.trim_end().to_lowercase();
+            match line.split_once(": ") {
+                Some(("content-length", value)) => length = value.parse().unwrap(),
+                Some(("content-type", value)) => assert_eq!(value, "application/json"),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        let mut body = vec![0; length];
+        connection.read_exact(&mut body).ok()?;
+        Some(Told {
+            query,
+            body: serde_json::from_slice(&body).unwrap(),
+            connection,
+        })
+    }
+
     pub fn user_id(&self) -> &str {
         self.body["Info"]["To_Account"].as_str().unwrap()
     }
@@ -78,11 +113,26 @@ impl Request {
         self.body["Info"]["Action"].as_str().unwrap()
     }
 
-    pub fn answer(mut self, status: &str) {
-        let text = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    pub fn answer(&mut self, status: &str) {
+        let body = match status {
+            "204 No Content" => "",
+            _ => r#"{"ActionStatus":"OK","ErrorCode":0,"ErrorInfo":""}"#,
+        };
+        let length = body.len();
+        let text = format!(
+            "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        );
         self.connection
             .get_mut()
             .write_all(text.as_bytes())
             .unwrap();
+    }
+
+    pub fn parameter(&self, name: &str) -> &str {
+        let mut pairs = self
+            .query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='));
+        pairs.find(|(known, _)| *known == name).unwrap().1
     }
 }

@@ -8,6 +8,7 @@ pub mod engine;
 pub mod metrics;
 pub mod page;
 pub mod random;
+pub mod refused;
 mod requests;
 pub mod resources;
 pub mod tls;
