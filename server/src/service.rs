@@ -64,7 +64,6 @@ impl Service {
     pub fn new(settings: Settings, opened: Opened) -> Result<Service, String> {
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|error| format!("no random numbers: {error}"))?;
-        let streams: Arc<Streams> = Arc::default();
         Ok(Service {
             settings: Current::new(settings),
             tickets: Tickets::default(),
@@ -75,7 +74,7 @@ impl Service {
             store: opened.store,
             token_keys: Mutex::new(opened.token_keys.into()),
             node: opened.node,
-            streams,
+            streams: Arc::default(),
             delivery: None,
             under_way: UnderWay::default(),
             faults: None,

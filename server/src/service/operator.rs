@@ -49,7 +49,9 @@ impl Service {
         let imported = self.decide(user_id, |user, now, _| {
             user.import(profile, &settings.rules, now);
         });
-        self.noted(by, "import", Target::user(user_id), imported.await)
+        self.noted(by, "import", Target::user(user_id), imported.await, |()| {
+            true
+        })
     }
 
     /// Looks at a user's record.
@@ -66,7 +68,13 @@ impl Service {
         let deleted = self.decide_for(user_id, Some(by.from), |user, now, pushes| {
             user.delete(now, pushes)
         });
-        self.noted_if(by, "delete", Target::user(user_id), deleted.await)
+        self.noted(
+            by,
+            "delete",
+            Target::user(user_id),
+            deleted.await,
+            |found| *found,
+        )
     }
 
     /// Ends every session and voids every ticket; false where there is no account.
@@ -74,7 +82,9 @@ impl Service {
         let kicked = self.decide_for(user_id, Some(by.from), |user, now, pushes| {
             user.kick(now, pushes)
         });
-        self.noted_if(by, "kick", Target::user(user_id), kicked.await)
+        self.noted(by, "kick", Target::user(user_id), kicked.await, |found| {
+            *found
+        })
     }
 
     /// Keeps a user out.
@@ -82,13 +92,19 @@ impl Service {
         let banned = self.decide_for(user_id, Some(by.from), |user, now, pushes| {
             user.set_ban(ban.clone(), now, pushes);
         });
-        self.noted(by, "ban", Target::user(user_id), banned.await)
+        self.noted(by, "ban", Target::user(user_id), banned.await, |()| true)
     }
 
     /// Lets a user in again; false where none was banned.
     pub async fn lift_ban(&self, by: &Operator, user_id: &str) -> Result<bool, Refused> {
         let lifted = self.decide(user_id, |user, now, _| user.lift_ban(now));
-        self.noted_if(by, "lift_ban", Target::user(user_id), lifted.await)
+        self.noted(
+            by,
+            "lift_ban",
+            Target::user(user_id),
+            lifted.await,
+            |found| *found,
+        )
     }
 
     /// Signs one device out; false where it is not the user's.
@@ -105,7 +121,7 @@ impl Service {
             user_id: Some(user_id),
             device_id: Some(device_id),
         };
-        self.noted_if(by, "sign_out", target, signed_out.await)
+        self.noted(by, "sign_out", target, signed_out.await, |found| *found)
     }
 
     /// Ends every session of every user and voids every ticket made until now.
@@ -113,7 +129,13 @@ impl Service {
         let signed_out = self.store.sign_everybody_out(now_ms()).await;
         self.apply_to_all();
         let signed_out = signed_out.map_err(Refused::from);
-        self.noted(by, "sign_out_everybody", Target::default(), signed_out)
+        self.noted(
+            by,
+            "sign_out_everybody",
+            Target::default(),
+            signed_out,
+            |()| true,
+        )
     }
 
     /// Makes a new key for session tokens and drops all others: clients log in by their tickets.
@@ -121,33 +143,27 @@ impl Service {
         let replaced = self.store.replace_token_keys(now_ms()).await;
         self.apply_to_all();
         let replaced = replaced.map_err(Refused::from);
-        self.noted(by, "replace_token_keys", Target::default(), replaced)
+        self.noted(
+            by,
+            "replace_token_keys",
+            Target::default(),
+            replaced,
+            |()| true,
+        )
     }
 
-    /// Has the audit log say what an administrator did.
+    /// Has the audit log say what an administrator did, who may have found nothing to change.
     fn noted<T>(
         &self,
         by: &Operator,
         action: &str,
         target: Target<'_>,
         result: Result<T, Refused>,
+        is_done: impl FnOnce(&T) -> bool,
     ) -> Result<T, Refused> {
-        let code = result.as_ref().err().map_or(0, |refused| refused.code);
-        self.settings.get().audit.note(by, action, target, code);
-        result
-    }
-
-    /// The same where it may find nothing to change.
-    fn noted_if(
-        &self,
-        by: &Operator,
-        action: &str,
-        target: Target<'_>,
-        result: Result<bool, Refused>,
-    ) -> Result<bool, Refused> {
         let code = match &result {
-            Ok(true) => 0,
-            Ok(false) => code::ACCOUNT_NOT_FOUND,
+            Ok(done) if is_done(done) => 0,
+            Ok(_) => code::ACCOUNT_NOT_FOUND,
             Err(refused) => refused.code,
         };
         self.settings.get().audit.note(by, action, target, code);

@@ -10,7 +10,7 @@ use crate::room::Turn;
 use crate::settings::Settings;
 use crate::stream::HeldBy;
 use crate::token::{self, Claims};
-use crate::user::{Claim, Denied, Held, Login, Session, StreamRef, can_resume};
+use crate::user::{Claim, Denied, Held, Login, Pushed, Session, StreamRef, can_resume};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -317,7 +317,8 @@ impl Service {
         self.store.tally(settings.rules.time_zone.day(now), tally);
         if epoch <= self.store.signed_out().epoch {
             // Everybody was signed out in between.
-            self.streams.end_below(self.store.signed_out().epoch);
+            let ended = Pushed::Ended(code::USER_SIG_REVOKED);
+            self.streams.push(stream.stream_id, ended);
         }
         if self.is_going() {
             // It may have come just after all others were told.

@@ -6,6 +6,7 @@ mod database;
 mod epochs;
 mod events;
 mod lock;
+mod numbers;
 mod signed_out;
 mod takeover;
 mod token_keys;

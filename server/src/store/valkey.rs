@@ -252,8 +252,8 @@ impl Valkey {
         Ok(Swapped::Done(Written::already()))
     }
 
-    /// Has every node learn what holds for all users, and has a replica have it, too.
-    async fn has_changed_for_all(&self) -> Result<(), StoreError> {
+    /// Has every node learn what holds for all users, which is at this key, and has a replica have it, too.
+    async fn has_changed_for_all(&self, key: &str) -> Result<(), StoreError> {
         let publish = cmd("PUBLISH")
             .arg(channel_of_all(self.app))
             .arg("")
@@ -262,7 +262,7 @@ impl Valkey {
             // They find it out with their next lease.
             tracing::warn!("telling other nodes: {error}");
         }
-        self.replicas.confirm_all().await
+        self.replicas.confirm_key(key).await
     }
 
     /// The users with sessions that nobody reads, by when time ends the next of them.
@@ -291,6 +291,10 @@ impl Valkey {
 fn user_key(app: u32, user_id: &str) -> String {
     // A brace in a user id would end the hash tag early; the key stays the user's own.
     format!("tim:{app}:{{{user_id}}}")
+}
+
+fn signed_out_key(app: u32) -> String {
+    format!("tim:{app}:signed_out")
 }
 
 fn token_keys_key(app: u32) -> String {
@@ -353,7 +357,7 @@ impl Store for Valkey {
     fn sign_everybody_out(&self, now_ms: i64) -> Answer<'_, ()> {
         Box::pin(async move {
             self.everybody.sign_out(&self.link, now_ms).await?;
-            self.has_changed_for_all().await
+            self.has_changed_for_all(&signed_out_key(self.app)).await
         })
     }
 
@@ -381,7 +385,7 @@ impl Store for Valkey {
     fn replace_token_keys(&self, now_ms: i64) -> Answer<'_, ()> {
         Box::pin(async move {
             self.token_keys.replace_all(&self.link, now_ms).await?;
-            self.has_changed_for_all().await
+            self.has_changed_for_all(&token_keys_key(self.app)).await
         })
     }
 

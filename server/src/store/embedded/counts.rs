@@ -1,17 +1,19 @@
 //! What the embedded store counts: written in the same transaction as the records that it is
 //! counted from, so that no user is counted twice or lost.
 
+use super::numbers::{self, signed, unsigned};
 use crate::calendar::Day;
 use crate::figures::{DAYS_KEPT, DayFigures, Figures, Tally};
 use crate::user::User;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
+use serde::Deserialize;
 use std::collections::BTreeMap;
 
 const REGISTERED: &str = "registered";
 const REMOVED: &str = "removed";
 
 /// What is to be added.
-#[derive(Default)]
+#[derive(Clone, Default, Deserialize)]
 pub struct Counts {
     registered: u64,
     removed: u64,
@@ -74,11 +76,7 @@ impl Counts {
 pub fn write(transaction: &Connection, counts: &Counts) -> rusqlite::Result<()> {
     for (name, more) in [(REGISTERED, counts.registered), (REMOVED, counts.removed)] {
         if more > 0 {
-            let mut add = transaction.prepare_cached(
-                "INSERT INTO numbers VALUES (?1, ?2)
-                 ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
-            )?;
-            add.execute((name, number(more)))?;
+            numbers::add(transaction, name, more)?;
         }
     }
     for (day, more) in &counts.days {
@@ -88,11 +86,11 @@ pub fn write(transaction: &Connection, counts: &Counts) -> rusqlite::Result<()> 
                logins = logins + excluded.logins,
                online_max = max(online_max, excluded.online_max)",
         )?;
-        let (logins, online_max) = (number(more.tally.logins), number(more.tally.online_max));
+        let (logins, online_max) = (signed(more.tally.logins), signed(more.tally.online_max));
         add.execute((
             day.0,
-            number(more.active),
-            number(more.registered),
+            signed(more.active),
+            signed(more.registered),
             logins,
             online_max,
         ))?;
@@ -107,11 +105,6 @@ pub fn write(transaction: &Connection, counts: &Counts) -> rusqlite::Result<()> 
 
 /// The figures from a day on.
 pub fn read(connection: &Connection, since: Day) -> rusqlite::Result<Figures> {
-    let total = |name: &str| {
-        let mut select = connection.prepare_cached("SELECT value FROM numbers WHERE name = ?1")?;
-        let value = select.query_row([name], |row| row.get(0)).optional()?;
-        Ok::<u64, rusqlite::Error>(value.map_or(0, unsigned))
-    };
     let mut select = connection.prepare_cached(
         "SELECT day, active, registered, logins, online_max FROM days WHERE day >= ?1",
     )?;
@@ -127,19 +120,10 @@ pub fn read(connection: &Connection, since: Day) -> rusqlite::Result<Figures> {
         Ok((Day(row.get(0)?), figures))
     })?;
     Ok(Figures {
-        registered: total(REGISTERED)?,
-        removed: total(REMOVED)?,
+        registered: numbers::read(connection, REGISTERED)?,
+        removed: numbers::read(connection, REMOVED)?,
         days: rows.collect::<rusqlite::Result<_>>()?,
     })
-}
-
-/// SQLite's integers are signed.
-fn number(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-fn unsigned(value: i64) -> u64 {
-    u64::try_from(value).unwrap_or(0)
 }
 
 #[cfg(test)]

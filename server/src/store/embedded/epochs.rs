@@ -2,8 +2,9 @@
 //! that no epoch of the runs so far has reached, and a run gives only epochs above what it found.
 //! The bound is moved ahead before an epoch that reaches it is acknowledged: not at every login.
 
+use super::numbers;
 use crate::user::User;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const BELOW: &str = "epochs_below";
@@ -58,19 +59,12 @@ impl Epochs {
 
 /// The bound of the file.
 pub fn read(connection: &Connection) -> rusqlite::Result<u64> {
-    let mut select = connection.prepare("SELECT value FROM numbers WHERE name = ?1")?;
-    let found: Option<i64> = select.query_row([BELOW], |row| row.get(0)).optional()?;
-    Ok(found.map_or(0, |bound| u64::try_from(bound).unwrap_or(0)))
+    numbers::read(connection, BELOW)
 }
 
 /// Moves the bound of the file.
 pub fn write(transaction: &Connection, below: u64) -> rusqlite::Result<()> {
-    let below = i64::try_from(below).unwrap_or(i64::MAX);
-    let mut put = transaction.prepare_cached(
-        "INSERT INTO numbers VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-    )?;
-    put.execute((BELOW, below))?;
-    Ok(())
+    numbers::write(transaction, BELOW, below)
 }
 
 #[cfg(test)]

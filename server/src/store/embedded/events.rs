@@ -3,6 +3,7 @@
 //! undelivered is delivered after the next start.
 
 use super::failed;
+use super::numbers::signed;
 use crate::store::{Announce, Origin, Receipt, StoreError};
 use crate::webhook::Event;
 use rusqlite::Connection;
@@ -123,9 +124,4 @@ pub fn write(transaction: &Connection, changes: &Changes<'_>) -> rusqlite::Resul
         insert.execute((signed(*id), text))?;
     }
     Ok(())
-}
-
-/// SQLite's integers are signed.
-fn signed(id: u64) -> i64 {
-    i64::try_from(id).unwrap_or(i64::MAX)
 }

@@ -1,29 +1,23 @@
 //! When everybody was signed out, in the embedded store.
 
+use super::numbers::{self, signed, unsigned};
 use crate::store::SignedOut;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 const AT_MS: &str = "signed_out_ms";
 const EPOCH: &str = "signed_out_epoch";
 
 pub fn read(connection: &Connection) -> rusqlite::Result<SignedOut> {
-    let number = |name: &str| {
-        let mut select = connection.prepare("SELECT value FROM numbers WHERE name = ?1")?;
-        let value: Option<i64> = select.query_row([name], |row| row.get(0)).optional()?;
-        Ok::<i64, rusqlite::Error>(value.unwrap_or(0))
-    };
     Ok(SignedOut {
-        at_ms: number(AT_MS)?,
-        epoch: u64::try_from(number(EPOCH)?).unwrap_or(0),
+        at_ms: signed(numbers::read(connection, AT_MS)?),
+        epoch: numbers::read(connection, EPOCH)?,
     })
 }
 
-pub fn write(connection: &Connection, signed_out: SignedOut) -> rusqlite::Result<()> {
-    let epoch = i64::try_from(signed_out.epoch).unwrap_or(i64::MAX);
-    connection.execute(
-        "INSERT INTO numbers VALUES (?1, ?2), (?3, ?4)
-         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        (AT_MS, signed_out.at_ms, EPOCH, epoch),
-    )?;
-    Ok(())
+/// Both or none of it.
+pub fn write(writer: &mut Connection, signed_out: SignedOut) -> rusqlite::Result<()> {
+    let transaction = writer.transaction()?;
+    numbers::write(&transaction, AT_MS, unsigned(signed_out.at_ms))?;
+    numbers::write(&transaction, EPOCH, signed_out.epoch)?;
+    transaction.commit()
 }

@@ -7,7 +7,7 @@ use super::counts::Counts;
 use super::database::{self, Database, Group};
 use super::{epochs, failed, token_keys};
 use crate::calendar::Day;
-use crate::figures::{DayFigures, Figures};
+use crate::figures::Figures;
 use crate::store::StoreError;
 use crate::token::TokenKey;
 use crate::user::User;
@@ -33,22 +33,15 @@ const TOKEN_KEYS: TableDefinition<u32, &[u8]> = TableDefinition::new("token_keys
 #[derive(Deserialize)]
 struct Written {
     users: Vec<(String, User)>,
-    counts: JournalCounts,
+    counts: Counts,
     epochs_below: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct JournalCounts {
-    registered: u64,
-    removed: u64,
-    days: BTreeMap<Day, DayFigures>,
 }
 
 /// All that the old store has.
 #[derive(Default)]
 struct Old {
     users: BTreeMap<String, User>,
-    figures: Figures,
+    counts: Counts,
     epochs_below: u64,
     token_keys: Vec<TokenKey>,
 }
@@ -124,7 +117,7 @@ fn write(connection: &mut Connection, old: &Old) -> Result<(), StoreError> {
         database::write(connection, &group).map_err(failed)?;
     }
     let group = Group {
-        counts: Counts::of(&old.figures),
+        counts: old.counts.clone(),
         ..Group::default()
     };
     database::write(connection, &group).map_err(failed)?;
@@ -133,7 +126,7 @@ fn write(connection: &mut Connection, old: &Old) -> Result<(), StoreError> {
 }
 
 fn read(old: &[PathBuf; 3]) -> Result<Old, StoreError> {
-    let mut found = Old::default();
+    let (mut found, mut figures) = (Old::default(), Figures::default());
     let database = redb::Database::open(&old[0]).map_err(failed)?;
     let transaction = database.begin_read().map_err(failed)?;
     // A store of the first days had fewer tables.
@@ -158,19 +151,20 @@ fn read(old: &[PathBuf; 3]) -> Result<Old, StoreError> {
             let total = totals.get(name).map_err(failed)?;
             Ok::<u64, StoreError>(total.map_or(0, |total| total.value()))
         };
-        found.figures.registered = total("registered")?;
-        found.figures.removed = total("removed")?;
+        figures.registered = total("registered")?;
+        figures.removed = total("removed")?;
     } else {
         let accounts = found.users.values().filter(|user| user.account.is_some());
-        found.figures.registered = accounts.count() as u64;
+        figures.registered = accounts.count() as u64;
     }
     if let Some(days) = table!(DAYS) {
         for row in days.iter().map_err(failed)? {
             let (day, bytes) = row.map_err(failed)?;
-            let figures = serde_json::from_slice(bytes.value()).map_err(failed)?;
-            found.figures.days.insert(Day(day.value()), figures);
+            let of_day = serde_json::from_slice(bytes.value()).map_err(failed)?;
+            figures.days.insert(Day(day.value()), of_day);
         }
     }
+    found.counts = Counts::of(&figures);
     if let Some(epochs) = table!(EPOCHS) {
         let below = epochs.get("below").map_err(failed)?;
         found.epochs_below = below.map_or(0, |below| below.value());
@@ -224,14 +218,7 @@ fn read_journal(found: &mut Old, files: &[PathBuf], settled: u64) -> Result<(), 
         let written: Written = serde_json::from_slice(group.text)
             .map_err(|error| failed(format_args!("group {}: {error}", group.number)))?;
         found.users.extend(written.users);
-        found.figures.registered += written.counts.registered;
-        found.figures.removed += written.counts.removed;
-        for (day, more) in written.counts.days {
-            let figures = found.figures.days.entry(day).or_default();
-            figures.active += more.active;
-            figures.registered += more.registered;
-            figures.tally.add(more.tally);
-        }
+        found.counts.add(&written.counts);
         found.epochs_below = found.epochs_below.max(written.epochs_below.unwrap_or(0));
     }
     Ok(())

@@ -45,7 +45,7 @@ impl Events {
 
     /// The key of a user's events.
     pub fn key(&self, user_id: &str) -> String {
-        format!("tim:{}:{{{user_id}}}:events", self.app)
+        format!("{}:events", super::user_key(self.app, user_id))
     }
 
     /// The key of the users who have some.

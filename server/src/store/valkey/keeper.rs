@@ -58,7 +58,7 @@ impl Keeper {
             app,
             node,
             token_keys: Arc::new(TokenKeys::new(super::token_keys_key(app))),
-            everybody: Arc::new(Everybody::new(format!("tim:{app}:signed_out"))),
+            everybody: Arc::new(Everybody::new(super::signed_out_key(app))),
             shared,
         };
         let ages = KeyAges::only_first();

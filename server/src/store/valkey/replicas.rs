@@ -34,13 +34,10 @@ impl Replicas {
         self.confirm_at(&super::user_key(self.app, user_id)).await
     }
 
-    /// The same for what holds for all users.
-    pub async fn confirm_all(&self) -> Result<(), StoreError> {
-        for name in ["signed_out", "token_keys"] {
-            let key = format!("{{tim:{}:{name}}}", self.app);
-            self.confirm_at(&key).await?;
-        }
-        Ok(())
+    /// The same for a key of the app's, which has no hash tag.
+    pub async fn confirm_key(&self, key: &str) -> Result<(), StoreError> {
+        // As a hash tag it has the slot that it has by itself.
+        self.confirm_at(&format!("{{{key}}}")).await
     }
 
     async fn confirm_at(&self, key: &str) -> Result<(), StoreError> {

@@ -10,6 +10,7 @@ use crate::store::transfer::{self, Count, Export, Item};
 use crate::user::User;
 use redis::{Client, cmd};
 use std::io::{BufRead, Write};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 
@@ -25,27 +26,20 @@ pub fn export(address: &Address, app: u32, to: &mut dyn Write) -> Result<Count, 
             export.add(Item::TokenKey(key))?;
         }
         export.add(Item::Figures(engine.counts().read(Day(0)).await?))?;
-        for primary in engine.primaries().await? {
-            let mut cursor = 0;
-            loop {
-                let (next, keys) = engine.scan(&primary, cursor).await?;
-                for user_id in keys.iter().filter_map(|key| engine.user_id(key)) {
-                    let mut get = cmd("HGET");
-                    get.arg(engine.user_key(user_id)).arg("user");
-                    // It may have gone since.
-                    if let Some(text) = engine.link.query::<Option<Vec<u8>>>(&get).await? {
-                        let user: User = serde_json::from_slice(&text).map_err(|error| {
-                            StoreError::Failed(format!("the record of {user_id}: {error}"))
-                        })?;
-                        export.add(Item::User(user_id.to_owned(), Box::new(user)))?;
-                    }
+        engine
+            .each_user(async |user_id| {
+                let mut get = cmd("HGET");
+                get.arg(engine.user_key(user_id)).arg("user");
+                // It may have gone since.
+                if let Some(text) = engine.link.query::<Option<Vec<u8>>>(&get).await? {
+                    let user: User = serde_json::from_slice(&text).map_err(|error| {
+                        StoreError::Failed(format!("the record of {user_id}: {error}"))
+                    })?;
+                    export.add(Item::User(user_id.to_owned(), Box::new(user)))?;
                 }
-                cursor = next;
-                if cursor == 0 {
-                    break;
-                }
-            }
-        }
+                Ok(ControlFlow::Continue(()))
+            })
+            .await?;
         Ok(export.count)
     })
 }
@@ -112,28 +106,26 @@ impl Engine<'_> {
         rest.strip_suffix('}')
     }
 
-    /// The engines that have the keys between them.
-    async fn primaries(&self) -> Result<Vec<Link>, StoreError> {
-        let primaries = primaries::all(self.address).await?;
-        Ok(primaries.into_iter().map(|primary| primary.link).collect())
-    }
-
-    async fn scan(&self, primary: &Link, cursor: u64) -> Result<(u64, Vec<String>), StoreError> {
-        let mut scan = cmd("SCAN");
-        scan.arg(cursor)
-            .arg("MATCH")
-            .arg(format!("tim:{}:{{*}}", self.app));
-        scan.arg("COUNT").arg(BATCH);
-        primary.query(&scan).await
-    }
-
-    async fn has_users(&self) -> Result<bool, StoreError> {
-        for primary in self.primaries().await? {
-            let mut cursor = 0;
+    /// Calls `each` with the users that the engines have between them, some of them perhaps twice.
+    async fn each_user(
+        &self,
+        mut each: impl AsyncFnMut(&str) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<(), StoreError> {
+        for primary in primaries::all(self.address).await? {
+            let mut cursor = 0_u64;
             loop {
-                let (next, keys) = self.scan(&primary, cursor).await?;
-                if keys.iter().any(|key| self.user_id(key).is_some()) {
-                    return Ok(true);
+                let mut scan = cmd("SCAN");
+                let keys = format!("tim:{}:{{*}}", self.app);
+                scan.arg(cursor)
+                    .arg("MATCH")
+                    .arg(keys)
+                    .arg("COUNT")
+                    .arg(BATCH);
+                let (next, keys): (u64, Vec<String>) = primary.link.query(&scan).await?;
+                for user_id in keys.iter().filter_map(|key| self.user_id(key)) {
+                    if each(user_id).await?.is_break() {
+                        return Ok(());
+                    }
                 }
                 cursor = next;
                 if cursor == 0 {
@@ -141,7 +133,17 @@ impl Engine<'_> {
                 }
             }
         }
-        Ok(false)
+        Ok(())
+    }
+
+    async fn has_users(&self) -> Result<bool, StoreError> {
+        let mut found = false;
+        self.each_user(async |_| {
+            found = true;
+            Ok(ControlFlow::Break(()))
+        })
+        .await?;
+        Ok(found)
     }
 
     async fn put(&self, item: Item, keys_are_replaced: &mut bool) -> Result<(), StoreError> {
