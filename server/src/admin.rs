@@ -13,7 +13,8 @@ use crate::audit::Operator;
 use crate::body::{self, Unread};
 use crate::http;
 use crate::metrics;
-use crate::service::{Refused, Service};
+use crate::refused::Refused;
+use crate::service::Service;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -60,10 +61,10 @@ type Answer = Response<Full<Bytes>>;
 
 /// Serves for as long as the process lives.
 pub async fn serve(listener: TcpListener, has_tls: bool, service: Arc<Service>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         // The others wait until one of them ends.
-        let Ok(place) = room.clone().acquire_owned().await else {
+        let Ok(slot) = slots.clone().acquire_owned().await else {
             return;
         };
         let (stream, from) = match listener.accept().await {
@@ -79,10 +80,10 @@ pub async fn serve(listener: TcpListener, has_tls: bool, service: Arc<Service>) 
             let settings = service.settings();
             let tls = settings.tls.clone().filter(|_| has_tls);
             let answer = move |request| answered(service.clone(), from, request);
-            if let Err(error) = http::talk(stream, tls, settings.limits, answer).await {
+            if let Err(error) = http::talk(stream, tls, settings.connections, answer).await {
                 tracing::debug!("connection: {error}");
             }
-            drop(place);
+            drop(slot);
         });
     }
 }
@@ -124,7 +125,7 @@ async fn answer(
     }
     let query = request.uri().query().unwrap_or_default().to_owned();
     let bearer = bearer(&request);
-    let body = match read(request, service.settings().limits.body_timeout).await {
+    let body = match read(request, service.settings().connections.body_timeout).await {
         Ok(body) => body,
         Err(refused) => return Ok(refused),
     };

@@ -1,15 +1,24 @@
-//! Days as the app counts them: in a time zone of its own, which has the same offset all year.
+//! Days as the app counts them: those of its time zone.
 
+use jiff::civil::Date;
+use jiff::fmt::temporal::DateTimeParser;
+use jiff::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 const DAY_S: i64 = 86_400;
+const FIRST: Date = Date::constant(1970, 1, 1);
 
-/// How far the app's clocks are ahead of UTC.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+/// The time zone of the app.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub struct TimeZone {
-    offset_s: i64,
+pub struct TimeZone(jiff::tz::TimeZone);
+
+impl Default for TimeZone {
+    fn default() -> TimeZone {
+        TimeZone(jiff::tz::TimeZone::UTC)
+    }
 }
 
 /// A day: so many after the first of 1970. 0 also stands for none.
@@ -19,37 +28,35 @@ pub struct TimeZone {
 #[serde(transparent)]
 pub struct Day(pub u32);
 
+impl Hash for TimeZone {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.iana_name().hash(state);
+    }
+}
+
 impl TryFrom<String> for TimeZone {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<TimeZone, &'static str> {
-        TimeZone::parse(&text).ok_or("expected an offset from UTC such as \"+08:00\"")
+        TimeZone::parse(&text)
+            .ok_or("expected a zone such as \"Asia/Shanghai\" or an offset such as \"+08:00\"")
     }
 }
 
 impl TimeZone {
-    /// Reads `+08:00` or `-03:30`.
+    /// Reads `Asia/Shanghai` or `+08:00`.
     pub fn parse(text: &str) -> Option<TimeZone> {
-        let (sign, rest) = match text.split_at_checked(1)? {
-            ("+", rest) => (1, rest),
-            ("-", rest) => (-1, rest),
-            _ => return None,
-        };
-        let (hours, minutes) = rest.split_once(':')?;
-        let two_digits = |part: &str, below: i64| -> Option<i64> {
-            let is_number = part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
-            let number = is_number.then(|| part.parse().ok()).flatten();
-            number.filter(|number| *number < below)
-        };
-        let (hours, minutes) = (two_digits(hours, 15)?, two_digits(minutes, 60)?);
-        Some(TimeZone {
-            offset_s: sign * (hours * 3600 + minutes * 60),
-        })
+        let parsed = DateTimeParser::new().parse_time_zone(text);
+        parsed.ok().map(TimeZone)
     }
 
     /// The day at a moment, in ms of Unix time.
-    pub fn day(self, now_ms: i64) -> Day {
-        let local_s = now_ms.div_euclid(1000).saturating_add(self.offset_s);
+    pub fn day(&self, now_ms: i64) -> Day {
+        let now_s = now_ms.div_euclid(1000);
+        // Beyond what a calendar can tell, the offset does not matter.
+        let offset_s = Timestamp::from_second(now_s)
+            .map_or(0, |now| i64::from(self.0.to_offset(now).seconds()));
+        let local_s = now_s.saturating_add(offset_s);
         Day(u32::try_from(local_s.div_euclid(DAY_S)).unwrap_or(0))
     }
 }
@@ -64,33 +71,9 @@ impl Day {
 /// As the reference system writes dates: YYYYMMDD.
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (mut year, mut left) = (1970, self.0);
-        while left >= days_of_year(year) {
-            left -= days_of_year(year);
-            year += 1;
-        }
-        let mut month = 1;
-        while left >= days_of_month(year, month) {
-            left -= days_of_month(year, month);
-            month += 1;
-        }
-        write!(f, "{year:04}{month:02}{:02}", left + 1)
-    }
-}
-
-fn is_leap(year: u32) -> bool {
-    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-}
-
-fn days_of_year(year: u32) -> u32 {
-    365 + u32::from(is_leap(year))
-}
-
-fn days_of_month(year: u32, month: u32) -> u32 {
-    match month {
-        2 => 28 + u32::from(is_leap(year)),
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
+        let days = Span::new().try_days(self.0).unwrap_or_default();
+        let date = FIRST.saturating_add(days);
+        write!(f, "{}", date.strftime("%Y%m%d"))
     }
 }
 
@@ -131,11 +114,33 @@ mod tests {
     }
 
     #[test]
-    fn a_time_zone_is_an_offset_and_nothing_else() {
-        assert_eq!(TimeZone::parse("+00:00"), Some(TimeZone::default()));
-        assert!(TimeZone::parse("+14:00").is_some());
+    fn a_day_of_a_named_zone_is_an_hour_shorter_where_its_clocks_go_forward() {
+        let berlin = TimeZone::parse("Europe/Berlin").unwrap();
+        let hour_ms = 3_600_000;
+        // 2024-03-31 00:00 there.
+        let midnight_ms = 1_711_839_600_000;
+        let day = berlin.day(midnight_ms);
+        assert_eq!(day.to_string(), "20240331");
+        assert_eq!(berlin.day(midnight_ms - 1), day.before(1));
+        assert_eq!(berlin.day(midnight_ms + 23 * hour_ms - 1), day);
+        assert_eq!(berlin.day(midnight_ms + 23 * hour_ms), Day(day.0 + 1));
+    }
+
+    #[test]
+    fn a_time_zone_is_a_name_or_an_offset() {
+        assert_eq!(TimeZone::parse("UTC"), Some(TimeZone::default()));
+        for good in ["+00:00", "+14:00", "-03:30", "Asia/Kolkata"] {
+            assert!(TimeZone::parse(good).is_some(), "{good}");
+        }
         for wrong in [
-            "", "+", "08:00", "+8:00", "+08:0", "+15:00", "+08:60", "+ 8:00", "UTC", "+08:00 ",
+            "",
+            "+",
+            "08:00",
+            "+8:00",
+            "+08:60",
+            "+ 8:00",
+            "Asia/Nowhere",
+            "+08:00 ",
         ] {
             assert_eq!(TimeZone::parse(wrong), None, "{wrong:?}");
         }

@@ -2,25 +2,25 @@
 
 mod bounded;
 mod mistake;
+mod sections;
 
 use crate::calendar::TimeZone;
 use crate::client_address;
-use crate::http;
+use crate::limits::TicketLimits;
 use crate::logs;
 use crate::policy::{Mode, Policy};
-use crate::room;
-use crate::throttle;
-use crate::tickets;
-use crate::token::KeyAges;
 use crate::user::Rules;
 use crate::webhook;
-use bounded::{admins, heartbeat_ms, instances, networks, origins, some_within, within};
+use bounded::{admins, heartbeat_ms, instances, networks, origins, some_within};
 use ipnet::IpNet;
+use sections::{Limits, Takeovers, Throttle, TokenKeys};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use tim_proto::{Platform, edges};
+
+/// Where accounts and keys are kept, unless the operator names another folder.
+pub const DEFAULT_DATA_DIR: &str = "./tim-server-data";
 
 /// The settings of a file. Every key may be left out.
 #[derive(Debug, Default, Deserialize)]
@@ -32,6 +32,7 @@ pub struct Config {
     /// `embedded`, or the address of a Valkey or Redis that nodes share.
     pub store: Option<String>,
     pub store_password_file: Option<PathBuf>,
+    pub sentinel_password_file: Option<PathBuf>,
     pub sdk_app_id: Option<u32>,
     pub secret_key_file: Option<PathBuf>,
     /// Further keys whose tickets are good.
@@ -73,7 +74,7 @@ pub struct Config {
     /// The web pages that may talk to the server: `https://app.example.org`.
     #[serde(default, deserialize_with = "origins")]
     pub allowed_origins: Vec<String>,
-    /// Where the app's days begin: `+08:00`.
+    /// Where the app's days begin: `Asia/Shanghai` or `+08:00`.
     #[serde(default)]
     pub time_zone: TimeZone,
     /// Where the app's backend is told who comes and goes.
@@ -107,165 +108,6 @@ pub struct Config {
     pub limits: Limits,
 }
 
-/// When two devices that take a session from each other have to wait.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Takeovers {
-    /// After so many within `window_s`; 0: never.
-    #[serde(deserialize_with = "within::<_, _, 0, 1000>")]
-    pub max: u32,
-    #[serde(deserialize_with = "within::<_, _, 1, 3600>")]
-    pub window_s: u32,
-    #[serde(deserialize_with = "within::<_, _, 1, 3600>")]
-    pub wait_s: u32,
-}
-
-impl Default for Takeovers {
-    fn default() -> Takeovers {
-        Takeovers {
-            max: 6,
-            window_s: 60,
-            wait_s: 10,
-        }
-    }
-}
-
-/// How old the keys get that make session tokens.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TokenKeys {
-    /// 0: there is one key for ever.
-    #[serde(deserialize_with = "within::<_, _, 0, 3650>")]
-    pub renew_days: u32,
-    /// How long tokens of an old key are good.
-    #[serde(deserialize_with = "within::<_, _, 1, 3650>")]
-    pub keep_days: u32,
-}
-
-impl Default for TokenKeys {
-    fn default() -> TokenKeys {
-        TokenKeys {
-            renew_days: 90,
-            keep_days: 180,
-        }
-    }
-}
-
-impl From<&TokenKeys> for KeyAges {
-    fn from(days: &TokenKeys) -> KeyAges {
-        let ms = |days| i64::from(days) * 86_400_000;
-        KeyAges {
-            renew_ms: (days.renew_days > 0).then(|| ms(days.renew_days)),
-            keep_ms: ms(days.keep_days),
-        }
-    }
-}
-
-/// How many tickets may fail.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Throttle {
-    /// Of one user from one address, within `window_s`; 0: any number.
-    #[serde(deserialize_with = "within::<_, _, 0, 1_000_000>")]
-    pub failures: u32,
-    /// Of one address.
-    #[serde(deserialize_with = "within::<_, _, 0, 1_000_000>")]
-    pub address_failures: u32,
-    #[serde(deserialize_with = "within::<_, _, 1, 3600>")]
-    pub window_s: u64,
-    #[serde(deserialize_with = "within::<_, _, 1, 3600>")]
-    pub wait_s: u64,
-}
-
-impl Default for Throttle {
-    fn default() -> Throttle {
-        Throttle {
-            failures: 10,
-            address_failures: 100,
-            window_s: 60,
-            wait_s: 30,
-        }
-    }
-}
-
-impl From<&Throttle> for throttle::Bounds {
-    fn from(throttle: &Throttle) -> throttle::Bounds {
-        throttle::Bounds {
-            failures: throttle.failures,
-            address_failures: throttle.address_failures,
-            window: Duration::from_secs(throttle.window_s),
-            wait: Duration::from_secs(throttle.wait_s),
-        }
-    }
-}
-
-/// Bounds on what clients can take up.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    #[serde(deserialize_with = "within::<_, _, 1, 1_000_000>")]
-    pub connections: usize,
-    #[serde(deserialize_with = "within::<_, _, 100, 600_000>")]
-    pub header_timeout_ms: u64,
-    #[serde(deserialize_with = "within::<_, _, 100, 600_000>")]
-    pub body_timeout_ms: u64,
-    /// How long what was sent may stay unread.
-    #[serde(deserialize_with = "within::<_, _, 100, 600_000>")]
-    pub unread_timeout_ms: u64,
-    #[serde(deserialize_with = "within::<_, _, 1, 1_000_000>")]
-    pub logins_at_once: usize,
-    #[serde(deserialize_with = "within::<_, _, 0, 60_000>")]
-    pub login_wait_ms: u64,
-    /// Logins, resumes and logouts of one user in a minute; 0: any number.
-    #[serde(deserialize_with = "within::<_, _, 0, 1_000_000>")]
-    pub requests_per_user: u32,
-    /// 0: any number.
-    #[serde(deserialize_with = "within::<_, _, 0, 1_000_000>")]
-    pub streams_per_user: usize,
-    /// 0: any number.
-    #[serde(deserialize_with = "within::<_, _, 0, 1_000_000>")]
-    pub streams_per_address: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
-            connections: 100_000,
-            header_timeout_ms: 10_000,
-            body_timeout_ms: 10_000,
-            unread_timeout_ms: 120_000,
-            logins_at_once: 1000,
-            login_wait_ms: 2000,
-            requests_per_user: 600,
-            streams_per_user: 64,
-            streams_per_address: 0,
-        }
-    }
-}
-
-impl From<&Limits> for http::Limits {
-    fn from(limits: &Limits) -> http::Limits {
-        http::Limits {
-            connections: limits.connections,
-            header_timeout: Duration::from_millis(limits.header_timeout_ms),
-            body_timeout: Duration::from_millis(limits.body_timeout_ms),
-            unread_timeout: Duration::from_millis(limits.unread_timeout_ms),
-        }
-    }
-}
-
-impl From<&Limits> for room::Bounds {
-    fn from(limits: &Limits) -> room::Bounds {
-        room::Bounds {
-            logins_at_once: limits.logins_at_once,
-            login_wait: Duration::from_millis(limits.login_wait_ms),
-            requests_per_user: limits.requests_per_user,
-            streams_per_user: limits.streams_per_user,
-            streams_per_address: limits.streams_per_address,
-        }
-    }
-}
-
 impl Config {
     /// Reads a file. The error names the file, the line and the key.
     pub fn read(path: &Path) -> Result<Config, String> {
@@ -277,7 +119,14 @@ impl Config {
     /// Reads the text of a file. The error names the line and the key, and repeats no text.
     pub fn parse(text: &str) -> Result<Config, String> {
         // Some editors put a byte order mark in front.
-        toml::from_str(text.trim_start_matches('\u{feff}')).map_err(|error| mistake::told(&error))
+        toml::from_str(text.trim_start_matches('\u{feff}'))
+            .map_err(|error| mistake::message(&error))
+    }
+
+    /// Where accounts and keys are kept.
+    pub fn data_dir(&self) -> &Path {
+        let given = self.data_dir.as_deref();
+        given.unwrap_or_else(|| Path::new(DEFAULT_DATA_DIR))
     }
 
     /// Where and how the app's backend is told who comes and goes.
@@ -316,8 +165,8 @@ impl Config {
     }
 
     /// What the operator says about tickets.
-    pub fn tickets(&self) -> tickets::Limits {
-        tickets::Limits {
+    pub fn tickets(&self) -> TicketLimits {
+        TicketLimits {
             longest_s: self.max_ticket_days.map(|days| i64::from(days) * 86_400),
         }
     }
@@ -334,7 +183,7 @@ impl Config {
             takeovers_window_ms: i64::from(self.takeovers.window_s) * 1000,
             takeovers_wait_ms: i64::from(self.takeovers.wait_s) * 1000,
             away_max_ms: i64::from(self.away_days.unwrap_or(7)) * 86_400_000,
-            time_zone: self.time_zone,
+            time_zone: self.time_zone.clone(),
         }
     }
 }
@@ -416,7 +265,7 @@ mod tests {
             "{text}"
         );
         assert!(refused("policy = \"all\"").contains("single"));
-        let text = refused("policy = \"dual\"\ntime_zone = \"UTC\"\n");
+        let text = refused("policy = \"dual\"\ntime_zone = \"Asia\"\n");
         assert!(text.contains("line 2") && text.contains("+08:00"), "{text}");
     }
 

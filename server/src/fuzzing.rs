@@ -1,8 +1,7 @@
 //! What `fuzz/` feeds: parsers that are nobody's interface. Built with `--cfg fuzzing` alone.
 
 use crate::config::Config;
-use crate::http;
-use crate::room;
+use crate::limits::{ConnectionLimits, LoginLimits};
 use crate::store::valkey;
 
 /// Reads settings, without the files that they name; what the operator would be told.
@@ -10,11 +9,11 @@ pub fn configuration(text: &str) -> Result<(), String> {
     let mut config = Config::parse(text)?;
     config.rules();
     let _ = (
-        http::Limits::from(&config.limits),
-        room::Bounds::from(&config.limits),
+        ConnectionLimits::from(&config.limits),
+        LoginLimits::from(&config.limits),
     );
     if let Some(store) = &config.store {
-        valkey::Address::parse(store, None)?;
+        valkey::Address::parse(store, valkey::Passwords::default())?;
     }
     config.webhook_token_file = None;
     config.webhook(1).map(drop)

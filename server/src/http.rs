@@ -1,6 +1,7 @@
 //! The accept loop: connections in, with bounds on how many and how slow, and an orderly end.
 
 use crate::cors;
+use crate::limits::ConnectionLimits;
 use crate::metrics::Counted;
 use crate::proxy_protocol;
 use crate::routes::{self, Route};
@@ -30,37 +31,22 @@ use tokio_rustls::TlsAcceptor;
 
 /// How many connections may wait to be accepted, a listener.
 const BACKLOG: i32 = 1024;
-/// What a connection gets for which there is no room.
-const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n\
+/// What a connection beyond the limit gets, where it speaks without TLS.
+const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n\
     Content-Length: 0\r\nConnection: close\r\n\r\n";
-
-/// The bounds of one listener.
-#[derive(Clone, Copy)]
-pub struct Limits {
-    /// How many connections may be open; what it is at the start counts.
-    pub connections: usize,
-    /// How long the head of a request may take, and a TLS handshake, and how long a connection may
-    /// idle.
-    pub header_timeout: Duration,
-    /// How long the body of a request may take.
-    pub body_timeout: Duration,
-    /// How long what was sent may stay unread, before a connection counts as dead; what it is at
-    /// the start counts.
-    pub unread_timeout: Duration,
-}
 
 /// What every connection of a server shares.
 #[derive(Clone)]
 struct Shared {
     service: Arc<Service>,
-    room: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
     /// Changes when the server is going.
     stays: watch::Receiver<bool>,
 }
 
 /// What keeps a connection counted, for as long as it lasts.
-struct Place {
-    _room: OwnedSemaphorePermit,
+struct Slot {
+    _slot: OwnedSemaphorePermit,
     _counted: Counted,
     /// None for those that came when the server was going: it does not wait for them.
     awaited: Option<mpsc::Sender<Infallible>>,
@@ -76,14 +62,14 @@ pub struct Server {
 /// Serves from now on. Each listener has a thread that accepts its connections and serves them to
 /// their end: no connection is handed from thread to thread.
 pub fn start(listeners: Vec<std::net::TcpListener>, service: Arc<Service>) -> io::Result<Server> {
-    let connections = service.settings().limits.connections;
-    let room = Arc::new(Semaphore::new(connections));
+    let most = service.settings().connections.connections;
+    let slots = Arc::new(Semaphore::new(most));
     let (going, stays) = watch::channel(false);
     let (waits, awaited) = mpsc::channel(1);
     for listener in listeners {
         let shared = Shared {
             service: service.clone(),
-            room: room.clone(),
+            slots: slots.clone(),
             stays: stays.clone(),
         };
         let waits = waits.clone();
@@ -127,20 +113,22 @@ async fn accept(listener: std::net::TcpListener, shared: Shared, waits: mpsc::Se
             }
         };
         match accepted {
-            Ok((stream, from)) => match shared.room.clone().try_acquire_owned() {
-                Ok(room) => {
-                    let place = Place {
-                        _room: room,
+            Ok((stream, from)) => match shared.slots.clone().try_acquire_owned() {
+                Ok(slot) => {
+                    let slot = Slot {
+                        _slot: slot,
                         _counted: shared.service.metrics().connection(),
                         // One that comes now is to be told so, and not to be closed unanswered.
                         awaited: waits.clone().filter(|_| !shared.service.is_going()),
                     };
-                    tokio::spawn(welcome(stream, from.ip(), shared.clone(), place));
+                    tokio::spawn(welcome(stream, from.ip(), shared.clone(), slot));
                 }
+                // A TLS client could not read it, and a handshake would cost what there is too little of.
+                Err(_) if shared.service.settings().tls.is_some() => drop(stream),
                 Err(_) => drop(tokio::spawn(turn_away(stream))),
             },
             Err(error) => {
-                // Out of descriptors, most likely: those who end make room.
+                // Out of descriptors, most likely: those that end give theirs back.
                 tracing::warn!("accept: {error}");
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
@@ -152,19 +140,19 @@ async fn accept(listener: std::net::TcpListener, shared: Shared, waits: mpsc::Se
 /// thread, by a system call, for each timer that would be the first to end.
 async fn tick(service: Arc<Service>) {
     loop {
-        tokio::time::sleep(service.settings().limits.header_timeout / 2).await;
+        tokio::time::sleep(service.settings().connections.header_timeout / 2).await;
     }
 }
 
-async fn welcome(mut stream: TcpStream, from: IpAddr, shared: Shared, place: Place) {
+async fn welcome(mut stream: TcpStream, from: IpAddr, shared: Shared, slot: Slot) {
     let from = match named_by_proxy(&mut stream, from, &shared).await {
         Ok(from) => from,
         Err(error) => return tracing::debug!("connection: {error}"),
     };
     let result = match shared.service.settings().tls.clone() {
-        None => connection(stream, from, shared, place).await,
+        None => connection(stream, from, shared, slot).await,
         // Apart, or plain connections would take up as much memory.
-        Some(tls) => Box::pin(secured(tls, stream, from, shared, place)).await,
+        Some(tls) => Box::pin(secured(tls, stream, from, shared, slot)).await,
     };
     if let Err(error) = result {
         tracing::debug!("connection: {error}");
@@ -182,7 +170,7 @@ async fn named_by_proxy(
         if !settings.proxies.proxy_protocol || !settings.proxies.trusts(from) {
             return Ok(from);
         }
-        settings.limits.header_timeout
+        settings.connections.header_timeout
     };
     let named = timeout(in_time, proxy_protocol::client(stream)).await;
     let late = |_| io::Error::from(io::ErrorKind::TimedOut);
@@ -194,13 +182,13 @@ async fn secured(
     stream: TcpStream,
     from: IpAddr,
     shared: Shared,
-    place: Place,
+    slot: Slot,
 ) -> Result<(), String> {
     // Its many states are forgotten once it is done.
     let handshake = Box::pin(tls.accept(stream));
-    let in_time = shared.service.settings().limits.header_timeout;
+    let in_time = shared.service.settings().connections.header_timeout;
     match timeout(in_time, handshake).await {
-        Ok(Ok(stream)) => connection(stream, from, shared, place).await,
+        Ok(Ok(stream)) => connection(stream, from, shared, slot).await,
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("the TLS handshake took too long".to_owned()),
     }
@@ -216,7 +204,7 @@ struct Answers {
 impl hyper::service::Service<Request<Incoming>> for Answers {
     type Response = routes::Answer;
     type Error = Infallible;
-    /// Boxed, so that a stream does not keep the room that its login needed.
+    /// Boxed, so that a stream does not keep the memory that its login needed.
     type Future = routes::Answering;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
@@ -242,20 +230,20 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     from: IpAddr,
     shared: Shared,
-    place: Place,
+    slot: Slot,
 ) -> Result<(), String> {
     let Shared {
         service, mut stays, ..
     } = shared;
-    let mut connection = served(stream, from, service, place.awaited.is_some());
+    let mut connection = served(stream, from, service, slot.awaited.is_some());
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        _ = stays.changed(), if place.awaited.is_some() => {
+        _ = stays.changed(), if slot.awaited.is_some() => {
             connection.as_mut().graceful_shutdown();
             connection.as_mut().await
         }
     };
-    drop(place);
+    drop(slot);
     ended.map_err(|error| error.to_string())
 }
 
@@ -266,7 +254,7 @@ fn served<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     service: Arc<Service>,
     keep_alive: bool,
 ) -> Pin<Box<http1::Connection<TokioIo<S>, Answers>>> {
-    let limits = service.settings().limits;
+    let limits = service.settings().connections;
     let answers = Answers {
         service,
         from,
@@ -282,14 +270,14 @@ fn served<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 }
 
 async fn turn_away(mut stream: TcpStream) {
-    let _ = timeout(Duration::from_secs(1), stream.write_all(NO_ROOM)).await;
+    let _ = timeout(Duration::from_secs(1), stream.write_all(TOO_MANY)).await;
 }
 
 /// Serves one connection to its end, with no other word when the server is going.
 pub async fn talk<A, F, B>(
     stream: TcpStream,
     tls: Option<TlsAcceptor>,
-    limits: Limits,
+    limits: ConnectionLimits,
     answer: A,
 ) -> Result<(), String>
 where

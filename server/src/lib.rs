@@ -14,6 +14,8 @@
 )]
 
 pub mod admin;
+mod admission;
+mod arguments;
 mod audit;
 mod body;
 pub mod calendar;
@@ -22,6 +24,7 @@ mod client_address;
 mod clock;
 mod config;
 mod cors;
+mod event;
 mod faults;
 mod figures;
 #[cfg(fuzzing)]
@@ -29,14 +32,19 @@ mod figures;
 pub mod fuzzing;
 mod http;
 mod identity_file;
+mod limits;
 mod logs;
 mod metrics;
+mod metrics_listener;
 mod open_files;
+mod outbox;
+mod place;
 pub mod policy;
 mod proxy_protocol;
+mod recent_endings;
 mod reconcile;
+mod refused;
 mod reload;
-mod room;
 mod routes;
 mod service;
 mod service_manager;

@@ -1,9 +1,6 @@
 //! Metrics in the form that Prometheus reads. Counting costs a login a few additions.
 
-mod listener;
 mod process;
-
-pub use listener::listen;
 
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;

@@ -2,75 +2,29 @@
 //! what has ended at it and what the operator has decided there. A push that was lost, and writes that
 //! the engine lost in a fail-over, are made good by that.
 
+use crate::recent_endings::Ending;
 use crate::service::Service;
 use crate::stream::HeldBy;
-use crate::user::{Decided, Gone};
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 use tokio::task::JoinSet;
 
 /// The streams of a node are gone through in so many parts, spread over a heartbeat.
 const PARTS: u64 = 8;
 /// So many records are looked at at once.
 const AT_ONCE: usize = 64;
-/// How long an ending is said again. An engine loses seconds, not minutes.
-const RECENT: Duration = Duration::from_secs(120);
-/// How many endings are remembered; the oldest go first.
-const ENDINGS_MAX: usize = 10_000;
-
-/// What has ended or was decided at this node recently, the oldest first.
-#[derive(Default)]
-pub struct Recent(Mutex<VecDeque<Arc<Ending>>>);
-
-struct Ending {
-    at: Instant,
-    user_id: String,
-    what: What,
-}
-
-/// What must not be undone by a fail-over.
-pub enum What {
-    Gone(Gone),
-    Decided(Decided),
-}
-
-impl Recent {
-    /// Remembers what is to be said again.
-    pub fn add(&self, user_id: &str, what: impl IntoIterator<Item = What>) {
-        let at = Instant::now();
-        for what in what {
-            let mut endings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if endings.len() == ENDINGS_MAX {
-                endings.pop_front();
-            }
-            let user_id = user_id.to_owned();
-            endings.push_back(Arc::new(Ending { at, user_id, what }));
-        }
-    }
-
-    /// What is to be said again.
-    fn all(&self) -> Vec<Arc<Ending>> {
-        let mut endings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while endings.front().is_some_and(|e| e.at.elapsed() > RECENT) {
-            endings.pop_front();
-        }
-        endings.iter().cloned().collect()
-    }
-}
-
 /// Says all of it again, once a heartbeat, for as long as the process lives.
 pub async fn run(service: Arc<Service>) {
     for part in (0..PARTS).cycle() {
         let pause = service.heartbeat() / u32::try_from(PARTS).unwrap_or(1);
         tokio::time::sleep(pause).await;
         if part == 0 {
-            let endings = service.recent.all();
-            each(&service, endings, |service, ending| async move {
-                let said = service.decide(&ending.user_id, |user, _, pushes| match &ending.what {
-                    What::Gone(gone) => user.stays_gone(gone, pushes),
-                    What::Decided(decided) => user.stays_decided(decided, pushes),
-                });
+            let endings = service.recent_endings.all();
+            each(&service, endings, |service, of_user| async move {
+                let said =
+                    service.decide(&of_user.user_id, |user, _, pushes| match &of_user.ending {
+                        Ending::Gone(gone) => user.stays_gone(gone, pushes),
+                        Ending::Decided(decided) => user.stays_decided(decided, pushes),
+                    });
                 said.await.is_ok()
             })
             .await;

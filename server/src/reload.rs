@@ -1,8 +1,8 @@
 //! What the operator says: the command line, the settings file and the files they name. Read at the
 //! start and again at SIGHUP, then all or nothing.
 
+use crate::arguments::Serve;
 use crate::audit::Audit;
-use crate::cli::{DEFAULT_DATA_DIR, Serve};
 use crate::config::Config;
 use crate::identity_file::{self, App};
 use crate::service::Service;
@@ -44,12 +44,6 @@ pub fn config(args: &Serve) -> Result<Config, String> {
     Ok(config)
 }
 
-/// Where accounts and keys are kept.
-pub fn data_dir(config: &Config) -> &Path {
-    let given = config.data_dir.as_deref();
-    given.unwrap_or_else(|| Path::new(DEFAULT_DATA_DIR))
-}
-
 /// The settings, with the keys and certificates of the files that `config` names.
 pub fn settings(config: &Config, app: App) -> Result<Settings, String> {
     let tls = match (&config.tls_cert, &config.tls_key) {
@@ -63,9 +57,9 @@ pub fn settings(config: &Config, app: App) -> Result<Settings, String> {
         admins: config.admins.clone(),
         admin_metrics: config.admin_metrics.unwrap_or(true),
         heartbeat: Duration::from_millis(config.heartbeat_ms.unwrap_or(DEFAULT_HEARTBEAT_MS)),
-        throttle: (&config.throttle).into(),
-        room: (&config.limits).into(),
-        limits: (&config.limits).into(),
+        failures: (&config.throttle).into(),
+        logins: (&config.limits).into(),
+        connections: (&config.limits).into(),
         token_keys: (&config.token_keys).into(),
         tickets: config.tickets(),
         proxies: config.proxies(),
@@ -98,7 +92,7 @@ pub fn reload(args: &Serve, started: &Config, service: &Service) {
         let config = config(args)?;
         let app = match given_app(&config)? {
             Some(app) => app,
-            None => identity_file::of_data_dir(data_dir(started))?,
+            None => identity_file::of_data_dir(started.data_dir())?,
         };
         let settings = settings(&config, app)?;
         let now = service.settings();
@@ -132,6 +126,10 @@ fn fixed(started: &Config, now: &Config) -> Vec<&'static str> {
         (
             "store_password_file",
             started.store_password_file != now.store_password_file,
+        ),
+        (
+            "sentinel_password_file",
+            started.sentinel_password_file != now.sentinel_password_file,
         ),
         (
             "metrics_listen",

@@ -4,7 +4,8 @@ use crate::body::{self, Unread};
 use crate::cors;
 use crate::faults::{Failing, Faults};
 use crate::metrics::Asked;
-use crate::service::{Asker, Refused, Service, Stream};
+use crate::refused::Refused;
+use crate::service::{Asker, Service, Stream};
 use bytes::Bytes;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
@@ -150,7 +151,7 @@ fn announce_keep_alive(answer: &mut Answer, service: &Service) {
     }
     let idle_s = service
         .settings()
-        .limits
+        .connections
         .header_timeout
         .as_secs()
         .saturating_sub(1);

@@ -4,22 +4,21 @@ mod asker;
 mod decision;
 mod faults;
 mod operator;
+mod outcome;
 mod owner;
-mod refused;
 mod reports;
 mod requests;
 
 pub use asker::Asker;
 pub use faults::Whose;
 pub use owner::Stream;
-pub use refused::Refused;
 
+use crate::admission::{LoginSlots, StreamQuota};
 use crate::clock::now_ms;
 use crate::faults::Faults;
 use crate::figures::Tally;
 use crate::metrics::Metrics;
-use crate::reconcile::Recent;
-use crate::room::{Deciding, Seats};
+use crate::recent_endings::RecentEndings;
 use crate::settings::{Current, Settings};
 use crate::store::{Opened, Store, Watch};
 use crate::stream::Streams;
@@ -39,8 +38,8 @@ use tim_proto::wire::{GoingAwayEvent, StreamEvent};
 pub struct Service {
     settings: Current,
     tickets: Tickets,
-    deciding: Deciding,
-    seats: Arc<Seats>,
+    slots: LoginSlots,
+    quota: Arc<StreamQuota>,
     rates: UserRates,
     timer: Arc<Timer>,
     store: Arc<dyn Store>,
@@ -57,7 +56,7 @@ pub struct Service {
     /// The process is about to end.
     going: AtomicBool,
     /// What has ended here recently, where nodes share the store.
-    pub(crate) recent: Recent,
+    pub(crate) recent_endings: RecentEndings,
 }
 
 impl Service {
@@ -67,8 +66,8 @@ impl Service {
         Ok(Service {
             settings: Current::new(settings),
             tickets: Tickets::default(),
-            deciding: Deciding::default(),
-            seats: Arc::default(),
+            slots: LoginSlots::default(),
+            quota: Arc::default(),
             rates: UserRates::default(),
             timer: Timer::start().map_err(|error| format!("no thread: {error}"))?,
             store: opened.store,
@@ -78,7 +77,7 @@ impl Service {
             delivery: None,
             under_way: UnderWay::default(),
             faults: None,
-            recent: Recent::default(),
+            recent_endings: RecentEndings::default(),
             metrics: Arc::default(),
             going: AtomicBool::new(false),
             // Session ids differ from those of earlier runs and other nodes, which are in tokens.

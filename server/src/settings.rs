@@ -2,11 +2,8 @@
 
 use crate::audit::Audit;
 use crate::client_address::Proxies;
-use crate::http::Limits;
 use crate::identity_file::App;
-use crate::room;
-use crate::throttle;
-use crate::tickets;
+use crate::limits::{ConnectionLimits, FailureLimits, LoginLimits, TicketLimits};
 use crate::token::KeyAges;
 use crate::user::Rules;
 use arc_swap::{ArcSwap, Guard};
@@ -24,11 +21,11 @@ pub struct Settings {
     pub admin_metrics: bool,
     /// Of streams that begin from now on.
     pub heartbeat: Duration,
-    pub throttle: throttle::Bounds,
-    pub room: room::Bounds,
-    pub limits: Limits,
+    pub failures: FailureLimits,
+    pub logins: LoginLimits,
+    pub connections: ConnectionLimits,
     pub token_keys: KeyAges,
-    pub tickets: tickets::Limits,
+    pub tickets: TicketLimits,
     /// Who stands between the server and its clients.
     pub proxies: Proxies,
     /// The web pages that may read answers.

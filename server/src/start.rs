@@ -1,19 +1,20 @@
 //! A server from its start to its end: files, store and listeners, the ready line, signals.
 
 use crate::admin;
-use crate::cli::Serve;
+use crate::arguments::Serve;
 use crate::config::Config;
 use crate::faults::Faults;
 use crate::http;
 use crate::identity_file::{self, App};
 use crate::logs;
-use crate::metrics;
+use crate::metrics_listener;
 use crate::open_files;
+use crate::place::Place;
 use crate::reconcile;
 use crate::reload;
 use crate::service::Service;
 use crate::service_manager;
-use crate::store::{Opened, Place};
+use crate::store::Opened;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -37,7 +38,7 @@ pub fn serve(args: Serve) -> Result<(), String> {
     let config = reload::config(&args)?;
     let _logs = logs::start(config.log_format.unwrap_or_default());
     open_files::raise(&config);
-    let data_dir = reload::data_dir(&config);
+    let data_dir = config.data_dir();
     std::fs::create_dir_all(data_dir).map_err(|e| format!("{}: {e}", data_dir.display()))?;
     let settings = reload::settings(&config, app(&config, data_dir)?)?;
     let admin = config
@@ -73,7 +74,7 @@ async fn run(
     let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
     // A file that may not grow further is a full disk, and no reason to die.
     let _too_large = signal(SignalKind::from_raw(SIGXFSZ)).map_err(failed)?;
-    let limits = service.settings().limits;
+    let limits = service.settings().connections;
     let listeners = http::listen(listen, limits.unread_timeout).map_err(failed)?;
     let address = listeners[0].local_addr().map_err(failed)?;
     let server = http::start(listeners, service.clone()).map_err(failed)?;
@@ -84,7 +85,7 @@ async fn run(
     let mut ready = format!("tim-server ready {scheme}={address}");
     if let Some(listen) = &config.metrics_listen {
         let failed = |error| format!("metrics_listen {listen}: {error}");
-        let address = metrics::listen(listen, service.clone()).await;
+        let address = metrics_listener::listen(listen, service.clone()).await;
         ready.push_str(&format!(" metrics={}", address.map_err(failed)?));
     }
     if let Some(listen) = admin {
@@ -128,8 +129,8 @@ async fn run(
     };
     tokio::select! {
         () = drained => {}
-        _ = terminate.recv() => tracing::warn!("told to end at once"),
-        _ = interrupt.recv() => tracing::warn!("told to end at once"),
+        _ = terminate.recv() => tracing::warn!("a second signal: ending at once"),
+        _ = interrupt.recv() => tracing::warn!("a second signal: ending at once"),
     }
     if timeout(LAST_WRITE, service.write_figures()).await.is_err() {
         tracing::error!("the last figures could not be written");
@@ -183,7 +184,8 @@ fn admin_address(text: &str, config: &Config) -> Result<SocketAddr, String> {
 async fn start_admin(address: SocketAddr, service: Arc<Service>) -> Result<String, String> {
     let failed = |error| format!("admin_listen {address}: {error}");
     let listener = TcpListener::bind(address).await.map_err(failed)?;
-    http::cut_off_unread(&listener, service.settings().limits.unread_timeout).map_err(failed)?;
+    http::cut_off_unread(&listener, service.settings().connections.unread_timeout)
+        .map_err(failed)?;
     let local = listener.local_addr().map_err(failed)?;
     let has_tls = !local.ip().is_loopback() && service.settings().tls.is_some();
     if !has_tls && !local.ip().is_loopback() {

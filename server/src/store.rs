@@ -2,17 +2,15 @@
 //! whether one node keeps them itself (`embedded.rs`) or many share an engine (`valkey.rs`).
 
 pub mod embedded;
-mod place;
 pub mod transfer;
 pub mod valkey;
 mod written;
 
 use crate::calendar::Day;
+use crate::event::Event;
 use crate::figures::{Figures, Tally};
 use crate::token::{KeyAges, TokenKey};
 use crate::user::{Push, Rules, User};
-use crate::webhook::Event;
-pub use place::Place;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;

@@ -1,5 +1,6 @@
 //! Event streams: the streams that this node holds, and the response body that each is.
 
+use crate::outbox::{Message, Outbox};
 use crate::timer::Timer;
 use crate::user::{Held, Pushed};
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tim_proto::code;
 use tim_proto::wire::{EndEvent, SpreadEvent, StreamEvent};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// A comment: it says that the stream is alive, and nothing else. One follows the first event as a chunk
 /// of its own: what stands between may hold a chunk back until the next one comes.
@@ -21,22 +22,10 @@ const HEARTBEAT: &[u8] = b": hb\n\n";
 /// as that takes.
 const EASY_RECONNECTS_PER_S: u64 = 2_000;
 const SPREAD_MAX_MS: u64 = 60_000;
-/// A stream is told a new time when it is off by this and by a quarter.
+/// A stream is sent a new time when it is off by this and by a quarter.
 const SPREAD_STEP_MS: u64 = 50;
 /// Streams are spread over so many locks.
 const SHARDS: usize = 64;
-
-/// What a stream is sent.
-pub enum Letter {
-    /// Boxed: the mailbox of each stream has room for many letters, and most are heartbeats.
-    Event(Box<Bytes>),
-    Heartbeat,
-    /// The ticket's time has come: the stream's owner finds out whether it has ended.
-    Expiry,
-    End,
-    /// The connection is to break off.
-    Cut,
-}
 
 /// Why a body ends before its end: fault injection has cut its connection.
 #[derive(Debug)]
@@ -50,13 +39,9 @@ impl std::fmt::Display for Cut {
 
 impl std::error::Error for Cut {}
 
-/// Where a stream's letters go. A stream gets a handful of events in its life, and the last one
-/// ends it: its mailbox needs no bound.
-pub type Letters = UnboundedSender<Letter>;
-
-/// A stream of this node, from the side that tells it things.
+/// A stream of this node, from the side that sends.
 struct Entry {
-    letters: Letters,
+    outbox: Outbox,
     /// Whose it is; none before it has begun, and where nodes share nothing.
     held: Option<Arc<HeldBy>>,
     /// Of its session; 0 before it has begun.
@@ -101,12 +86,12 @@ impl Streams {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A stream that can be told things at once, and that says nothing before [`StreamBody::begin`].
+    /// A stream that can be sent to at once, and that says nothing before [`StreamBody::begin`].
     pub fn open<O: Owner>(self: &Arc<Self>, owner: O) -> StreamBody<O> {
         let stream_id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
-        let (letters, received) = unbounded_channel();
+        let (outbox, received) = unbounded_channel();
         let entry = Entry {
-            letters,
+            outbox,
             held: None,
             epoch: 0,
         };
@@ -115,14 +100,14 @@ impl Streams {
             stream_id,
             streams: self.clone(),
             first: [const { None }; 2],
-            told_spread_ms: 0,
-            letters: received,
+            announced_spread_ms: 0,
+            messages: received,
             stage: Stage::Opening,
             owner,
         }
     }
 
-    /// Tells a stream what the store decided. One that is not here has been closed already.
+    /// Sends a stream what the store decided. One that is not here has been closed already.
     pub fn push(&self, stream_id: u64, what: Pushed) {
         match what {
             Pushed::Kicked(kick) => self.last(stream_id, &StreamEvent::Kicked(kick)),
@@ -151,13 +136,13 @@ impl Streams {
         let Some(entry) = self.shard(stream_id).remove(&stream_id) else {
             return;
         };
-        // Whoever read may have gone.
-        for letter in event
-            .map(|text| Letter::Event(Box::new(text)))
+        // Its reader may have gone.
+        for message in event
+            .map(|text| Message::Event(Box::new(text)))
             .into_iter()
-            .chain([Letter::End])
+            .chain([Message::End])
         {
-            let _ = entry.letters.send(letter);
+            let _ = entry.outbox.send(message);
         }
     }
 
@@ -180,15 +165,15 @@ impl Streams {
     pub fn cut(&self, stream_id: u64) -> bool {
         let shard = self.shard(stream_id);
         let entry = shard.get(&stream_id);
-        entry.is_some_and(|entry| entry.letters.send(Letter::Cut).is_ok())
+        entry.is_some_and(|entry| entry.outbox.send(Message::Cut).is_ok())
     }
 
     /// Breaks the connections of all streams off, and gives how many.
     pub fn cut_all(&self) -> usize {
         let cut = |shard: &Mutex<HashMap<u64, Entry>>| {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            let letters = shard.values().map(|entry| entry.letters.send(Letter::Cut));
-            letters.filter(Result::is_ok).count()
+            let sent = shard.values().map(|entry| entry.outbox.send(Message::Cut));
+            sent.filter(Result::is_ok).count()
         };
         self.shards.iter().map(cut).sum()
     }
@@ -229,15 +214,15 @@ impl Streams {
                 std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner));
             for entry in streams.into_values() {
                 let text = Box::new(event(place).to_bytes().into());
-                let _ = entry.letters.send(Letter::Event(text));
-                let _ = entry.letters.send(Letter::End);
+                let _ = entry.outbox.send(Message::Event(text));
+                let _ = entry.outbox.send(Message::End);
                 place += 1;
             }
         }
     }
 }
 
-/// What a stream is told whose ticket has ended.
+/// What a stream is sent whose ticket has ended.
 pub fn user_sig_expired() -> StreamEvent {
     StreamEvent::UserSigExpired(EndEvent {
         code: code::USER_SIG_EXPIRED,
@@ -263,8 +248,8 @@ pub struct StreamBody<O: Owner> {
     /// What is said before everything else.
     first: [Option<Bytes>; 2],
     /// The time to come back in that its client knows.
-    told_spread_ms: u64,
-    letters: UnboundedReceiver<Letter>,
+    announced_spread_ms: u64,
+    messages: UnboundedReceiver<Message>,
     stage: Stage,
     owner: O,
 }
@@ -283,18 +268,18 @@ impl<O: Owner> StreamBody<O> {
         let flush = Bytes::from_static(HEARTBEAT);
         self.first = [Some(first.to_bytes().into()), Some(flush)];
         if let StreamEvent::Session(session) = first {
-            self.told_spread_ms = session.spread_ms;
+            self.announced_spread_ms = session.spread_ms;
         }
         self.stage = Stage::Open;
         self.streams.open.fetch_add(1, Ordering::Relaxed);
         let mut shard = self.streams.shard(self.stream_id);
-        // If it is not there, the end is in the mailbox already.
+        // If it is not there, the end is in the outbox already.
         if let Some(entry) = shard.get_mut(&self.stream_id) {
             entry.held = held;
             if let StreamEvent::Session(session) = first {
                 entry.epoch = session.epoch;
             }
-            timer.add(self.stream_id, heartbeat, expires_in, entry.letters.clone());
+            timer.add(self.stream_id, heartbeat, expires_in, entry.outbox.clone());
         }
     }
 
@@ -302,11 +287,11 @@ impl<O: Owner> StreamBody<O> {
     /// than when the client came, or nothing. Those who come first would else come back first.
     fn heartbeat(&mut self) -> Bytes {
         let spread_ms = self.streams.spread_ms();
-        let off = spread_ms.abs_diff(self.told_spread_ms);
-        if off < SPREAD_STEP_MS || off * 4 <= spread_ms.max(self.told_spread_ms) {
+        let off = spread_ms.abs_diff(self.announced_spread_ms);
+        if off < SPREAD_STEP_MS || off * 4 <= spread_ms.max(self.announced_spread_ms) {
             return Bytes::from_static(HEARTBEAT);
         }
-        self.told_spread_ms = spread_ms;
+        self.announced_spread_ms = spread_ms;
         let event = StreamEvent::Spread(SpreadEvent { spread_ms });
         event.to_bytes().into()
     }
@@ -334,16 +319,16 @@ impl<O: Owner + Unpin> Body for StreamBody<O> {
             return Poll::Ready(Some(Ok(Frame::data(first))));
         }
         loop {
-            let text = match self.letters.poll_recv(cx) {
+            let text = match self.messages.poll_recv(cx) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Some(Letter::Event(text))) => *text,
-                Poll::Ready(Some(Letter::Heartbeat)) => self.heartbeat(),
-                Poll::Ready(Some(Letter::Expiry)) => {
+                Poll::Ready(Some(Message::Event(text))) => *text,
+                Poll::Ready(Some(Message::Heartbeat)) => self.heartbeat(),
+                Poll::Ready(Some(Message::Expiry)) => {
                     self.owner.expired(self.stream_id);
                     continue;
                 }
-                Poll::Ready(Some(Letter::End) | None) => return Poll::Ready(None),
-                Poll::Ready(Some(Letter::Cut)) => return Poll::Ready(Some(Err(Cut))),
+                Poll::Ready(Some(Message::End) | None) => return Poll::Ready(None),
+                Poll::Ready(Some(Message::Cut)) => return Poll::Ready(Some(Err(Cut))),
             };
             return Poll::Ready(Some(Ok(Frame::data(text))));
         }

@@ -2,6 +2,7 @@
 //! of a user from an address. What it says concerns the failed ticket alone: one that verifies
 //! never comes here, so nobody is kept out by the failures of others.
 
+use crate::limits::FailureLimits;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -10,18 +11,6 @@ use std::time::{Duration, Instant};
 /// How many failures it remembers of one age; it keeps two.
 const ENTRIES: usize = 32_768;
 
-/// How many failures are too many.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bounds {
-    /// Of one user from one address, within `window`; 0: any number.
-    pub failures: u32,
-    /// Of one address.
-    pub address_failures: u32,
-    pub window: Duration,
-    /// What comes after them is told to wait for so long.
-    pub wait: Duration,
-}
-
 #[derive(Clone, Copy)]
 struct Failures {
     first: Instant,
@@ -29,7 +18,7 @@ struct Failures {
     waits_until: Option<Instant>,
 }
 
-/// The failures of late.
+/// The recent failures.
 pub struct Throttle {
     hasher: RandomState,
     /// By a hash of whom they concern.
@@ -55,19 +44,25 @@ impl Throttle {
         &mut self,
         address: IpAddr,
         user_id: &str,
-        bounds: &Bounds,
+        limits: &FailureLimits,
         now: Instant,
     ) -> Option<Duration> {
-        self.turn(bounds, now);
+        self.turn(limits, now);
         let host = host(address);
         let of_address = self.hasher.hash_one((host, None::<&str>));
         let of_user = self.hasher.hash_one((host, Some(user_id)));
         // An address that waits adds no users: it could fill the memory with them.
-        self.count(of_address, bounds.address_failures, bounds, now)
-            .or_else(|| self.count(of_user, bounds.failures, bounds, now))
+        self.count(of_address, limits.address_failures, limits, now)
+            .or_else(|| self.count(of_user, limits.failures, limits, now))
     }
 
-    fn count(&mut self, key: u64, most: u32, bounds: &Bounds, now: Instant) -> Option<Duration> {
+    fn count(
+        &mut self,
+        key: u64,
+        most: u32,
+        limits: &FailureLimits,
+        now: Instant,
+    ) -> Option<Duration> {
         if most == 0 {
             return None;
         }
@@ -83,21 +78,21 @@ impl Throttle {
                 return Some(until - now);
             }
             failures = fresh;
-        } else if now >= failures.first + bounds.window {
+        } else if now >= failures.first + limits.window {
             failures = fresh;
         }
         failures.count += 1;
         if failures.count > most {
-            failures.waits_until = Some(now + bounds.wait);
+            failures.waits_until = Some(now + limits.wait);
         }
         self.young.insert(key, failures);
         failures.waits_until.map(|until| until - now)
     }
 
     /// Forgets the old, when time has made them void or the young are too many.
-    fn turn(&mut self, bounds: &Bounds, now: Instant) {
+    fn turn(&mut self, limits: &FailureLimits, now: Instant) {
         let turned = *self.turned.get_or_insert(now);
-        if now >= turned + bounds.window.max(bounds.wait) || self.young.len() >= ENTRIES {
+        if now >= turned + limits.window.max(limits.wait) || self.young.len() >= ENTRIES {
             self.old = std::mem::take(&mut self.young);
             self.turned = Some(now);
         }
@@ -123,8 +118,8 @@ mod tests {
         Duration::from_secs(count)
     }
 
-    fn bounds() -> Bounds {
-        Bounds {
+    fn limits() -> FailureLimits {
+        FailureLimits {
             failures: 3,
             address_failures: 10,
             window: seconds(60),
@@ -141,7 +136,7 @@ mod tests {
     ) -> Vec<Option<Duration>> {
         let address = address.parse().unwrap();
         (0..count)
-            .map(|_| throttle.failed(address, user_id, &bounds(), now))
+            .map(|_| throttle.failed(address, user_id, &limits(), now))
             .collect()
     }
 
@@ -210,10 +205,10 @@ mod tests {
 
     #[test]
     fn nothing_counts_where_the_bounds_are_off() {
-        let off = Bounds {
+        let off = FailureLimits {
             failures: 0,
             address_failures: 0,
-            ..bounds()
+            ..limits()
         };
         let (mut throttle, now) = (Throttle::default(), Instant::now());
         for _ in 0..100 {
@@ -224,10 +219,10 @@ mod tests {
     }
 
     #[test]
-    fn whoever_fails_from_everywhere_takes_up_bounded_memory() {
+    fn failures_from_everywhere_take_up_bounded_memory() {
         let (mut throttle, now) = (Throttle::default(), Instant::now());
         for address in 0..200_000_u32 {
-            throttle.failed(IpAddr::from(address.to_be_bytes()), "alice", &bounds(), now);
+            throttle.failed(IpAddr::from(address.to_be_bytes()), "alice", &limits(), now);
             assert!(throttle.young.len() <= ENTRIES + 1);
             assert!(throttle.old.len() <= ENTRIES + 1);
         }

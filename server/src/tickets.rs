@@ -3,7 +3,7 @@
 mod known;
 
 use crate::clock::true_now_ms;
-use crate::service::Refused;
+use crate::refused::Refused;
 use crate::settings::Settings;
 use crate::throttle::Throttle;
 use known::Known;
@@ -16,28 +16,6 @@ use tim_proto::{edges, identity};
 
 /// A ticket may be made so much ahead of this server's clock.
 const AHEAD_S: i64 = 300;
-
-/// What the operator says about tickets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// A ticket that claims to be good for longer is good for as long as this, in seconds.
-    pub longest_s: Option<i64>,
-}
-
-impl Limits {
-    /// Until when a ticket is good, in seconds of Unix time.
-    fn end_s(&self, sig: &UserSig) -> i64 {
-        let longest_s = self
-            .longest_s
-            .map(|longest| sig.issued_s.saturating_add(longest));
-        sig.expires_s().min(longest_s.unwrap_or(i64::MAX))
-    }
-
-    /// The same in ms: it is good in all of its last second.
-    pub fn end_ms(&self, sig: &UserSig) -> i64 {
-        self.end_s(sig).saturating_mul(1000).saturating_add(999)
-    }
-}
 
 /// Checks tickets.
 #[derive(Default)]
@@ -72,7 +50,7 @@ impl Tickets {
                 return refused;
             }
             let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
-            match throttle.failed(from, user_id, &settings.throttle, Instant::now()) {
+            match throttle.failed(from, user_id, &settings.failures, Instant::now()) {
                 None => refused,
                 Some(wait) => Refused {
                     retry_after_ms: i64::try_from(wait.as_millis()).ok(),
@@ -167,7 +145,7 @@ fn check_time(sig: &UserSig, now_s: i64) -> Result<(), Refused> {
     } else {
         format!(
             "the ticket's TLS.time is {ahead_s} s ahead of the server's clock: expected at most \
-             {AHEAD_S} s; the clock of whoever makes tickets may be wrong"
+             {AHEAD_S} s; the clock of the ticket's maker may be wrong"
         )
     };
     Err(Refused::new(code::USER_SIG_UNREADABLE, what))

@@ -1,14 +1,14 @@
 //! One clock for all streams: when a stream wants a heartbeat, and when its ticket ends. Timers of
 //! the runtime would cost each stream more memory, and each login two system calls.
 
-use crate::stream::{Letter, Letters};
+use crate::outbox::{Message, Outbox};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Due streams are told together, this often at most.
+/// What is due is sent together, this often at most.
 const GRAIN: Duration = Duration::from_millis(20);
 
 /// One stream.
@@ -16,25 +16,25 @@ struct Entry {
     heartbeat: Duration,
     /// The end of its ticket; none beyond what the clock can tell, which comes with a later resume.
     ends: Option<Instant>,
-    letters: Letters,
+    outbox: Outbox,
 }
 
 impl Entry {
-    /// When the stream is to be told something next.
+    /// When something is due next.
     fn next(&self, now: Instant) -> Instant {
         let heartbeat = now + self.heartbeat;
         self.ends.map_or(heartbeat, |ends| heartbeat.min(ends))
     }
 
-    /// Tells the stream what it is time for. `false`: nothing comes after it.
-    fn tell(&self, now: Instant) -> bool {
+    /// Sends what is due. `false`: nothing comes after it.
+    fn send_due(&self, now: Instant) -> bool {
         let ended = self.ends.is_some_and(|ends| ends <= now);
-        let letter = if ended {
-            Letter::Expiry
+        let message = if ended {
+            Message::Expiry
         } else {
-            Letter::Heartbeat
+            Message::Heartbeat
         };
-        self.letters.send(letter).is_ok() && !ended
+        self.outbox.send(message).is_ok() && !ended
     }
 }
 
@@ -42,7 +42,7 @@ impl Entry {
 struct Entries {
     /// By time, and by stream.
     by_time: BTreeMap<(Instant, u64), Entry>,
-    /// When each stream is to be told something next.
+    /// When something is due next for each stream.
     times: HashMap<u64, Instant>,
     /// When the thread looks again, if it does by itself. It does not look sooner for a stream that
     /// has ended: else each of a few logins would wake it.
@@ -50,7 +50,7 @@ struct Entries {
 }
 
 impl Entries {
-    /// Gives when the stream is to be told something.
+    /// Gives when something is due.
     fn add(&mut self, stream_id: u64, entry: Entry, now: Instant) -> Instant {
         let at = entry.next(now);
         self.by_time.insert((at, stream_id), entry);
@@ -91,14 +91,14 @@ impl Timer {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on the stream behind `letters` gets its heartbeats, and is told when its ticket has
+    /// From now on the stream behind `outbox` gets its heartbeats, and is told when its ticket has
     /// ended.
-    pub fn add(&self, stream_id: u64, heartbeat: Duration, ends_in: Duration, letters: Letters) {
+    pub fn add(&self, stream_id: u64, heartbeat: Duration, ends_in: Duration, outbox: Outbox) {
         let now = Instant::now();
         let entry = Entry {
             heartbeat,
             ends: now.checked_add(ends_in),
-            letters,
+            outbox,
         };
         let mut entries = self.entries();
         let at = entries.add(stream_id, entry, now);
@@ -121,7 +121,7 @@ impl Timer {
             let rest = entries.by_time.split_off(&(now, u64::MAX));
             let due = std::mem::replace(&mut entries.by_time, rest);
             for ((_, stream_id), entry) in due {
-                if entry.tell(now) {
+                if entry.send_due(now) {
                     entries.add(stream_id, entry, now);
                 } else {
                     entries.times.remove(&stream_id);
@@ -157,8 +157,8 @@ mod tests {
     fn nothing_is_kept_of_a_stream_that_has_ended() {
         let timer = Timer::default();
         for stream_id in 0..1000 {
-            let (letters, _reader) = unbounded_channel();
-            timer.add(stream_id, NEVER, NEVER, letters);
+            let (outbox, _reader) = unbounded_channel();
+            timer.add(stream_id, NEVER, NEVER, outbox);
             timer.remove(stream_id);
         }
         let entries = timer.entries();
@@ -170,8 +170,8 @@ mod tests {
         let timer = Timer::default();
         let looks = || timer.entries().looks.unwrap();
         let add = |stream_id, heartbeat| {
-            let (letters, _) = unbounded_channel();
-            timer.add(stream_id, heartbeat, NEVER, letters);
+            let (outbox, _) = unbounded_channel();
+            timer.add(stream_id, heartbeat, NEVER, outbox);
         };
         add(1, NEVER / 2);
         let at = looks();
@@ -190,13 +190,13 @@ mod tests {
         let (ending, mut end) = unbounded_channel();
         timer.add(2, NEVER, SOON, ending);
         for _ in 0..3 {
-            assert!(matches!(beats.blocking_recv(), Some(Letter::Heartbeat)));
+            assert!(matches!(beats.blocking_recv(), Some(Message::Heartbeat)));
         }
-        assert!(matches!(end.blocking_recv(), Some(Letter::Expiry)));
-        assert!(end.blocking_recv().is_none(), "nobody else has its letters");
+        assert!(matches!(end.blocking_recv(), Some(Message::Expiry)));
+        assert!(end.blocking_recv().is_none(), "nobody else has its outbox");
         timer.remove(1);
-        while let Some(letter) = beats.blocking_recv() {
-            assert!(matches!(letter, Letter::Heartbeat));
+        while let Some(message) = beats.blocking_recv() {
+            assert!(matches!(message, Message::Heartbeat));
         }
         let entries = timer.entries();
         assert!(entries.by_time.is_empty() && entries.times.is_empty());

@@ -8,11 +8,11 @@ mod delivery;
 pub use delivery::Delivery;
 
 use crate::clock::now_ms;
+use crate::event::Event;
 use crate::user::Change;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
-use std::net::IpAddr;
 use std::time::Duration;
 use tim_proto::Platform;
 use ureq::Agent;
@@ -30,16 +30,6 @@ pub struct Settings {
     /// How often an event is sent again that was not answered with a status of 200 to 299.
     pub retries: u32,
     pub sdk_app_id: u32,
-}
-
-/// One change of a user.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Event {
-    pub user_id: String,
-    pub change: Change,
-    /// Where it came from, if that is known.
-    pub from: Option<IpAddr>,
-    pub time_ms: i64,
 }
 
 #[derive(Serialize)]
@@ -93,11 +83,11 @@ fn cause_name(platform: Option<Platform>) -> &'static str {
     }
 }
 
-/// A change as the reference system tells it: action, reason, whose platform, whom it kicked.
-type Told<'a> = (&'static str, &'static str, Option<Platform>, &'a [Platform]);
+/// A change as the reference system describes it: action, reason, whose platform, whom it kicked.
+type Described<'a> = (&'static str, &'static str, Option<Platform>, &'a [Platform]);
 
 impl Event {
-    fn told(&self) -> Told<'_> {
+    fn described(&self) -> Described<'_> {
         match &self.change {
             Change::Came(platform, kicked) => ("Login", "Register", Some(*platform), kicked),
             Change::Left(platform) => ("Logout", "Unregister", *platform, &[]),
@@ -107,7 +97,7 @@ impl Event {
     }
 
     fn body(&self) -> Vec<u8> {
-        let (action, reason, _, kicked) = self.told();
+        let (action, reason, _, kicked) = self.described();
         let kicked = kicked.iter().map(|platform| Device {
             platform: kicked_name(*platform),
         });
@@ -150,7 +140,7 @@ impl Settings {
         if let Some(from) = event.from {
             let _ = write!(url, "&ClientIP={}", from.to_canonical());
         }
-        let _ = write!(url, "&OptPlatform={}", cause_name(event.told().2));
+        let _ = write!(url, "&OptPlatform={}", cause_name(event.described().2));
         if let Some(token) = &self.token {
             let sign = sign(token, now_s);
             let _ = write!(url, "&RequestTime={now_s}&Sign={sign}");
@@ -258,13 +248,13 @@ mod tests {
             from: Some(from.parse().unwrap()),
             ..event(Change::TimedOut(Platform::Web))
         };
-        for (address, told) in [
+        for (address, client_ip) in [
             ("10.0.0.7", "10.0.0.7"),
             ("::ffff:10.0.0.7", "10.0.0.7"),
             ("2001:db8::1", "2001:db8::1"),
         ] {
             let url = settings("http://a", None).url_of(&from(address), 1);
-            let expected = format!("&contenttype=json&ClientIP={told}&OptPlatform=Web");
+            let expected = format!("&contenttype=json&ClientIP={client_ip}&OptPlatform=Web");
             assert!(url.ends_with(&expected), "{url}");
         }
         let by_operator = event(Change::Left(None));

@@ -75,7 +75,7 @@ fn a_listener_that_nobody_could_use_does_not_start() {
 }
 
 #[test]
-fn health_is_told_to_everybody_and_nothing_else_is() {
+fn everybody_may_read_health_and_nothing_else() {
     let server = Server::with_admin("");
     let bare = |method: &str, path: &str| {
         server.send_admin(&format!("{method} {path} HTTP/1.1\r\nHost: tim\r\n\r\n"))
@@ -225,7 +225,7 @@ fn an_administrators_ticket_can_be_voided_and_an_administrator_banned() {
 }
 
 #[test]
-fn paths_and_methods_that_are_not_there_are_told_to_administrators() {
+fn administrators_learn_of_missing_paths_and_methods() {
     let server = Server::with_admin("");
     assert_eq!(server.own("GET", "/v1/nothing", "").0, 404);
     assert_eq!(server.own("GET", "/metric", "").0, 404);

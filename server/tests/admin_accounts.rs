@@ -92,7 +92,7 @@ fn an_answer_has_its_fields_in_the_documented_order(store: Store) {
     );
 }
 
-fn bad_fields_are_told_with_their_codes(store: Store) {
+fn bad_fields_are_refused_with_their_codes(store: Store) {
     let server = store.with_admin("");
     let long = "a".repeat(33);
     let wide = "a".repeat(501);
@@ -293,7 +293,7 @@ fn a_kick_at_one_node_ends_the_sessions_that_another_holds() {
 over_each_store! {
     an_import_makes_an_account_once_and_survives_a_kill
     an_answer_has_its_fields_in_the_documented_order
-    bad_fields_are_told_with_their_codes
+    bad_fields_are_refused_with_their_codes
     a_body_with_get_is_taken
     a_hundred_accounts_come_in_at_once_in_both_forms_and_the_bad_ones_are_named
     a_login_registers_and_a_deleted_account_is_gone_with_its_sessions

@@ -149,7 +149,7 @@ fn bans_that_cannot_be_meant_are_refused(store: Store) {
     assert_eq!(server.own("PUT", &path, "{}").0, 400);
 }
 
-fn nobody_is_told_of_a_user_who_is_not_there(store: Store) {
+fn a_missing_user_is_reported_as_missing(store: Store) {
     let server = store.with_admin("");
     let (status, refusal) = server.own("GET", "/v1/users/nobody", "");
     assert_eq!((status, &refusal["code"]), (404, &json!(70107)));
@@ -195,5 +195,5 @@ over_each_store! {
     a_banned_user_is_signed_out_and_kept_out_until_the_ban_is_lifted
     a_ban_ends_at_its_time_and_may_come_before_the_account
     bans_that_cannot_be_meant_are_refused
-    nobody_is_told_of_a_user_who_is_not_there
+    a_missing_user_is_reported_as_missing
 }

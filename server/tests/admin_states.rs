@@ -119,7 +119,7 @@ fn the_older_path_says_state_and_spells_one_platform_in_its_own_way(store: Store
     assert_eq!(answer.get("ErrorList"), None);
 }
 
-fn five_hundred_users_are_told_and_one_more_is_too_many(store: Store) {
+fn five_hundred_users_are_answered_and_one_more_is_too_many(store: Store) {
     let server = store.with_admin("");
     let users: Vec<String> = (0..501).map(|at| format!("user {at}")).collect();
     let answer = online(&server, &json!(users[..500]), 0);
@@ -127,7 +127,7 @@ fn five_hundred_users_are_told_and_one_more_is_too_many(store: Store) {
     assert_eq!(online(&server, &json!(users), 0)["ErrorCode"], 90011);
 }
 
-fn bad_fields_are_told_with_their_codes(store: Store) {
+fn bad_fields_are_refused_with_their_codes(store: Store) {
     let server = store.with_admin("");
     for path in ["openim/query_online_status", "openim/querystate"] {
         for (body, code) in [
@@ -150,6 +150,6 @@ over_each_store! {
     a_phone_that_lost_its_connection_can_be_pushed_to_and_a_desktop_is_offline
     a_user_who_never_logged_in_is_offline_and_one_who_is_not_there_is_an_error
     the_older_path_says_state_and_spells_one_platform_in_its_own_way
-    five_hundred_users_are_told_and_one_more_is_too_many
-    bad_fields_are_told_with_their_codes
+    five_hundred_users_are_answered_and_one_more_is_too_many
+    bad_fields_are_refused_with_their_codes
 }

@@ -11,7 +11,11 @@ use std::time::{Duration, Instant};
 
 /// Three engines that share the slots of a cluster.
 fn cluster() -> [Engine; 3] {
-    let engines = [(); 3].map(|()| Engine::with("--cluster-enabled yes"));
+    let engines = [(); 3].map(|()| {
+        Engine::with(
+            "--cluster-enabled yes --cluster-require-full-coverage no --cluster-node-timeout 1000",
+        )
+    });
     let slots = ["0 5460", "5461 10922", "10923 16383"];
     for (engine, slots) in engines.iter().zip(slots) {
         assert_eq!(
@@ -67,6 +71,48 @@ fn nodes_share_a_cluster() {
     let (_, figures) = nodes[0].own("GET", "/v1/figures?days=1", "");
     assert_eq!(figures["days"][0]["logins"], 24);
     assert_eq!(figures["accounts"], 12);
+}
+
+/// A kick on another node would otherwise wait for a heartbeat, ten minutes here.
+#[test]
+fn pushes_come_by_any_engine_of_a_cluster_that_lives() {
+    let [first, second, third] = cluster();
+    let store = format!(
+        "redis-cluster://127.0.0.1:{},127.0.0.1:{}",
+        first.port, second.port
+    );
+    let settings = "heartbeat_ms = 600000\ntakeovers.max = 0";
+    let nodes = [(); 2].map(|()| Server::node(&store, settings));
+    // A node listens at all of them soon after its start.
+    let until = Instant::now() + Duration::from_secs(60);
+    let channels = |engine: &Engine| engine.command("PUBSUB CHANNELS tim:*:node:*");
+    while [&first, &second, &third]
+        .iter()
+        .any(|engine| channels(engine) != "*2")
+    {
+        assert!(Instant::now() < until, "the nodes do not listen");
+    }
+    let slot_of = |user: &String| -> u16 {
+        let slot = second.command(&format!("CLUSTER KEYSLOT {user}"));
+        slot.trim_start_matches(':').parse().unwrap()
+    };
+    let elsewhere = (0..).map(|number| format!("user{number}"));
+    let elsewhere = elsewhere.filter(|user| slot_of(user) > 5460).take(4);
+    let phones: Vec<_> = elsewhere
+        .map(|user| {
+            let (phone, _) = nodes[0].log_in(&login(&user, 1, 1, 1));
+            (user, phone)
+        })
+        .collect();
+    first.kill();
+    for (user, mut phone) in phones {
+        let mut tablet = login(&user, 2, 1, 1);
+        while nodes[1].post("/v1/login", &tablet).status != 200 {
+            assert!(Instant::now() < until, "the cluster does not go on");
+            tablet["seq"] = (tablet["seq"].as_u64().unwrap() + 1).into();
+        }
+        assert_eq!(phone.event().unwrap().0, "kicked", "{user}");
+    }
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn every_stream_has_a_return_slot_of_its_own() {
 }
 
 #[test]
-fn at_the_deadline_the_server_leaves_whoever_is_still_there() {
+fn at_the_deadline_the_server_leaves_the_remaining_clients() {
     let mut server = Server::with("drain_timeout_s = 0\n[limits]\nbody_timeout_ms = 600000");
     let _request = unfinished(&server);
     server.signal("TERM");

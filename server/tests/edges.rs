@@ -44,13 +44,13 @@ fn a_key_file_may_have_line_ends_blanks_and_a_byte_order_mark_around_the_key() {
 }
 
 #[test]
-fn a_user_id_that_no_ticket_can_be_for_is_told_with_what_is_wrong_at_its_edge() {
+fn an_invalid_user_id_is_refused_with_what_is_wrong_at_its_edge() {
     let refused = usersig(KEY, "alice\n");
-    let told = String::from_utf8(refused.stderr).unwrap();
+    let output = String::from_utf8(refused.stderr).unwrap();
     assert!(!refused.status.success());
     assert!(
-        told.contains("--user-id: it ends with a line end"),
-        "{told}"
+        output.contains("--user-id: it ends with a line end"),
+        "{output}"
     );
 }
 
@@ -93,15 +93,15 @@ fn a_settings_file_may_begin_with_a_byte_order_mark() {
 #[test]
 fn a_heartbeat_that_clients_would_not_keep_stops_the_start_with_its_line_and_range() {
     for value in ["99", "600001"] {
-        let told = refused(&format!("heartbeat_ms = {value}\n"), &[]);
+        let output = refused(&format!("heartbeat_ms = {value}\n"), &[]);
         for part in ["line 1", "heartbeat_ms", "100 to 600000", value] {
-            assert!(told.contains(part), "{part}: {told}");
+            assert!(output.contains(part), "{part}: {output}");
         }
     }
 }
 
 #[test]
-fn a_certificate_that_is_marked_as_an_authoritys_is_told_at_the_start() {
+fn a_certificate_that_is_marked_as_an_authoritys_is_refused_at_the_start() {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);

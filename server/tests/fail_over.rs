@@ -142,11 +142,11 @@ fn fail_over_again_and_again(rounds: usize) {
         outcomes += logged_in.len() + banned.len();
         for user_id in banned {
             let mut seq = 100;
-            let told = when_it_is_back(&server, || {
+            let answer = when_it_is_back(&server, || {
                 seq += 1;
                 server.refusal("/v1/login", &login(&user_id, 2, 1, seq))
             });
-            assert_eq!(told, (403, BANNED), "{user_id} in round {round}");
+            assert_eq!(answer, (403, BANNED), "{user_id} in round {round}");
         }
         for mut user in logged_in {
             // Said again with the node's heartbeats, also where the engine has lost it.

@@ -33,17 +33,17 @@ fn without_the_flag_there_is_no_such_path() {
 
 #[test]
 fn the_flag_needs_an_operators_listener_that_no_other_machine_reaches() {
-    let told = |settings: &str| refused(settings, &["--enable-fault-injection"]);
-    let without = told("");
+    let refusal = |settings: &str| refused(settings, &["--enable-fault-injection"]);
+    let without = refusal("");
     assert!(without.contains("--enable-fault-injection: "), "{without}");
     assert!(without.contains("give --admin-listen"), "{without}");
     let remote = "admin_listen = \"0.0.0.0:0\"\nadmin_allow_remote = true\nadmins = [\"a\"]\n";
-    let remote = told(remote);
+    let remote = refusal(remote);
     assert!(
         remote.contains("--enable-fault-injection: other machines reach 0.0.0.0:0"),
         "{remote}"
     );
-    let key = told("enable_fault_injection = true\n");
+    let key = refusal("enable_fault_injection = true\n");
     assert!(key.contains("unknown field"), "it is no setting: {key}");
 }
 
@@ -56,7 +56,7 @@ fn a_server_with_faults_says_so_loudly() {
 }
 
 #[test]
-fn an_expired_session_is_told_and_neither_its_token_nor_its_ticket_is_taken_any_more() {
+fn an_expired_session_is_reported_and_neither_its_token_nor_its_ticket_is_accepted() {
     let server = Server::with_faults("policy = \"multi\"\n");
     let first = login("alice", 1, 1, 1);
     let (mut stream, session) = server.log_in(&first);
@@ -66,9 +66,9 @@ fn an_expired_session_is_told_and_neither_its_token_nor_its_ticket_is_taken_any_
     let (mut other, _) = server.log_in(&web);
     let device = json!({"user_id": "alice", "device_id": "device 1"});
     assert_eq!(server.fault("POST", "/expire", &device)["sessions"], 1);
-    let (name, told) = stream.event().unwrap();
+    let (name, refusal) = stream.event().unwrap();
     assert_eq!(
-        (name.as_str(), &told["code"]),
+        (name.as_str(), &refusal["code"]),
         ("user_sig_expired", &json!(70001))
     );
     assert_eq!(stream.event(), None);
@@ -103,7 +103,7 @@ fn a_device_that_is_away_finds_its_ticket_run_out() {
 }
 
 #[test]
-fn kicked_sessions_are_told_by_whom_and_stay_ended() {
+fn kicked_sessions_learn_who_kicked_them_and_stay_ended() {
     let server = Server::with_faults("");
     let (mut stream, session) = server.log_in(&login("alice", 1, 1, 1));
     let by = json!({"user_id": "alice", "by_platform": "mac", "by_device_name": "a laptop"});
@@ -200,7 +200,7 @@ fn requests_fail_as_often_as_was_asked_and_have_no_effect() {
 }
 
 #[test]
-fn a_moved_clock_is_told_and_decides_over_clients_tickets_and_not_over_the_operators() {
+fn a_moved_clock_is_reported_and_decides_over_clients_tickets_and_not_over_the_operators() {
     let server = Server::with_faults("");
     let off_s = |session: &Value| session["server_time_ms"].as_i64().unwrap() / 1000 - now_s();
     for (login_no, days) in [(1, 0), (2, -30), (3, 0)] {
@@ -280,8 +280,8 @@ fn a_fault_that_cannot_be_meant_is_refused_with_what_would_be_right() {
         ),
         ("PUT", "/weather", "{}", 404, "no such path"),
     ] {
-        let (found, told) = server.own(method, &format!("/v1/faults{path}"), body);
-        let message = told["message"].as_str().unwrap();
+        let (found, refusal) = server.own(method, &format!("/v1/faults{path}"), body);
+        let message = refusal["message"].as_str().unwrap();
         assert_eq!(found, status, "{path} {body}: {message}");
         assert!(message.contains(what), "{path} {body}: {message}");
     }
@@ -307,10 +307,10 @@ fn the_lines_of_the_page_do_what_it_says() {
             .any(|name| line.contains(name))
             .then(|| server.log_in(&shell.login("alice", number)));
         let script = format!("{}\n{line}", setup.join("\n"));
-        let told = shell.run(&server, &script);
-        let told: Value = serde_json::from_str(&told).unwrap_or_else(|_| panic!("{line}: {told}"));
-        let is_shown = told.get("clock_offset_ms").is_some();
-        assert!(is_shown || told["code"] == 0, "{line}: {told}");
+        let refusal = shell.run(&server, &script);
+        let refusal: Value = serde_json::from_str(&refusal).unwrap_or_else(|_| panic!("{line}: {refusal}"));
+        let is_shown = refusal.get("clock_offset_ms").is_some();
+        assert!(is_shown || refusal["code"] == 0, "{line}: {refusal}");
         server.own_with(&shell.ticket("administrator"), "DELETE", "/v1/faults");
     }
 }

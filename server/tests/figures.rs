@@ -190,7 +190,7 @@ fn the_reference_path_tells_thirty_days_in_strings_and_only_what_it_is_asked_for
     );
 }
 
-fn up_to_four_hundred_days_are_told(store: Store) {
+fn up_to_four_hundred_days_are_reported(store: Store) {
     let server = store.with_admin("");
     assert_eq!(figures(&server, 400)["days"].as_array().unwrap().len(), 400);
     let (_, by_default) = server.own("GET", "/v1/figures", "");
@@ -211,5 +211,5 @@ over_each_store! {
     logins_are_counted_over_an_orderly_end
     a_removed_account_leaves_the_number_of_accounts_and_stays_among_the_registered
     the_reference_path_tells_thirty_days_in_strings_and_only_what_it_is_asked_for
-    up_to_four_hundred_days_are_told
+    up_to_four_hundred_days_are_reported
 }

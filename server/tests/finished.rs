@@ -181,7 +181,7 @@ fn what_waits_for_the_webhook_shows_in_the_metrics() {
     assert_eq!(server.figure("tim_webhook_pending"), 1.0);
     request.answer("500 Internal Server Error");
     let (_stream, _) = server.log_in(&login("bob", 1, 1, 1));
-    backend.told();
+    backend.received();
     server.until_figure("tim_webhook_pending", 0.0);
     for name in ["delivered", "failures", "dropped"] {
         assert_eq!(

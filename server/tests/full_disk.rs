@@ -61,7 +61,7 @@ fn refused_login(server: &Server, login: &Value) {
 }
 
 #[test]
-fn what_cannot_be_written_is_refused_each_time_and_it_heals_when_there_is_room() {
+fn what_cannot_be_written_is_refused_each_time_and_it_heals_when_there_is_space() {
     let server = Server::with_admin("");
     assert_eq!(import(&server, "before"), 0);
     let (_stream, session) = server.log_in(&login("known", 1, 1, 1));
@@ -104,7 +104,7 @@ fn a_server_whose_disk_is_full_ends_in_time_all_the_same() {
 }
 
 #[test]
-fn an_engine_without_room_is_not_ready_and_heals() {
+fn an_engine_without_memory_is_not_ready_and_heals() {
     let engine = Engine::start();
     let server = Server::node(&engine.url(), process::admin::SETTINGS);
     assert_eq!(import(&server, "before"), 0);

@@ -43,21 +43,21 @@ fn kill_again_and_again(rounds: u64) {
     for _ in 0..rounds {
         let moment = 1 + random.below(OUTCOMES_MAX);
         scope(|scope| {
-            let (tell, told) = channel();
+            let (tell, heard) = channel();
             for client in &mut clients {
                 let (server, tell) = (&server, tell.clone());
                 scope.spawn(move || client.lives(server, &tell));
             }
             drop(tell);
-            assert_eq!(told.iter().take(moment).count(), moment);
+            assert_eq!(heard.iter().take(moment).count(), moment);
             server.signal("KILL");
-            outcomes += moment + told.iter().count();
+            outcomes += moment + heard.iter().count();
         });
         server = server.after_a_kill_elsewhere();
         scope(|scope| {
             for client in &mut clients {
                 let server = &server;
-                scope.spawn(move || client.finds_what_it_was_told(server));
+                scope.spawn(move || client.finds_what_was_acknowledged(server));
             }
         });
     }

@@ -95,7 +95,7 @@ fn a_push_that_is_lost_is_made_good_within_a_heartbeat() {
         let began = Instant::now();
         assert_eq!(first.event().unwrap().0, "kicked");
         // Generous: what is asserted is that it comes at all; the next line says how soon.
-        println!("told after {} ms", began.elapsed().as_millis());
+        println!("output after {} ms", began.elapsed().as_millis());
         assert!(began.elapsed() < Duration::from_secs(10));
     }
 }
@@ -156,7 +156,7 @@ fn what_the_engine_has_forgotten_to_be_ended_stays_ended() {
 }
 
 #[test]
-fn a_clone_on_another_node_takes_the_stream_over_and_the_first_is_told() {
+fn a_clone_on_another_node_takes_the_stream_over_and_the_first_is_notified() {
     let store = database();
     let nodes = [(); 2].map(|()| Server::node(&store, ""));
     let (mut first, session) = nodes[0].log_in(&login("alice", 1, 1, 1));
@@ -173,12 +173,12 @@ fn a_clone_on_another_node_takes_the_stream_over_and_the_first_is_told() {
 
 #[test]
 fn a_store_that_is_not_there_or_a_password_on_the_command_line_stops_the_start() {
-    let told = refused("", &["--store", "redis://127.0.0.1:1"]);
-    assert!(told.contains("the store cannot be reached"), "{told}");
-    let told = refused("", &["--store", "redis://:hunter2@127.0.0.1:1"]);
-    assert!(told.contains("TIM_SERVER_STORE_PASSWORD") && !told.contains("hunter2"));
-    let told = refused("", &["--store", "postgres://127.0.0.1"]);
-    assert!(told.contains("redis://HOST:PORT"), "{told}");
+    let output = refused("", &["--store", "redis://127.0.0.1:1"]);
+    assert!(output.contains("the store cannot be reached"), "{output}");
+    let output = refused("", &["--store", "redis://:hunter2@127.0.0.1:1"]);
+    assert!(output.contains("TIM_SERVER_STORE_PASSWORD") && !output.contains("hunter2"));
+    let output = refused("", &["--store", "postgres://127.0.0.1"]);
+    assert!(output.contains("redis://HOST:PORT"), "{output}");
 }
 
 #[test]

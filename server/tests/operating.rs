@@ -31,11 +31,11 @@ fn the_first_start_makes_an_app_and_prints_the_next_command_which_works() {
     let mut server = start();
     let address = ready_address(&mut server, "http");
     server.kill().unwrap();
-    let told = errors(&server.wait_with_output().unwrap());
-    let command = told
+    let output = errors(&server.wait_with_output().unwrap());
+    let command = output
         .lines()
         .find_map(|line| line.strip_prefix("tim-server: a ticket for alice: tim-server "))
-        .unwrap_or_else(|| panic!("{told}"));
+        .unwrap_or_else(|| panic!("{output}"));
     assert!(address.starts_with("127.0.0.1:"));
 
     let output = program().args(command.split(' ')).output().unwrap();
@@ -59,10 +59,10 @@ fn the_first_start_makes_an_app_and_prints_the_next_command_which_works() {
     let mut again = start();
     ready_address(&mut again, "http");
     again.kill().unwrap();
-    let told = errors(&again.wait_with_output().unwrap());
+    let output = errors(&again.wait_with_output().unwrap());
     assert!(
-        !told.contains("made app"),
-        "the second start keeps the app: {told}"
+        !output.contains("made app"),
+        "the second start keeps the app: {output}"
     );
 }
 
@@ -84,11 +84,11 @@ fn weak_short_and_public_keys_are_refused_with_what_would_be_right() {
         ("", "32 bytes"),
     ] {
         std::fs::write(&file, key).unwrap();
-        let told = refused_on(folder.path(), &app, &[]);
-        assert!(told.contains(why), "{key}: {told}");
+        let output = refused_on(folder.path(), &app, &[]);
+        assert!(output.contains(why), "{key}: {output}");
         assert!(
-            key.is_empty() || !told.contains(key.trim_end()),
-            "the key is not repeated: {told}"
+            key.is_empty() || !output.contains(key.trim_end()),
+            "the key is not repeated: {output}"
         );
     }
 }
@@ -132,11 +132,11 @@ fn mistakes_on_the_command_line_and_in_the_file_are_named() {
             .current_dir(&directory)
             .output()
             .unwrap();
-        let told = errors(&output);
+        let errors = errors(&output);
         assert!(!output.status.success(), "{arguments:?}");
         assert!(
-            parts.iter().all(|part| told.contains(part)),
-            "{arguments:?}: {told}"
+            parts.iter().all(|part| errors.contains(part)),
+            "{arguments:?}: {errors}"
         );
         assert!(output.stdout.is_empty());
     }
@@ -204,8 +204,8 @@ fn health_paths_methods_and_bodies() {
     }
     let mut wrong = login("alice", 1, 1, 1);
     wrong["user_sig"] = serde_json::json!({"secret": 1});
-    let told = server.post("/v1/login", &wrong).json().to_string();
-    assert!(!told.contains("secret"), "{told}");
+    let output = server.post("/v1/login", &wrong).json().to_string();
+    assert!(!output.contains("secret"), "{output}");
     for (field, value) in [
         ("device_id", "a\nb"),
         ("device_id", ""),
@@ -278,7 +278,7 @@ fn sigterm_and_ctrl_c_tell_every_stream_when_to_come_back_and_end_with_0() {
 }
 
 #[test]
-fn a_service_manager_is_told_that_it_serves_that_it_lives_and_that_it_ends() {
+fn a_service_manager_is_notified_of_the_start_of_life_and_of_the_end() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("notify");
     let manager = std::os::unix::net::UnixDatagram::bind(&path).unwrap();

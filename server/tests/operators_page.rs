@@ -66,10 +66,10 @@ fn administered() -> (Shell, Server) {
 }
 
 /// What a printed line is answered, after the lines that it needs.
-fn told(shell: &Shell, node: &Server, setup: &str, line: &str) -> Value {
+fn output(shell: &Shell, node: &Server, setup: &str, line: &str) -> Value {
     let ticket_line = shell.block_with("sh", "ADMIN=");
-    let told = shell.run(node, &format!("{ticket_line}{setup}\n{line}"));
-    serde_json::from_str(&told).unwrap_or_else(|_| panic!("{line}: {told}"))
+    let output = shell.run(node, &format!("{ticket_line}{setup}\n{line}"));
+    serde_json::from_str(&output).unwrap_or_else(|_| panic!("{line}: {output}"))
 }
 
 /// A login of alice's with this ticket.
@@ -80,7 +80,7 @@ fn with_ticket(shell: &Shell, number: u64, ticket: &str) -> Value {
 }
 
 #[test]
-fn one_node_runs_and_lets_in_whoever_has_a_ticket_of_the_printed_command() {
+fn one_node_runs_and_accepts_a_ticket_of_the_printed_command() {
     let (shell, node) = one_node();
     let ticket = printed_ticket(&shell);
     let (_stream, _) = node.log_in(&with_ticket(&shell, 1, &ticket));
@@ -122,8 +122,8 @@ fn the_operators_lines_do_the_same_at_many_nodes() {
     let (mut shell, one) = one_node();
     let nodes = three_nodes(one, &mut shell);
     let run = |begin: &str| {
-        let told = shell.run(&nodes[0], &admin_line(begin));
-        serde_json::from_str::<Value>(&told).unwrap()
+        let output = shell.run(&nodes[0], &admin_line(begin));
+        serde_json::from_str::<Value>(&output).unwrap()
     };
     assert_eq!(
         run("own -X PUT")["code"],
@@ -200,12 +200,12 @@ fn a_user_is_banned_and_let_in_again_by_the_printed_lines() {
             login["device_id"] = "device 1".into();
             alice = Some(node.log_in(&login).0);
         }
-        let told = told(&shell, &node, function, line);
+        let output = output(&shell, &node, function, line);
         if line.contains("-X ") {
-            assert_eq!(told, json!({"code": 0}), "{line}");
+            assert_eq!(output, json!({"code": 0}), "{line}");
             done += 1;
         } else {
-            assert!(told.get("message").is_none(), "{line}: {told}");
+            assert!(output.get("message").is_none(), "{line}: {output}");
         }
         let ends = [("sign_out", "kicked"), ("-X PUT", "session_ended")];
         if let Some((_, event)) = ends.iter().find(|(part, _)| line.contains(part)) {
@@ -229,8 +229,8 @@ fn the_printed_requests_of_the_reference_system_succeed() {
         lines.lines().partition(|line| !line.starts_with("v4 "));
     assert_eq!(asked.len(), 8);
     for line in asked {
-        let told = told(&shell, &node, &setup.join("\n"), line);
-        assert_eq!(told["ActionStatus"], "OK", "{line}: {told}");
+        let output = output(&shell, &node, &setup.join("\n"), line);
+        assert_eq!(output["ActionStatus"], "OK", "{line}: {output}");
     }
 }
 
@@ -259,7 +259,7 @@ fn a_leaked_key_is_answered_by_the_printed_lines() {
     let run = |part: &str| {
         let line = page.block_with("sh", part);
         assert_eq!(
-            told(&shell, &node, function, line.trim()),
+            output(&shell, &node, function, line.trim()),
             json!({"code": 0})
         );
     };
@@ -280,10 +280,10 @@ fn readiness_and_figures_are_read_by_the_printed_lines() {
     let lines = shell.block_with("sh", "/metrics");
     // The page's addresses are those of the node that is asked.
     for (node, logins) in nodes.iter().zip([1, 0, 0]) {
-        let told = run_at(&shell, node, &lines);
-        assert!(told.starts_with("ready\n"), "{told}");
+        let output = run_at(&shell, node, &lines);
+        assert!(output.starts_with("ready\n"), "{output}");
         let figure = format!("tim_logins_total{{code=\"0\"}} {logins}\n");
-        assert!(told.contains(&figure), "{told}");
+        assert!(output.contains(&figure), "{output}");
     }
 }
 

@@ -7,8 +7,9 @@ mod process;
 use process::{APP, Answer, Server, login, now_s, resume};
 use serde_json::Value;
 use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tim_proto::user_sig;
 
 const HERE: &str = "127.0.0.1";
@@ -116,13 +117,13 @@ fn without_bounds_every_bad_ticket_gets_its_own_code() {
 }
 
 #[test]
-fn logins_beyond_those_decided_at_once_are_told_when_to_come_back_and_then_let_in() {
+fn logins_beyond_the_limit_get_a_retry_after_and_are_then_accepted() {
     let server = Server::with("[limits]\nlogins_at_once = 1\nlogin_wait_ms = 0");
-    let told_to_wait = AtomicUsize::new(0);
+    let had_to_wait = AtomicUsize::new(0);
     let round = |round: u64| {
         std::thread::scope(|scope| {
             for which in 1..=16 {
-                let (server, told_to_wait) = (&server, &told_to_wait);
+                let (server, had_to_wait) = (&server, &had_to_wait);
                 scope.spawn(move || {
                     let user = format!("user {round} {which}");
                     for seq in 1.. {
@@ -135,12 +136,12 @@ fn logins_beyond_those_decided_at_once_are_told_when_to_come_back_and_then_let_i
                             (503, Some("5"))
                         );
                         assert_eq!(answer.json()["code"], 7724);
-                        told_to_wait.fetch_add(1, Ordering::Relaxed);
+                        had_to_wait.fetch_add(1, Ordering::Relaxed);
                     }
                 });
             }
         });
-        told_to_wait.load(Ordering::Relaxed) > 0
+        had_to_wait.load(Ordering::Relaxed) > 0
     };
     assert!((0..100).any(round), "nobody was told to wait");
 }
@@ -218,5 +219,26 @@ fn a_head_or_a_body_that_trickles_in_is_cut_off_and_others_are_served_meanwhile(
             });
         }
         server.log_in(&login(user, 2, 2, 2));
+    }
+}
+
+#[test]
+fn a_tls_client_beyond_the_limit_of_connections_gets_a_close_and_no_plain_text() {
+    let (_, cert, key) = process::tls::certificate();
+    let server = Server::with_tls_and(&cert, &key, "[limits]\nconnections = 1");
+    // Which of the two is the one beyond the limit is the system's choice.
+    let mut two = [server.connect(), server.connect()];
+    for stream in &two {
+        let soon = Some(Duration::from_millis(50));
+        stream.set_read_timeout(soon).unwrap();
+    }
+    let until = Instant::now() + Duration::from_secs(30);
+    let is_closed = |stream: &mut TcpStream| match stream.read(&mut [0]) {
+        Ok(0) => true,
+        Ok(_) => panic!("plain text"),
+        Err(error) => error.kind() != ErrorKind::WouldBlock,
+    };
+    while !two.iter_mut().any(is_closed) {
+        assert!(Instant::now() < until, "neither is closed");
     }
 }

@@ -60,7 +60,7 @@ fn other_users_and_other_platforms_are_left_alone(store: Store) {
     assert!(phone.block().unwrap().starts_with(':'), "only heartbeats");
 }
 
-fn the_same_device_replaces_itself_and_a_stream_that_is_still_read_is_told(store: Store) {
+fn the_same_device_replaces_itself_and_a_stream_that_is_still_read_is_notified(store: Store) {
     let server = store.start();
     let (mut first, _) = server.log_in(&login("alice", 1, 1, 1));
     let mut clone = login("alice", 1, 1, 1);
@@ -73,7 +73,7 @@ fn the_same_device_replaces_itself_and_a_stream_that_is_still_read_is_told(store
     );
 }
 
-fn a_client_that_logs_in_anew_is_not_told_that_it_kicked_itself(store: Store) {
+fn a_client_that_logs_in_anew_gets_no_kick_of_its_own(store: Store) {
     let server = store.start();
     let (mut first, _) = server.log_in(&login("alice", 1, 1, 1));
     let (_second, _) = server.log_in(&login("alice", 1, 2, 2));
@@ -91,7 +91,7 @@ fn a_resume_continues_the_session_at_its_epoch_and_closes_the_old_stream(store: 
     assert_eq!(old.event(), None);
 }
 
-fn a_kicked_session_is_told_so_on_resume_with_who_it_was(store: Store) {
+fn a_resume_of_a_kicked_session_reports_the_kick_and_who_did_it(store: Store) {
     let server = store.start();
     let (_first, session) = server.log_in(&login("alice", 1, 1, 1));
     let (_second, _) = server.log_in(&login("alice", 2, 1, 1));
@@ -105,7 +105,7 @@ fn a_kicked_session_is_told_so_on_resume_with_who_it_was(store: Store) {
     );
 }
 
-fn another_holder_of_the_token_takes_the_stream_over_and_the_first_is_told(store: Store) {
+fn another_holder_of_the_token_takes_the_stream_over_and_the_first_is_notified(store: Store) {
     let server = store.start();
     let (mut first, session) = server.log_in(&login("alice", 1, 1, 1));
     let mut clone = server.post("/v1/resume", &resume(&session, 9, 1, 1));
@@ -225,7 +225,7 @@ fn a_login_ends_earlier_ones_whatever_becomes_of_itself(store: Store) {
     assert_eq!(alice.event(), None);
 }
 
-fn a_ticket_that_ends_on_an_open_stream_is_told_and_ends_the_session(store: Store) {
+fn a_ticket_that_ends_on_an_open_stream_is_reported_and_ends_the_session(store: Store) {
     let server = store.start();
     let mut short = login("alice", 1, 1, 1);
     short["user_sig"] = ticket("alice", 1).into();
@@ -319,22 +319,22 @@ fn a_token_that_was_changed_anywhere_is_void(store: Store) {
 }
 
 #[test]
-fn a_stream_is_told_when_clients_are_to_come_back_over_another_time() {
+fn a_stream_announces_another_time_to_come_back_over() {
     let server = Store::Embedded.with("heartbeat_ms = 100");
     let (mut first, session) = server.log_in(&login("alice", 1, 1, 1));
     assert_eq!(session["spread_ms"], 0);
     let log_in = |user: u32| server.log_in(&login(&format!("user {user}"), 1, 1, 1));
     let others: Vec<_> = (0..200).map(log_in).collect();
-    let mut told = || {
+    let mut announced = || {
         let (name, data) = first.event().unwrap();
         assert_eq!(name, "spread");
         data["spread_ms"].as_u64().unwrap()
     };
-    let many = told();
+    let many = announced();
     assert!((50..=100).contains(&many), "{many}");
     drop(others);
     // Perhaps it was told in two steps; now it is told less.
-    while told() >= many {}
+    while announced() >= many {}
 }
 
 over_each_store! {
@@ -342,18 +342,18 @@ over_each_store! {
     a_silent_stream_carries_heartbeats
     a_second_device_of_the_same_platform_kicks_the_first_and_says_who_it_is
     other_users_and_other_platforms_are_left_alone
-    the_same_device_replaces_itself_and_a_stream_that_is_still_read_is_told
-    a_client_that_logs_in_anew_is_not_told_that_it_kicked_itself
+    the_same_device_replaces_itself_and_a_stream_that_is_still_read_is_notified
+    a_client_that_logs_in_anew_gets_no_kick_of_its_own
     a_resume_continues_the_session_at_its_epoch_and_closes_the_old_stream
-    a_kicked_session_is_told_so_on_resume_with_who_it_was
-    another_holder_of_the_token_takes_the_stream_over_and_the_first_is_told
+    a_resume_of_a_kicked_session_reports_the_kick_and_who_did_it
+    another_holder_of_the_token_takes_the_stream_over_and_the_first_is_notified
     a_request_that_comes_twice_or_late_has_no_effect
     a_retry_of_an_accepted_login_gets_that_session_and_kicks_nobody
     a_login_with_intent_reconnect_displaces_nobody
     a_logout_ends_the_session_and_the_token_is_dead
     a_logout_by_number_ends_that_login_also_if_it_arrives_later
     a_login_ends_earlier_ones_whatever_becomes_of_itself
-    a_ticket_that_ends_on_an_open_stream_is_told_and_ends_the_session
+    a_ticket_that_ends_on_an_open_stream_is_reported_and_ends_the_session
     a_resume_with_a_new_ticket_renews_and_with_a_bad_one_changes_nothing
     a_session_survives_a_kill_by_its_token
     what_has_ended_does_not_come_back_after_a_kill

@@ -15,7 +15,7 @@ fn started_anew(which: u8) -> Value {
     anew
 }
 
-fn a_kick_while_away_is_told_once_at_the_next_login_where_the_app_wants_it(store: Store) {
+fn a_kick_while_away_is_reported_once_at_the_next_login_where_the_app_wants_it(store: Store) {
     let server = store.with("kicked_while_away_notice = true\ntakeovers.max = 0");
     for which in (10..200).step_by(3) {
         let (stream, _) = server.log_in(&started_anew(which));
@@ -51,7 +51,7 @@ fn without_the_setting_the_next_login_of_a_kicked_device_just_takes_over(store: 
     server.log_in(&started_anew(11));
 }
 
-fn two_devices_that_fight_are_told_to_wait_and_a_third_one_is_not(store: Store) {
+fn two_devices_that_fight_have_to_wait_and_a_third_one_has_not(store: Store) {
     let server = store.with("takeovers.max = 3");
     // The first displaces nobody; three takeovers follow.
     for turn in 1..=4 {
@@ -79,8 +79,8 @@ fn only_takeovers_count_and_zero_switches_the_waiting_off(store: Store) {
 }
 
 over_each_store! {
-    a_kick_while_away_is_told_once_at_the_next_login_where_the_app_wants_it
+    a_kick_while_away_is_reported_once_at_the_next_login_where_the_app_wants_it
     without_the_setting_the_next_login_of_a_kicked_device_just_takes_over
-    two_devices_that_fight_are_told_to_wait_and_a_third_one_is_not
+    two_devices_that_fight_have_to_wait_and_a_third_one_has_not
     only_takeovers_count_and_zero_switches_the_waiting_off
 }

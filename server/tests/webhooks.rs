@@ -1,4 +1,4 @@
-//! State.StateChange webhooks: the app's backend is told who comes and goes, and no login waits for it.
+//! State.StateChange webhooks: the app's backend is received who comes and goes, and no login waits for it.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -24,26 +24,26 @@ fn on(which: u8, platform: &str) -> Value {
     login
 }
 
-fn a_login_is_told_with_its_time_and_who_logged_in(store: Store) {
+fn a_login_is_delivered_with_its_time_and_who_logged_in(store: Store) {
     let backend = Backend::start();
     let server = store.with(&backend.settings());
     let (_stream, _) = server.log_in(&on(1, "iphone"));
-    let told = backend.told();
+    let received = backend.received();
     for (name, value) in [
         ("SdkAppid", process::APP.to_string().as_str()),
         ("CallbackCommand", "State.StateChange"),
         ("contenttype", "json"),
         ("OptPlatform", "IOS"),
     ] {
-        assert_eq!(told.parameter(name), value);
+        assert_eq!(received.parameter(name), value);
     }
-    assert!(!told.query.contains("Sign="), "without a token");
-    let time_s = told.body["EventTime"].as_i64().unwrap() / 1000;
+    assert!(!received.query.contains("Sign="), "without a token");
+    let time_s = received.body["EventTime"].as_i64().unwrap() / 1000;
     assert!((time_s - now_s()).abs() <= 5);
-    assert_eq!(told.body["CallbackCommand"], "State.StateChange");
+    assert_eq!(received.body["CallbackCommand"], "State.StateChange");
     let info = json!({"Action": "Login", "To_Account": "alice", "Reason": "Register"});
-    assert_eq!(told.body["Info"], info);
-    assert_eq!(told.body.get("KickedDevice"), None);
+    assert_eq!(received.body["Info"], info);
+    assert_eq!(received.body.get("KickedDevice"), None);
 }
 
 fn a_login_that_kicks_is_one_change_that_names_the_kicked_devices(store: Store) {
@@ -64,7 +64,7 @@ fn a_login_that_kicks_is_one_change_that_names_the_kicked_devices(store: Store) 
     }
 }
 
-fn every_end_of_a_session_or_connection_is_told_in_its_order(store: Store) {
+fn every_end_of_a_session_or_connection_is_delivered_in_order(store: Store) {
     let backend = Backend::start();
     let server = store.with(&format!(
         "{}{}",
@@ -84,29 +84,29 @@ fn every_end_of_a_session_or_connection_is_told_in_its_order(store: Store) {
     );
     assert_eq!(backend.change(), change("Logout", "Unregister", &[]));
     let (_stream, _) = server.log_in(&on(2, "web"));
-    assert_eq!(backend.told().parameter("OptPlatform"), "Web");
+    assert_eq!(backend.received().parameter("OptPlatform"), "Web");
     server.reference("im_open_login_svc/kick", &json!({"UserID": "alice"}));
-    let told = backend.told();
-    assert_eq!(told.parameter("OptPlatform"), "RESTAPI");
-    assert_eq!(told.body["Info"]["Action"], "Logout");
+    let received = backend.received();
+    assert_eq!(received.parameter("OptPlatform"), "RESTAPI");
+    assert_eq!(received.body["Info"]["Action"], "Logout");
     let mut page = on(3, "web");
     page["user_sig"] = process::admin::ticket_made(-1, "alice").into();
     let (_stream, _) = server.log_in(&page);
     assert_eq!(backend.change(), change("Login", "Register", &[]));
     let path = "/v1/users/alice/devices/device%203/sign_out";
     assert_eq!(server.own("POST", path, "").0, 200);
-    let told = backend.told();
-    assert_eq!(told.parameter("OptPlatform"), "RESTAPI");
-    assert_eq!(told.body["Info"]["Action"], "Logout");
+    let received = backend.received();
+    assert_eq!(received.parameter("OptPlatform"), "RESTAPI");
+    assert_eq!(received.body["Info"]["Action"], "Logout");
 }
 
 fn each_change_names_the_address_that_it_came_from(store: Store) {
     let backend = Backend::start();
     let server = store.with_admin(&backend.settings());
     let next = |action: &str, address: &str| {
-        let told = backend.told();
-        assert_eq!(told.body["Info"]["Action"], action);
-        assert_eq!(told.parameter("ClientIP"), address, "{action}");
+        let received = backend.received();
+        assert_eq!(received.body["Info"]["Action"], action);
+        assert_eq!(received.parameter("ClientIP"), address, "{action}");
     };
     let mut stream = server.post_from("127.0.0.2", "/v1/login", &on(1, "linux"));
     let (_, session) = stream.event().unwrap();
@@ -125,7 +125,7 @@ fn each_change_names_the_address_that_it_came_from(store: Store) {
     next("Logout", "127.0.0.1");
 }
 
-fn who_does_not_come_back_in_time_is_told_with_the_last_address(store: Store) {
+fn a_session_that_times_out_is_delivered_with_the_last_address(store: Store) {
     let backend = Backend::start();
     let server = store.with_faults(&backend.settings());
     // Within its hour the ticket ends; that of the other one outlives the absence.
@@ -146,12 +146,12 @@ fn who_does_not_come_back_in_time_is_told_with_the_last_address(store: Store) {
             &json!({"offset_ms": away_ms - 60_000 - 3_000}),
         );
         server.fault("PUT", "/clock", &json!({"offset_ms": away_ms + 60_000}));
-        let told = backend.told();
-        assert_eq!(told.body["Info"]["Action"], "Disconnect");
-        assert_eq!(told.body["Info"]["Reason"], "TimeOut");
-        assert_eq!(told.parameter("ClientIP"), "127.0.0.2");
-        assert_eq!(told.parameter("OptPlatform"), "Unknown");
-        let late_ms = told.body["EventTime"].as_i64().unwrap() - now_s() * 1000;
+        let received = backend.received();
+        assert_eq!(received.body["Info"]["Action"], "Disconnect");
+        assert_eq!(received.body["Info"]["Reason"], "TimeOut");
+        assert_eq!(received.parameter("ClientIP"), "127.0.0.2");
+        assert_eq!(received.parameter("OptPlatform"), "Unknown");
+        let late_ms = received.body["EventTime"].as_i64().unwrap() - now_s() * 1000;
         assert!(
             late_ms >= away_ms + 50_000,
             "not before its time: {late_ms}"
@@ -160,7 +160,7 @@ fn who_does_not_come_back_in_time_is_told_with_the_last_address(store: Store) {
     }
 }
 
-fn who_comes_back_in_time_is_not_told_to_be_gone(store: Store) {
+fn a_session_that_comes_back_in_time_is_not_delivered_as_gone(store: Store) {
     let backend = Backend::start();
     let server = store.with_faults(&backend.settings());
     let mut login = on(1, "linux");
@@ -177,16 +177,16 @@ fn who_comes_back_in_time_is_not_told_to_be_gone(store: Store) {
 }
 
 over_each_store! {
-    a_login_is_told_with_its_time_and_who_logged_in
+    a_login_is_delivered_with_its_time_and_who_logged_in
     a_login_that_kicks_is_one_change_that_names_the_kicked_devices
-    every_end_of_a_session_or_connection_is_told_in_its_order
+    every_end_of_a_session_or_connection_is_delivered_in_order
     each_change_names_the_address_that_it_came_from
-    who_does_not_come_back_in_time_is_told_with_the_last_address
-    who_comes_back_in_time_is_not_told_to_be_gone
+    a_session_that_times_out_is_delivered_with_the_last_address
+    a_session_that_comes_back_in_time_is_not_delivered_as_gone
 }
 
 #[test]
-fn a_connection_that_died_with_its_node_is_told_when_the_user_is_next_looked_at() {
+fn a_connection_that_died_with_its_node_is_delivered_when_the_user_is_next_looked_at() {
     let (backend, engine) = (Backend::start(), Engine::start());
     let first = Server::node(&engine.url(), "");
     let leases = format!("tim:{}:nodes", process::APP);
@@ -202,10 +202,10 @@ fn a_connection_that_died_with_its_node_is_told_when_the_user_is_next_looked_at(
     while second.user("alice")["devices"][0]["online"] == true {
         std::thread::yield_now();
     }
-    let told = backend.told();
-    assert_eq!(told.body["Info"]["Action"], "Disconnect");
-    assert_eq!(told.body["Info"]["Reason"], "TimeOut");
-    assert!(!told.query.contains("ClientIP="), "it is not known");
+    let received = backend.received();
+    assert_eq!(received.body["Info"]["Action"], "Disconnect");
+    assert_eq!(received.body["Info"]["Reason"], "TimeOut");
+    assert!(!received.query.contains("ClientIP="), "it is not known");
 }
 
 #[test]
@@ -217,12 +217,12 @@ fn requests_are_signed_with_the_token_of_the_file() {
     let settings = format!("{}webhook_token_file = {file:?}\n", backend.settings());
     let server = Server::with(&settings);
     let (_stream, _) = server.log_in(&on(1, "linux"));
-    let told = backend.told();
-    let time = told.parameter("RequestTime");
+    let received = backend.received();
+    let time = received.parameter("RequestTime");
     assert!((time.parse::<i64>().unwrap() - now_s()).abs() <= 5);
     let sign = Sha256::digest(format!("a secret{time}"));
     let sign: String = sign.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(told.parameter("Sign"), sign);
+    assert_eq!(received.parameter("Sign"), sign);
 }
 
 #[test]
@@ -233,9 +233,9 @@ fn what_is_not_answered_with_200_is_told_again_and_then_the_next() {
     // One user's changes keep their order, so the end of the connection waits.
     drop(stream);
     for _ in 0..2 {
-        let mut told = backend.request();
-        assert_eq!(told.body["Info"]["Action"], "Login");
-        told.answer("500 Internal Server Error");
+        let mut received = backend.request();
+        assert_eq!(received.body["Info"]["Action"], "Login");
+        received.answer("500 Internal Server Error");
     }
     assert_eq!(backend.change(), change("Disconnect", "LinkClose", &[]));
 }
@@ -247,8 +247,8 @@ fn a_redirect_is_not_followed() {
     let address = elsewhere.local_addr().unwrap();
     let server = Server::with(&format!("{}webhook_retries = 0\n", backend.settings()));
     let (stream, _) = server.log_in(&on(1, "linux"));
-    let mut told = backend.request();
-    told.answer(&format!(
+    let mut received = backend.request();
+    received.answer(&format!(
         "307 Temporary Redirect\r\nLocation: http://{address}/"
     ));
     drop(stream);
@@ -287,7 +287,7 @@ fn settings_that_cannot_be_meant_stop_the_start() {
         ),
         ("webhook_retries = 11", "expected 0 to 10, found 11"),
     ] {
-        let told = refused(settings, &[]);
-        assert!(told.contains(what), "{told}");
+        let received = refused(settings, &[]);
+        assert!(received.contains(what), "{received}");
     }
 }

@@ -3,7 +3,8 @@
 
 use super::{Answer, bad, check_user_id, json, parse, query};
 use crate::faults::{Failing, Faults};
-use crate::service::{Refused, Service, Whose};
+use crate::refused::Refused;
+use crate::service::{Service, Whose};
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};

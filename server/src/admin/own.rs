@@ -3,7 +3,8 @@
 use super::{Answer, bad, check_user_id, json, parse, query};
 use crate::audit::Operator;
 use crate::figures::DAYS_KEPT;
-use crate::service::{Refused, Service};
+use crate::refused::Refused;
+use crate::service::Service;
 use crate::user::{Ban, Device, Session, User};
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tim_proto::code;
 
-/// How many days of figures are told where nobody says.
+/// How many days of figures are described where nobody says.
 const DAYS: u32 = 30;
 /// The longest reason of a ban, in bytes.
 const REASON_MAX: usize = 256;
@@ -68,10 +69,10 @@ pub async fn answer(
     }
     let answer = match what {
         What::User => {
-            let told = service
+            let described = service
                 .look(user_id, |user, now| describe(user_id, user, now))
                 .await?;
-            told.ok_or_else(|| missing("there is no such user"))?
+            described.ok_or_else(|| missing("there is no such user"))?
         }
         What::SignOut => {
             let device_id = parts.get(1).map(String::as_str).unwrap_or_default();

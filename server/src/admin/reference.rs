@@ -9,7 +9,8 @@ mod states;
 
 use super::{Answer, json, query};
 use crate::audit::Operator;
-use crate::service::{Refused, Service};
+use crate::refused::Refused;
+use crate::service::Service;
 use hyper::{Method, StatusCode};
 use serde::Serialize;
 use serde_json::Value;

@@ -7,7 +7,7 @@ const NAME_MAX: usize = 40;
 const HIDDEN: &str = "…";
 
 /// The parser's error, which quotes the line and may quote the value.
-pub fn told(error: &toml::de::Error) -> String {
+pub fn message(error: &toml::de::Error) -> String {
     let text = error.to_string();
     let lines: Vec<String> = text.lines().map(without_texts).collect();
     lines.join("\n")
@@ -87,9 +87,9 @@ mod tests {
     use crate::config::Config;
 
     #[test]
-    fn a_text_of_the_file_is_never_repeated_and_its_key_and_line_are_told() {
+    fn an_error_names_the_key_and_line_and_never_repeats_the_files_text() {
         let password = "hunter2!Pass";
-        for (line, told) in [
+        for (line, named) in [
             (format!("store_password = \"{password}\""), "store_password"),
             (format!("secret_key = '{password}'"), "secret_key"),
             (format!("secret_key = {password}"), "secret_key"),
@@ -110,7 +110,7 @@ mod tests {
             assert!(!error.contains(password), "{line}: {error}");
             let error = Config::parse(&format!("drain_timeout_s = 1\n{line}")).unwrap_err();
             assert!(!error.contains(password), "{line}: {error}");
-            assert!(error.contains(told) && error.contains("line "), "{error}");
+            assert!(error.contains(named) && error.contains("line "), "{error}");
         }
     }
 }

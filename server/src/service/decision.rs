@@ -1,11 +1,12 @@
 //! Decisions over users' records: made by a rule, swapped in the store, pushed to streams.
 
-use super::{Refused, Service, reports};
+use super::{Service, reports};
 use crate::clock::now_ms;
-use crate::reconcile::What;
+use crate::event::Event;
+use crate::recent_endings::Ending;
+use crate::refused::Refused;
 use crate::store::{Swap, Swapped, Versioned};
 use crate::user::{Push, Pushed, User};
-use crate::webhook::Event;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +22,7 @@ struct Changed {
     user: Arc<User>,
     pushes: Vec<Push>,
     /// What must not be undone by a fail-over, where nodes share the store.
-    ended: Vec<What>,
+    ended: Vec<Ending>,
     /// The operator has decided it.
     is_decided: bool,
     events: Vec<Event>,
@@ -140,7 +141,7 @@ impl Service {
             (Some(tidied), Some(delivery)) => {
                 user.came_from(from, &before);
                 let mut events = reports::events(user_id, (&before, &tidied, user), from, now);
-                if !delivery.has_room(events.len()) {
+                if !delivery.accepts(events.len()) {
                     events.clear();
                 }
                 events
@@ -152,8 +153,8 @@ impl Service {
             is_decided: decided.is_some(),
             ended: match self.store.is_shared() {
                 true => {
-                    let gone = user.gone_since(&before).into_iter().map(What::Gone);
-                    gone.chain(decided.map(What::Decided)).collect()
+                    let gone = user.gone_since(&before).into_iter().map(Ending::Gone);
+                    gone.chain(decided.map(Ending::Decided)).collect()
                 }
                 false => Vec::new(),
             },
@@ -176,7 +177,7 @@ impl Service {
         let Swapped::Done(written) = self.store.swap(swap).await? else {
             return Ok(false);
         };
-        self.recent.add(user_id, changed.ended);
+        self.recent_endings.add(user_id, changed.ended);
         self.push(changed.pushes).await;
         written.wait().await?;
         if changed.is_decided {

@@ -1,8 +1,9 @@
 //! The faults that tests ask for, as far as they concern users' records and streams.
 
-use super::{Refused, Service};
+use super::Service;
 use crate::clock;
 use crate::faults::Faults;
+use crate::refused::Refused;
 use crate::token::Claims;
 use crate::user::{Session, Ticket};
 use std::net::IpAddr;

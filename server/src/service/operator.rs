@@ -1,10 +1,11 @@
 //! What the operator asks for, over the same records as the users' requests.
 
-use super::{Refused, Service};
+use super::Service;
 use crate::audit::{Operator, Target};
 use crate::calendar::Day;
 use crate::clock::{now_ms, true_now_ms};
 use crate::figures::Figures;
+use crate::refused::Refused;
 use crate::user::{Ban, Denied, Profile, Ticket, User};
 use std::net::IpAddr;
 use tim_proto::code;

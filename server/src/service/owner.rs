@@ -1,8 +1,8 @@
 //! What a stream makes known: that its ticket's time has come, and that nobody reads it any more.
 
 use super::Service;
+use crate::admission::StreamPermit;
 use crate::metrics::Counted;
-use crate::room::Seat;
 use crate::stream::{Owner, StreamBody, user_sig_expired};
 use crate::user::StreamRef;
 use std::net::IpAddr;
@@ -18,7 +18,7 @@ pub struct StreamOwner {
     pub(super) user_id: String,
     /// Where its connection comes from.
     pub(super) from: IpAddr,
-    pub(super) _seat: Seat,
+    pub(super) _permit: StreamPermit,
     /// Once the login was accepted.
     pub(super) online: Option<Counted>,
 }

@@ -1,7 +1,7 @@
 //! What the app's backend hears of decisions: who came, who went, who did not come back.
 
+use crate::event::Event;
 use crate::user::{Change, Session, User};
-use crate::webhook::Event;
 use std::net::IpAddr;
 
 /// The events of a decision. `before` is the record as it was, `tidied` without what time has made

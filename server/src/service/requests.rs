@@ -1,12 +1,13 @@
 //! What the requests of clients do: logins, resumes, logouts.
 
 use super::operator::{denied, mark};
+use super::outcome::accepted;
 use super::owner::{Stream, StreamOwner};
-use super::refused::{Refused, accepted};
 use super::{Service, going_away};
+use crate::admission::LoginSlot;
 use crate::clock::now_ms;
 use crate::figures::Tally;
-use crate::room::Turn;
+use crate::refused::Refused;
 use crate::settings::Settings;
 use crate::stream::HeldBy;
 use crate::token::{self, Claims};
@@ -45,7 +46,7 @@ impl Service {
         let ticket = mark(&sig);
         self.check_not_run_out(user_id, &request.device_id, ticket)?;
         self.count_request(user_id)?;
-        let _turn = self.turn(&settings).await?;
+        let _slot = self.slot(&settings).await?;
         let stream = self.open_stream(from, user_id, &settings)?;
         let login = Login {
             device_id: &request.device_id,
@@ -104,7 +105,7 @@ impl Service {
             latest_end_ms: claims.latest_end_ms.max(claims.ends_ms),
             policy: claims.policy,
         };
-        let _turn = self.turn(&settings).await?;
+        let _slot = self.slot(&settings).await?;
         let stream = self.open_stream(from, &user_id, &settings)?;
         let place = self.place(&stream);
         let decided = self
@@ -204,7 +205,7 @@ impl Service {
 
     /// Counts a request that is this user's: by a good ticket or token.
     fn count_request(&self, user_id: &str) -> Result<(), Refused> {
-        let most = self.settings.get().room.requests_per_user;
+        let most = self.settings.get().logins.requests_per_user;
         match self.rates.count(user_id, most, Instant::now()) {
             None => Ok(()),
             Some(wait) => Err(Refused {
@@ -214,15 +215,15 @@ impl Service {
         }
     }
 
-    /// The turn of a login or resume to be decided.
-    async fn turn(&self, settings: &Settings) -> Result<Turn<'_>, Refused> {
+    /// A slot for a login or resume to be decided in.
+    async fn slot(&self, settings: &Settings) -> Result<LoginSlot<'_>, Refused> {
         if self.is_going() {
             return Err(Refused::new(
                 code::SERVER_OVERLOADED,
                 "this server is going",
             ));
         }
-        self.deciding.enter(&settings.room).await
+        self.slots.take(&settings.logins).await
     }
 
     fn open_stream(
@@ -231,12 +232,12 @@ impl Service {
         user_id: &str,
         settings: &Settings,
     ) -> Result<Stream, Refused> {
-        let seat = self.seats.take(from, user_id, &settings.room)?;
+        let permit = self.quota.take(from, user_id, &settings.logins)?;
         Ok(self.streams.open(StreamOwner {
             service: self.clone(),
             user_id: user_id.to_owned(),
             from,
-            _seat: seat,
+            _permit: permit,
             online: None,
         }))
     }

@@ -21,10 +21,10 @@ use super::{
 };
 use crate::calendar::Day;
 use crate::clock::now_ms;
+use crate::event::Event;
 use crate::figures::{Figures, Tally};
 use crate::token::{KeyAges, TokenKey};
 use crate::user::{Push, Rules, User};
-use crate::webhook::Event;
 use arc_swap::ArcSwap;
 use counts::Counts;
 use database::Database;

@@ -1,4 +1,4 @@
-//! The store of many nodes: Valkey or Redis, single or as a cluster. A record is one hash, swapped
+//! The store of many nodes: Valkey or Redis, single, watched by sentinels, or as a cluster. A record is one hash, swapped
 //! by one short script; pushes go by channel, one for each node; a node's lease says that it lives.
 //!
 //! Keys, for app 1400000001: `tim:1400000001:{alice}` (a user; the braces keep a user's keys on one
@@ -13,11 +13,12 @@ mod keeper;
 mod link;
 mod primaries;
 mod replicas;
+mod sentinel;
 mod signed_out;
 mod token_keys;
 mod transfer;
 
-pub use address::Address;
+pub use address::{Address, Passwords};
 pub use transfer::{export, import};
 
 use super::{
@@ -25,10 +26,10 @@ use super::{
     Watch, Written,
 };
 use crate::calendar::Day;
+use crate::event::Event;
 use crate::figures::{Figures, Tally};
 use crate::token::{KeyAges, TokenKey};
 use crate::user::{Push, Rules, User};
-use crate::webhook::Event;
 use counts::Counts;
 use events::Events;
 use keeper::Keeper;
@@ -136,7 +137,7 @@ pub fn open(address: Address, app: u32) -> Result<Opened, StoreError> {
         .spawn(move || {
             runtime.block_on(async move {
                 let keeper = match Keeper::connect(&address, app, node, for_thread).await {
-                    Ok(keeper) => keeper,
+                    Ok(keeper) => Arc::new(keeper),
                     Err(error) => return drop(opened.send(Err(error))),
                 };
                 let link = keeper.link.clone();
@@ -146,7 +147,7 @@ pub fn open(address: Address, app: u32) -> Result<Opened, StoreError> {
                 let _ = opened.send(Ok((link, for_all, counts.clone(), events.clone())));
                 tokio::join!(
                     keeper.renew_leases(),
-                    keeper.listen(),
+                    keeper.clone().listen(),
                     count(&counts),
                     events.look_for_others(),
                 );
@@ -208,7 +209,7 @@ impl Valkey {
         let mut script = self.swap.key(self.user_key(user_id));
         script.key(self.events.key(user_id));
         match self.link {
-            Link::Single(_) => {
+            Link::Single(_) | Link::Watched(_) => {
                 script.key(self.counts.key());
                 script.key(self.events.users_key());
                 script.key(self.away_key());

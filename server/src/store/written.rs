@@ -1,4 +1,4 @@
-//! Who waits for a write, and how they are told.
+//! Who waits for a write, and how they are notice.
 //!
 //! To wake a task of another thread is a system call. Many wait for each write: one of each thread is
 //! woken, and tells those of its own thread.
@@ -11,25 +11,25 @@ use tokio::sync::oneshot;
 pub type Outcome = Result<(), StoreError>;
 
 /// Comes when a swap is as durable as the store promises.
-pub struct Written(Option<oneshot::Receiver<Told>>);
+pub struct Written(Option<oneshot::Receiver<Notice>>);
 
 /// One who waits.
 pub struct Asker {
     thread: ThreadId,
-    to: oneshot::Sender<Told>,
+    to: oneshot::Sender<Notice>,
 }
 
-/// What one who waits is told, and tells on.
-struct Told {
+/// What one who waits is notice, and tells on.
+struct Notice {
     outcome: Outcome,
-    others: Vec<oneshot::Sender<Told>>,
+    others: Vec<oneshot::Sender<Notice>>,
 }
 
-impl Drop for Told {
+impl Drop for Notice {
     // Here, since whom it was sent to may have gone.
     fn drop(&mut self) {
         for to in self.others.drain(..) {
-            let _ = to.send(Told {
+            let _ = to.send(Notice {
                 outcome: self.outcome.clone(),
                 others: Vec::new(),
             });
@@ -42,19 +42,19 @@ impl Written {
         Written(None)
     }
 
-    /// Once the one who asks is told so.
+    /// Once the one who asks is notice so.
     pub fn later() -> (Asker, Written) {
-        let (to, told) = oneshot::channel();
+        let (to, notice) = oneshot::channel();
         let thread = thread::current().id();
-        (Asker { thread, to }, Written(Some(told)))
+        (Asker { thread, to }, Written(Some(notice)))
     }
 
     pub async fn wait(self) -> Outcome {
-        let Some(told) = self.0 else {
+        let Some(notice) = self.0 else {
             return Ok(());
         };
-        match told.await {
-            Ok(told) => told.outcome.clone(),
+        match notice.await {
+            Ok(notice) => notice.outcome.clone(),
             Err(_) => Err(StoreError::Failed("its thread has ended".to_owned())),
         }
     }
@@ -62,7 +62,7 @@ impl Written {
 
 /// Tells all of them.
 pub fn tell(askers: impl IntoIterator<Item = Option<Asker>>, outcome: &Outcome) {
-    let mut threads: Vec<(ThreadId, Vec<oneshot::Sender<Told>>)> = Vec::new();
+    let mut threads: Vec<(ThreadId, Vec<oneshot::Sender<Notice>>)> = Vec::new();
     for Asker { thread, to } in askers.into_iter().flatten() {
         match threads.iter_mut().find(|(known, _)| *known == thread) {
             Some((_, others)) => others.push(to),
@@ -72,7 +72,7 @@ pub fn tell(askers: impl IntoIterator<Item = Option<Asker>>, outcome: &Outcome) 
     for (_, mut others) in threads {
         if let Some(first) = others.pop() {
             let outcome = outcome.clone();
-            let _ = first.send(Told { outcome, others });
+            let _ = first.send(Notice { outcome, others });
         }
     }
 }
@@ -87,10 +87,10 @@ mod tests {
         (Some(asker), later)
     }
 
-    /// How many of these have been told.
-    fn told(waiting: &[Written]) -> usize {
-        let told = waiting.iter().filter_map(|written| written.0.as_ref());
-        told.filter(|told| !told.is_empty()).count()
+    /// How many of these have been notice.
+    fn notified(waiting: &[Written]) -> usize {
+        let notice = waiting.iter().filter_map(|written| written.0.as_ref());
+        notice.filter(|notice| !notice.is_empty()).count()
     }
 
     fn comes(written: Written) -> bool {
@@ -104,16 +104,16 @@ mod tests {
         let (askers, mut waiting): (Vec<_>, Vec<_>) = (0..5).map(|_| later()).unzip();
         let elsewhere = thread::spawn(later).join().unwrap();
         tell(askers.into_iter().chain([elsewhere.0]), &Ok(()));
-        assert_eq!(told(&waiting), 1);
+        assert_eq!(notified(&waiting), 1);
         assert!(comes(elsewhere.1), "another thread has its own");
-        assert_eq!(told(&waiting), 1);
+        assert_eq!(notified(&waiting), 1);
         assert!(comes(waiting.pop().unwrap()), "the last that came is woken");
-        assert_eq!(told(&waiting), 4);
+        assert_eq!(notified(&waiting), 4);
         assert!(waiting.into_iter().all(comes));
     }
 
     #[test]
-    fn whoever_goes_away_keeps_nobody_from_being_told() {
+    fn a_waiter_that_goes_away_keeps_no_other_from_being_notified() {
         for after_it_was_told in [false, true] {
             let (askers, mut waiting): (Vec<_>, Vec<_>) = (0..3).map(|_| later()).unzip();
             if after_it_was_told {
@@ -123,7 +123,7 @@ mod tests {
                 drop(waiting.pop());
                 tell(askers, &Ok(()));
             }
-            assert_eq!(told(&waiting), 2);
+            assert_eq!(notified(&waiting), 2);
         }
     }
 }

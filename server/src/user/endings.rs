@@ -122,8 +122,8 @@ impl Floors {
         })
     }
 
-    /// The device has been told that it was kicked.
-    pub(super) fn told(&mut self, device_id: &str) {
+    /// The device knows that it was kicked.
+    pub(super) fn notice_delivered(&mut self, device_id: &str) {
         if self.has_notice(device_id)
             && let Some(floor) = Arc::make_mut(&mut self.of_device).get_mut(device_id)
         {

@@ -107,7 +107,7 @@ impl User {
     }
 
     pub(super) fn is_displaced(&mut self, device_id: &str) -> Outcome {
-        self.floors.told(device_id);
+        self.floors.notice_delivered(device_id);
         Outcome::Displaced(self.floors.kick(device_id))
     }
 

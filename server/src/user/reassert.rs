@@ -113,7 +113,7 @@ impl User {
         }
         if self.floors.is_dead(&claim.device_id, claim.epoch) {
             let kick = self.floors.kick(&claim.device_id);
-            self.floors.told(&claim.device_id);
+            self.floors.notice_delivered(&claim.device_id);
             return Some(kick.map_or(Pushed::Closed, Pushed::Kicked));
         }
         let session = claim

@@ -35,9 +35,9 @@ impl Takeovers {
             return Some(self.waits_until_ms - now_ms);
         }
         let since = now_ms.saturating_sub(rules.takeovers_window_ms);
-        let lately = self.at_ms.iter().filter(|at| **at > since).count();
+        let recent = self.at_ms.iter().filter(|at| **at > since).count();
         // Who has waited as long as told goes first; the next has to wait again.
-        if lately < rules.takeovers_max as usize || self.waits_until_ms > since {
+        if recent < rules.takeovers_max as usize || self.waits_until_ms > since {
             return None;
         }
         self.waits_until_ms = now_ms.saturating_add(rules.takeovers_wait_ms);

@@ -130,17 +130,17 @@ fn is_displaced(outcome: &Outcome) -> bool {
 }
 
 #[test]
-fn the_newest_login_wins_and_the_older_device_is_told_by_whom() {
+fn the_newest_login_wins_and_the_older_device_learns_who_kicked_it() {
     let mut world = world();
     let phone = world.is_in("phone", 1, 1);
     let tablet = world.is_in("tablet", 1, 1);
     assert!(tablet.epoch > phone.epoch);
-    let told = (
+    let kick = (
         phone.stream.unwrap().stream_id,
         KickCause::OtherDevice,
         "tablet".to_owned(),
     );
-    assert_eq!(world.kicked(), [told]);
+    assert_eq!(world.kicked(), [kick]);
     assert_eq!(world.user.sessions, [tablet]);
 }
 
@@ -210,7 +210,7 @@ fn a_login_with_intent_reconnect_takes_a_free_place_or_none() {
 }
 
 #[test]
-fn the_same_device_replaces_itself_and_another_reader_of_its_stream_is_told() {
+fn the_same_device_replaces_itself_and_another_reader_of_its_stream_is_notified() {
     let mut world = world();
     world.is_in("phone", 1, 1);
     world.is_in("phone", 2, 2);
@@ -263,7 +263,7 @@ fn a_ticket_that_was_renewed_in_time_does_not_end_the_session() {
 }
 
 #[test]
-fn kicked_while_away_is_told_once_at_the_next_login_where_the_app_wants_it() {
+fn kicked_while_away_is_reported_once_at_the_next_login_where_the_app_wants_it() {
     for wanted in [false, true] {
         let mut world = world();
         world.rules.kicked_while_away_notice = wanted;
@@ -288,7 +288,7 @@ fn kicked_while_away_is_told_once_at_the_next_login_where_the_app_wants_it() {
 }
 
 #[test]
-fn who_was_told_on_the_stream_or_on_a_resume_is_not_told_at_the_next_login() {
+fn a_kick_reported_on_the_stream_or_a_resume_is_not_reported_at_the_next_login() {
     let mut world = world();
     world.rules.kicked_while_away_notice = true;
     world.is_in("phone", 1, 1);

@@ -1,7 +1,8 @@
 //! Delivers events to the app's backend: those of one user one after the other, in the order of the
 //! decisions. A user whose event fails waits for its next attempt, and nobody else does.
 
-use super::{Event, Settings, agent, send};
+use super::{Settings, agent, send};
+use crate::event::Event;
 use crate::metrics::Metrics;
 use crate::store::{Origin, Receipt, Store, StoreError};
 use std::cmp::Reverse;
@@ -101,8 +102,8 @@ impl Delivery {
         Ok(delivery)
     }
 
-    /// Whether there is room for so many more events. Where there is not, they are dropped.
-    pub fn has_room(&self, events: usize) -> bool {
+    /// Whether the queue takes so many more events. Where it is full, they are dropped.
+    pub fn accepts(&self, events: usize) -> bool {
         if self.queue().pending + events <= PENDING_MAX {
             return true;
         }

@@ -1,4 +1,4 @@
-//! The app's backend, as the webhook finds it: it says what it was told, and answers as a test wants.
+//! The app's backend, as the webhook finds it: it says what it was received, and answers as a test wants.
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
@@ -12,8 +12,8 @@ pub struct Backend {
     listener: TcpListener,
 }
 
-/// What it was told: the query, and the body.
-pub struct Told {
+/// What it was received: the query, and the body.
+pub struct Received {
     pub query: String,
     pub body: Value,
     connection: BufReader<TcpStream>,
@@ -31,39 +31,39 @@ impl Backend {
     }
 
     /// The next request, which is not answered yet.
-    pub fn request(&self) -> Told {
+    pub fn request(&self) -> Received {
         loop {
             let (stream, _) = self.listener.accept().unwrap();
             stream
                 .set_read_timeout(Some(Duration::from_secs(30)))
                 .unwrap();
             // A server that was killed may have connected and said nothing, or not all.
-            if let Some(told) = Told::read(BufReader::new(stream)) {
-                return told;
+            if let Some(received) = Received::read(BufReader::new(stream)) {
+                return received;
             }
         }
     }
 
     /// The next request, which is answered.
-    pub fn told(&self) -> Told {
-        let mut told = self.request();
-        told.answer("200 OK");
-        told
+    pub fn received(&self) -> Received {
+        let mut received = self.request();
+        received.answer("200 OK");
+        received
     }
 
     /// The user and the action of the next request, which is answered.
     pub fn action(&self) -> (String, String) {
-        let told = self.told();
-        (told.user_id().to_owned(), told.action().to_owned())
+        let received = self.received();
+        (received.user_id().to_owned(), received.action().to_owned())
     }
 
     /// Action, reason and the kicked devices of the next request, which is alice's.
     pub fn change(&self) -> (String, String, Vec<String>) {
-        let told = self.told();
+        let received = self.received();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let kicked = told.body["KickedDevice"].as_array().cloned();
+        let kicked = received.body["KickedDevice"].as_array().cloned();
         let kicked = kicked.unwrap_or_default();
-        let info = &told.body["Info"];
+        let info = &received.body["Info"];
         assert_eq!(info["To_Account"], "alice");
         (
             text(&info["Action"]),
@@ -76,8 +76,8 @@ impl Backend {
     }
 }
 
-impl Told {
-    fn read(mut connection: BufReader<TcpStream>) -> Option<Told> {
+impl Received {
+    fn read(mut connection: BufReader<TcpStream>) -> Option<Received> {
         let mut next_line = || {
             let mut line = String::new();
             let length = connection.read_line(&mut line).ok()?;
@@ -98,7 +98,7 @@ impl Told {
         }
         let mut body = vec![0; length];
         connection.read_exact(&mut body).ok()?;
-        Some(Told {
+        Some(Received {
             query,
             body: serde_json::from_slice(&body).unwrap(),
             connection,

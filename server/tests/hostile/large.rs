@@ -50,11 +50,11 @@ fn whatever_has_no_end_is_cut_off_early_and_not_kept() {
         ("a trailer", &format!("{chunked}0\r\nTrailer: "), "x"),
         ("trailers", &format!("{chunked}0\r\n"), "A: b\r\n"),
     ] {
-        let (poured, told) = pour(&victim, head, more);
+        let (poured, statuses) = pour(&victim, head, more);
         assert!(poured < OFFERED, "{what}: all of it was taken");
         assert!(
-            matches!(told[..], [] | [400 | 413 | 414 | 431]),
-            "{what}: {told:?}"
+            matches!(statuses[..], [] | [400 | 413 | 414 | 431]),
+            "{what}: {statuses:?}"
         );
     }
     victim.stands(1);

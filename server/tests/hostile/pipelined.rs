@@ -18,8 +18,8 @@ fn good_requests_in_one_write_are_answered_in_their_order() {
     let bad = posted("/v1/login", "hello");
     let requests = [HEALTH, NOTHING, &bad, HEALTH, LAST].concat();
     let answers = answers(&hear_out(&victim.address, requests.as_bytes()));
-    let told: Vec<_> = answers.iter().map(|(status, _)| *status).collect();
-    assert_eq!(told, [200, 404, 400, 200, 200]);
+    let statuses: Vec<_> = answers.iter().map(|(status, _)| *status).collect();
+    assert_eq!(statuses, [200, 404, 400, 200, 200]);
     assert_eq!((&*answers[0].1, &*answers[4].1), ("ok\n", "ready\n"));
     victim.stands(1);
 }
@@ -28,8 +28,8 @@ fn good_requests_in_one_write_are_answered_in_their_order() {
 fn a_thousand_requests_in_one_write_get_a_thousand_answers() {
     let victim = Victim::with(PATIENT);
     let requests = [HEALTH.repeat(999).as_str(), LAST].concat();
-    let told = statuses(&hear_out(&victim.address, requests.as_bytes()));
-    assert_eq!(told, [200; 1000]);
+    let answered = statuses(&hear_out(&victim.address, requests.as_bytes()));
+    assert_eq!(answered, [200; 1000]);
     victim.stands(1);
 }
 
@@ -98,12 +98,12 @@ fn a_request_in_a_body_is_no_request() {
         ),
     ] {
         let heard = hear_out(&victim.address, [&request, LAST].concat().as_bytes());
-        let told = answers(&heard);
-        let statuses: Vec<_> = told.iter().map(|(status, _)| *status).collect();
+        let answers = answers(&heard);
+        let statuses: Vec<_> = answers.iter().map(|(status, _)| *status).collect();
         // Whether it reads on behind a body that it did not want depends on how much has come.
         let fits = statuses == wanted || wanted[0] != 400 && statuses == wanted[..1];
         assert!(fits, "{what}: {statuses:?}");
-        assert!(told.iter().all(|(_, body)| body != "ok\n"), "{what}");
+        assert!(answers.iter().all(|(_, body)| body != "ok\n"), "{what}");
     }
     victim.stands(1);
 }

@@ -31,7 +31,7 @@ fn hears_after(address: &str, sent: &[u8]) -> Vec<u8> {
 fn a_client_that_falls_silent_is_cut_off_wherever_it_is() {
     let victim = Victim::with(SETTINGS);
     let hears = |sent: &str| statuses(&hears_after(&victim.address, sent.as_bytes()));
-    let refused = |told: Vec<u16>| assert!(matches!(told[..], [] | [408]), "{told:?}");
+    let refused = |statuses: Vec<u16>| assert!(matches!(statuses[..], [] | [408]), "{statuses:?}");
     refused(hears(""));
     refused(hears("P"));
     refused(hears("POST /v1/login HTTP/1.1\r\n"));

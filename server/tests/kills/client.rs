@@ -115,7 +115,7 @@ impl User {
     }
 
     /// Remembers what the server has said.
-    fn is_told(&mut self, deed: Deed, said: Value) {
+    fn hears(&mut self, deed: Deed, said: Value) {
         self.story.push(format!("told {}", said["epoch"]));
         let former = self.session.clone();
         match deed {
@@ -151,8 +151,8 @@ impl User {
         assert!(account.is_object(), "{user_id} has no account");
         if let State::ShutOut(code) = self.state {
             let session = self.session.clone();
-            let (_, told) = self.resumes_as_a_stranger(server, &session);
-            assert_eq!(told, code, "{user_id} was shut out");
+            let (_, refused) = self.resumes_as_a_stranger(server, &session);
+            assert_eq!(refused, code, "{user_id} was shut out");
         }
         for session in self.ended.clone() {
             let (status, code) = self.resumes_as_a_stranger(server, &session);
@@ -240,7 +240,7 @@ impl Client {
             let said = user.ask(deed, server, &mut open);
             let gone = said.is_none();
             match said {
-                Some(said) => user.is_told(deed, said),
+                Some(said) => user.hears(deed, said),
                 None => user.state = State::Unknown,
             }
             if !(gone && is_new) {
@@ -289,7 +289,7 @@ impl Client {
     }
 
     /// Looks after the users of this round, and some of those from before.
-    pub fn finds_what_it_was_told(&mut self, server: &Server) {
+    pub fn finds_what_was_acknowledged(&mut self, server: &Server) {
         for user in &mut self.users {
             user.seen = false;
         }

@@ -46,9 +46,9 @@ impl Server {
 
     /// Asks for a fault, which must be granted.
     pub fn fault(&self, method: &str, path: &str, body: &Value) -> Value {
-        let (status, told) = self.own(method, &format!("/v1/faults{path}"), &body.to_string());
-        assert_eq!(status, 200, "{told}");
-        told
+        let (status, answer) = self.own(method, &format!("/v1/faults{path}"), &body.to_string());
+        assert_eq!(status, 200, "{answer}");
+        answer
     }
 
     /// Sends any text to the operator's listener and reads the head of what comes back.

@@ -56,7 +56,29 @@ impl Engine {
         replica
     }
 
+    /// A sentinel that watches this engine as `main`, and asks for this password.
+    pub fn sentinel(&self, password: &str) -> Engine {
+        let (directory, port) = (tempfile::tempdir().unwrap(), free_port());
+        let settings = format!(
+            "bind 127.0.0.1\nport {port}\nrequirepass {password}\n\
+             sentinel monitor main 127.0.0.1 {watched} 1\n\
+             sentinel down-after-milliseconds main 300\n\
+             sentinel failover-timeout main 2000\n",
+            watched = self.port,
+        );
+        std::fs::write(directory.path().join("sentinel.conf"), settings).unwrap();
+        Engine::run(directory, port, "sentinel.conf --sentinel")
+    }
+
     fn within(directory: tempfile::TempDir, port: u16, arguments: &str) -> Engine {
+        let arguments = format!(
+            "--port {port} --bind 127.0.0.1 --databases {DATABASES} --save --appendonly no \
+             --repl-diskless-sync-delay 0 {arguments}"
+        );
+        Engine::run(directory, port, &arguments)
+    }
+
+    fn run(directory: tempfile::TempDir, port: u16, arguments: &str) -> Engine {
         let program = ["valkey-server", "redis-server"]
             .into_iter()
             .find(|name| {
@@ -71,10 +93,7 @@ impl Engine {
             });
         let keeper = Command::new("sh")
             .args(["-c", "$0 $1 >/dev/null 2>&1 & cat; kill -9 $!", program])
-            .arg(format!(
-                "--port {port} --bind 127.0.0.1 --databases {DATABASES} --save --appendonly no \
-                 --repl-diskless-sync-delay 0 {arguments}"
-            ))
+            .arg(arguments)
             .current_dir(directory.path())
             .stdin(Stdio::piped())
             .spawn()

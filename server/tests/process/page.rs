@@ -122,8 +122,8 @@ impl Shell {
             .current_dir(self.path())
             .output()
             .unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.success(), "{script}\n{told}");
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{script}\n{errors}");
         String::from_utf8(output.stdout).unwrap()
     }
 

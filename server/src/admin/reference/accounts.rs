@@ -2,7 +2,8 @@
 
 use super::{Answer, Nothing, for_each, ok};
 use crate::audit::Operator;
-use crate::service::{Refused, Service};
+use crate::refused::Refused;
+use crate::service::Service;
 use crate::user::Profile;
 use serde::Serialize;
 use serde_json::Value;

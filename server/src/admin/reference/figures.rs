@@ -1,7 +1,8 @@
 //! Figures of the app, all of them strings.
 
 use super::{Answer, ok};
-use crate::service::{Refused, Service};
+use crate::refused::Refused;
+use crate::service::Service;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tim_proto::code;
@@ -39,7 +40,7 @@ pub async fn app_info(service: &Service, body: &Value) -> Result<Answer, Refused
     let days = (0..DAYS).map(|ago| {
         let day = today.before(ago);
         let of_day = figures.days.get(&day).copied().unwrap_or_default();
-        let told = [
+        let values = [
             ("Date", day.to_string()),
             ("ActiveUserNum", of_day.active.to_string()),
             ("LoginUserNum", of_day.active.to_string()),
@@ -55,8 +56,9 @@ pub async fn app_info(service: &Service, body: &Value) -> Result<Answer, Refused
             let named = wanted.as_ref().is_none_or(|wanted| wanted.contains(&name));
             named || name == "Date"
         };
-        let told = told.into_iter().filter(|(name, _)| is_wanted(name));
-        told.map(|(name, value)| (name.to_owned(), Value::String(value)))
+        let values = values.into_iter().filter(|(name, _)| is_wanted(name));
+        values
+            .map(|(name, value)| (name.to_owned(), Value::String(value)))
             .collect()
     });
     let days = days.collect();

@@ -1,7 +1,8 @@
 //! Who is online.
 
 use super::{Answer, envelope, for_each, ok};
-use crate::service::{Refused, Service};
+use crate::refused::Refused;
+use crate::service::Service;
 use crate::user::{Presence, User};
 use serde::Serialize;
 use serde_json::Value;
@@ -106,7 +107,7 @@ fn needs_detail(body: &Value) -> Result<bool, Refused> {
     }
 }
 
-/// A platform under one name is told once, in its best state.
+/// A platform under one name is states once, in its best state.
 fn detail(presence: &[(Platform, Presence)], spelling: &Spelling) -> Vec<Detail> {
     let mut best: Vec<(&'static str, Presence)> = Vec::new();
     for (platform, presence) in presence {
@@ -116,11 +117,11 @@ fn detail(presence: &[(Platform, Presence)], spelling: &Spelling) -> Vec<Detail>
             None => best.push((name, *presence)),
         }
     }
-    let told = best.into_iter().map(|(platform, presence)| Detail {
+    let details = best.into_iter().map(|(platform, presence)| Detail {
         platform,
         status: presence.name(),
     });
-    told.collect()
+    details.collect()
 }
 
 pub async fn query(
@@ -156,13 +157,13 @@ pub async fn query(
         });
     }
     let nobody = states.is_empty();
-    let told = States {
+    let states = States {
         states,
         errors: (!spelling.is_older || !missing.is_empty()).then_some(missing),
     };
     if nobody {
         let what = "none of the accounts exists";
-        return Ok(envelope(code::ACCOUNT_NOT_FOUND, what, told));
+        return Ok(envelope(code::ACCOUNT_NOT_FOUND, what, states));
     }
-    Ok(ok(told))
+    Ok(ok(states))
 }

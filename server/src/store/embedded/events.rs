@@ -4,8 +4,8 @@
 
 use super::failed;
 use super::numbers::signed;
+use crate::event::Event;
 use crate::store::{Announce, Origin, Receipt, StoreError};
-use crate::webhook::Event;
 use rusqlite::Connection;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};

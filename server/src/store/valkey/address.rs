@@ -1,79 +1,124 @@
 //! Where the engine is, as operators write it.
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
 /// Where the engine is.
 #[derive(Clone)]
 pub struct Address {
-    /// `redis://`, `rediss://`, or, for a cluster, several of them.
+    /// Of the engine, of engines of a cluster, or of sentinels: `redis://` or `rediss://`.
     pub(super) urls: Vec<String>,
-    pub(super) is_cluster: bool,
+    pub(super) engines: Engines,
 }
 
+/// What is there.
+#[derive(Clone)]
+pub(super) enum Engines {
+    One,
+    Cluster,
+    /// Sentinels, which know the engine.
+    Sentinels {
+        /// What they call it.
+        name: String,
+        /// Its URL but for the host: credentials and database.
+        engine: String,
+    },
+}
+
+/// The secrets of an address that stand elsewhere.
+#[derive(Clone, Copy, Default)]
+pub struct Passwords<'a> {
+    /// Of the engine.
+    pub engine: Option<&'a str>,
+    /// Of the sentinels.
+    pub sentinels: Option<&'a str>,
+}
+
+const EXPECTED: &str = "expected redis://HOST:PORT, redis-cluster://HOST:PORT,HOST:PORT or \
+     redis-sentinel://HOST:PORT,HOST:PORT/NAME, or with TLS rediss://, rediss-cluster:// or \
+     rediss-sentinel://";
+
 impl Address {
-    /// Reads `redis://HOST:PORT[/DB]`, `rediss://…`, or, for a cluster,
-    /// `redis-cluster://HOST:PORT,HOST:PORT` and `rediss-cluster://…`. A password may stand before
-    /// the host, or come by itself.
-    pub fn parse(text: &str, password: Option<&str>) -> Result<Address, String> {
-        const EXPECTED: &str = "expected redis://HOST:PORT, rediss://HOST:PORT, \
-             redis-cluster://HOST:PORT,HOST:PORT or rediss-cluster://HOST:PORT,HOST:PORT";
+    /// Reads `redis://HOST:PORT[/DB]`, for a cluster `redis-cluster://HOST:PORT,HOST:PORT`, for an engine
+    /// that sentinels watch `redis-sentinel://HOST:PORT,HOST:PORT/NAME[/DB]`, and with TLS `rediss://`,
+    /// `rediss-cluster://`, `rediss-sentinel://`. The engine's credentials may stand before the hosts;
+    /// passwords may come by themselves.
+    pub fn parse(text: &str, passwords: Passwords<'_>) -> Result<Address, String> {
         let (scheme, rest) = text.split_once("://").ok_or(EXPECTED)?;
-        let (scheme, is_cluster) = match scheme {
-            "redis" | "rediss" => (scheme, false),
-            "redis-cluster" => ("redis", true),
-            "rediss-cluster" => ("rediss", true),
-            _ => return Err(EXPECTED.to_owned()),
-        };
-        let (credentials, hosts) = match rest.rsplit_once('@') {
-            Some((credentials, hosts)) => (format!("{credentials}@"), hosts),
-            None => (String::new(), rest),
-        };
-        let credentials = match password {
-            Some(_) if credentials.contains(':') => {
-                return Err("the password is given twice: in the address and by itself".to_owned());
-            }
-            // A user of the engine's (ACL) may stand in the address.
-            Some(password) => {
-                let user = credentials.trim_end_matches('@');
-                format!("{user}:{}@", percent_encoded(password))
-            }
-            None if !credentials.is_empty() && !credentials.contains(':') => {
-                return Err(
-                    "a user in the address needs a password: store_password_file".to_owned(),
-                );
-            }
-            None => credentials,
-        };
-        let hosts: Vec<&str> = hosts.split(',').collect();
-        if hosts.len() > 1 && !is_cluster || hosts.iter().any(|host| host.is_empty()) {
+        let (scheme, kind) = scheme.split_once('-').unwrap_or((scheme, ""));
+        if !matches!(scheme, "redis" | "rediss") || !matches!(kind, "" | "cluster" | "sentinel") {
             return Err(EXPECTED.to_owned());
         }
+        if passwords.sentinels.is_some() && kind != "sentinel" {
+            return Err("the sentinels' password is given, but there are no sentinels".to_owned());
+        }
+        let (credentials, rest) = match rest.rsplit_once('@') {
+            Some((credentials, rest)) => (format!("{credentials}@"), rest),
+            None => (String::new(), rest),
+        };
+        let credentials = with_password(credentials, passwords.engine)?;
+        let (hosts, path) = match kind {
+            "sentinel" => rest.split_once('/').ok_or(EXPECTED)?,
+            _ => (rest, ""),
+        };
+        let hosts: Vec<&str> = hosts.split(',').collect();
+        if hosts.len() > 1 && kind.is_empty() || hosts.iter().any(|host| host.is_empty()) {
+            return Err(EXPECTED.to_owned());
+        }
+        let (engines, credentials) = match kind {
+            "sentinel" => {
+                let (name, database) = path.split_once('/').unwrap_or((path, "0"));
+                if name.is_empty() {
+                    return Err(EXPECTED.to_owned());
+                }
+                let engines = Engines::Sentinels {
+                    name: name.to_owned(),
+                    // The sentinels tell the host.
+                    engine: format!("{scheme}://{credentials}engine/{database}"),
+                };
+                (engines, with_password(String::new(), passwords.sentinels)?)
+            }
+            "cluster" => (Engines::Cluster, credentials),
+            _ => (Engines::One, credentials),
+        };
         Ok(Address {
             urls: hosts
                 .into_iter()
                 .map(|host| format!("{scheme}://{credentials}{host}"))
                 .collect(),
-            is_cluster,
+            engines,
         })
     }
-}
 
-impl Address {
-    /// The URL of a further part of a cluster, at this host and port.
+    /// The URL of a further engine of a cluster, at this host and port.
     pub(super) fn url_of(&self, host: &str) -> String {
         let first = &self.urls[0];
         let at = first.find("://").map_or(0, |at| at + 3);
         let at = first.rfind('@').map_or(at, |credentials| credentials + 1);
         format!("{}{host}", &first[..at])
     }
+
+    pub(super) fn has_tls(&self) -> bool {
+        self.urls.iter().all(|url| url.starts_with("rediss://"))
+    }
 }
 
-fn percent_encoded(text: &str) -> String {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric();
-    text.bytes()
-        .map(|byte| match byte {
-            byte if plain(&byte) => char::from(byte).to_string(),
-            byte => format!("%{byte:02X}"),
-        })
-        .collect()
+/// Credentials as they stand in a URL, with the password that is given apart from them.
+fn with_password(credentials: String, password: Option<&str>) -> Result<String, String> {
+    match password {
+        Some(_) if credentials.contains(':') => {
+            Err("the password is given twice: in the address and by itself".to_owned())
+        }
+        // A user of the engine's (ACL) may stand in the address.
+        Some(password) => {
+            let user = credentials.trim_end_matches('@');
+            let password = utf8_percent_encode(password, NON_ALPHANUMERIC);
+            Ok(format!("{user}:{password}@"))
+        }
+        None if !credentials.is_empty() && !credentials.contains(':') => {
+            Err("a user in the address needs a password: store_password_file".to_owned())
+        }
+        None => Ok(credentials),
+    }
 }
 
 #[cfg(test)]
@@ -81,7 +126,11 @@ mod tests {
     use super::*;
 
     fn urls(text: &str, password: Option<&str>) -> Result<Vec<String>, String> {
-        Address::parse(text, password).map(|address| address.urls)
+        let passwords = Passwords {
+            engine: password,
+            sentinels: None,
+        };
+        Address::parse(text, passwords).map(|address| address.urls)
     }
 
     #[test]
@@ -98,6 +147,9 @@ mod tests {
             "redis://a,b",
             "redis://",
             "redis-cluster://a,",
+            "redis-sentinel://a:1",
+            "redis-sentinel://a:1/",
+            "redis-nothing://a:1",
         ] {
             assert!(
                 urls(bad, None).unwrap_err().contains("redis://HOST:PORT"),
@@ -127,5 +179,25 @@ mod tests {
         );
         let error = urls("redis://tim@a", None).unwrap_err();
         assert!(error.contains("needs a password"), "{error}");
+    }
+
+    #[test]
+    fn sentinels_have_the_name_of_the_engine_and_their_own_password() {
+        let passwords = Passwords {
+            engine: Some("secret"),
+            sentinels: Some("other"),
+        };
+        let text = "rediss-sentinel://tim@a:1,b:2/main/3";
+        let address = Address::parse(text, passwords).unwrap();
+        assert_eq!(address.urls, ["rediss://:other@a:1", "rediss://:other@b:2"]);
+        let Engines::Sentinels { name, engine } = &address.engines else {
+            panic!("no sentinels");
+        };
+        assert_eq!(
+            (name.as_str(), engine.as_str()),
+            ("main", "rediss://tim:secret@engine/3")
+        );
+        let error = Address::parse("redis://a:1", passwords).err().unwrap();
+        assert!(error.contains("there are no sentinels"), "{error}");
     }
 }

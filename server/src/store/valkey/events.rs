@@ -3,8 +3,8 @@
 //! time delivers a user's events; a node that dies leaves them to the others.
 
 use super::Link;
+use crate::event::Event;
 use crate::store::{Announce, Origin, Receipt, StoreError};
-use crate::webhook::Event;
 use redis::{Script, cmd};
 use std::sync::OnceLock;
 use std::time::Duration;

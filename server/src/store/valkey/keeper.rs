@@ -1,20 +1,22 @@
 //! What a node does beside its requests: it says that it lives, learns who died, and listens for
 //! pushes.
 
-use super::address::Address;
-use super::link::{Link, in_time, unavailable};
+use super::address::{Address, Engines};
+use super::link::{Link, in_time};
 use super::signed_out::Everybody;
 use super::token_keys::TokenKeys;
 use super::{LEASE_EVERY, Shared, channel, channel_of_all};
+use super::{primaries, sentinel};
 use crate::clock::now_ms;
 use crate::store::StoreError;
 use crate::token::KeyAges;
 use crate::user::Push;
 use futures_util::StreamExt;
 use redis::{Client, Script};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 /// How long a node is taken for alive after its last word.
@@ -35,7 +37,7 @@ return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)";
 /// What the store's thread does.
 pub(super) struct Keeper {
     pub(super) link: Link,
-    listens: Client,
+    address: Address,
     app: u32,
     node: u64,
     pub(super) token_keys: Arc<TokenKeys>,
@@ -50,11 +52,10 @@ impl Keeper {
         node: u64,
         shared: Arc<Shared>,
     ) -> Result<Keeper, StoreError> {
-        let listens = Client::open(address.urls[0].as_str()).map_err(|e| unavailable(&e))?;
-        let link = Link::connect(address, &listens).await?;
+        let link = Link::connect(address).await?;
         let keeper = Keeper {
             link,
-            listens,
+            address: address.clone(),
             app,
             node,
             token_keys: Arc::new(TokenKeys::new(super::token_keys_key(app))),
@@ -115,17 +116,53 @@ impl Keeper {
         Ok(())
     }
 
-    pub(super) async fn listen(&self) {
+    /// Listens for what other nodes have to say: at one engine, or at all of a cluster, each of which
+    /// hears everything. One that dies there takes no push with it.
+    pub(super) async fn listen(self: Arc<Self>) {
+        if !matches!(self.address.engines, Engines::Cluster) {
+            return self.listen_at(None).await;
+        }
+        let mut listening = HashMap::new();
         loop {
-            if let Err(error) = self.listen_while_connected().await {
+            match primaries::urls_of_cluster(&self.address).await {
+                Ok(urls) => {
+                    listening.retain(|url, task: &mut JoinHandle<()>| {
+                        let stays = urls.contains(url);
+                        if !stays {
+                            task.abort();
+                        }
+                        stays
+                    });
+                    for url in urls {
+                        listening.entry(url).or_insert_with_key(|url| {
+                            let (keeper, url) = (self.clone(), url.clone());
+                            tokio::spawn(async move { keeper.listen_at(Some(&url)).await })
+                        });
+                    }
+                }
+                Err(error) => tracing::debug!("the engines of the cluster: {error}"),
+            }
+            sleep(LEASE_EVERY).await;
+        }
+    }
+
+    async fn listen_at(&self, url: Option<&str>) {
+        loop {
+            if let Err(error) = self.listen_while_connected(url).await {
                 tracing::debug!("listening for pushes: {error}");
             }
             sleep(LISTEN_AGAIN).await;
         }
     }
 
-    async fn listen_while_connected(&self) -> redis::RedisResult<()> {
-        let (mut sink, mut messages) = self.listens.get_async_pubsub().await?.split();
+    /// Listens at an engine of a cluster, or else at the one that there is.
+    async fn listen_while_connected(&self, url: Option<&str>) -> redis::RedisResult<()> {
+        let client = match (url, &self.address.engines) {
+            (None, Engines::Sentinels { .. }) => sentinel::primary(&self.address).await?,
+            (None, _) => Client::open(self.address.urls[0].as_str())?,
+            (Some(url), _) => Client::open(url)?,
+        };
+        let (mut sink, mut messages) = client.get_async_pubsub().await?.split();
         sink.subscribe(channel(self.app, self.node)).await?;
         let everybody = channel_of_all(self.app);
         sink.subscribe(&everybody).await?;

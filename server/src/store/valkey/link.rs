@@ -1,6 +1,7 @@
 //! The way to the engine: every answer in time, whatever the engine is.
 
-use super::address::Address;
+use super::address::{Address, Engines};
+use super::sentinel::Watched;
 use crate::store::StoreError;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::cluster::ClusterClient;
@@ -11,27 +12,34 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// The engine has this long for an answer, waiting for a new connection included.
-const ANSWER: Duration = Duration::from_secs(2);
+pub(super) const ANSWER: Duration = Duration::from_secs(2);
 
 /// The way to the engine.
 #[derive(Clone)]
 pub(super) enum Link {
     Single(ConnectionManager),
     Cluster(ClusterConnection),
+    /// To the engine that sentinels name.
+    Watched(Watched),
 }
 
 impl Link {
-    /// Connects; `client` is of the first of the addresses.
-    pub(super) async fn connect(address: &Address, client: &Client) -> Result<Link, StoreError> {
-        if address.is_cluster {
-            let client = ClusterClient::builder(address.urls.iter().map(String::as_str))
-                .response_timeout(ANSWER)
-                .connection_timeout(ANSWER)
-                .build()
-                .map_err(|error| unavailable(&error))?;
-            Ok(Link::Cluster(in_time(client.get_async_connection()).await?))
-        } else {
-            Link::connect_to_one(client).await
+    /// Connects.
+    pub(super) async fn connect(address: &Address) -> Result<Link, StoreError> {
+        match address.engines {
+            Engines::One => {
+                let client = Client::open(address.urls[0].as_str());
+                Link::connect_to_one(&client.map_err(|error| unavailable(&error))?).await
+            }
+            Engines::Cluster => {
+                let client = ClusterClient::builder(address.urls.iter().map(String::as_str))
+                    .response_timeout(ANSWER)
+                    .connection_timeout(ANSWER)
+                    .build()
+                    .map_err(|error| unavailable(&error))?;
+                Ok(Link::Cluster(in_time(client.get_async_connection()).await?))
+            }
+            Engines::Sentinels { .. } => Watched::connect(address).await.map(Link::Watched),
         }
     }
 
@@ -47,26 +55,30 @@ impl Link {
     }
 
     pub(super) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, StoreError> {
-        in_time(async {
-            match self.clone() {
-                Link::Single(mut link) => command.query_async(&mut link).await,
-                Link::Cluster(mut link) => command.query_async(&mut link).await,
+        match self.clone() {
+            Link::Single(mut link) => in_time(command.query_async(&mut link)).await,
+            Link::Cluster(mut link) => in_time(command.query_async(&mut link)).await,
+            Link::Watched(watched) => {
+                watched
+                    .ask(async |link| command.query_async(link).await)
+                    .await
             }
-        })
-        .await
+        }
     }
 
     pub(super) async fn run<T: FromRedisValue>(
         &self,
         script: &ScriptInvocation<'_>,
     ) -> Result<T, StoreError> {
-        in_time(async {
-            match self.clone() {
-                Link::Single(mut link) => script.invoke_async(&mut link).await,
-                Link::Cluster(mut link) => script.invoke_async(&mut link).await,
+        match self.clone() {
+            Link::Single(mut link) => in_time(script.invoke_async(&mut link)).await,
+            Link::Cluster(mut link) => in_time(script.invoke_async(&mut link)).await,
+            Link::Watched(watched) => {
+                watched
+                    .ask(async |link| script.invoke_async(link).await)
+                    .await
             }
-        })
-        .await
+        }
     }
 }
 
@@ -76,8 +88,12 @@ pub(super) async fn in_time<T>(
     match timeout(ANSWER, answer).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(unavailable(&error)),
-        Err(_) => Err(StoreError::Unavailable("no answer in time".to_owned())),
+        Err(_) => Err(no_answer()),
     }
+}
+
+pub(super) fn no_answer() -> StoreError {
+    StoreError::Unavailable("no answer in time".to_owned())
 }
 
 /// The error's kind and the engine's own words: both hold no secret.

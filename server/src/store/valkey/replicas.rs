@@ -1,6 +1,6 @@
 //! What has to survive a fail-over is waited for until another engine has it: bans, kicks, deletions.
 
-use super::address::Address;
+use super::address::{Address, Engines};
 use super::link::Link;
 use super::primaries::{self, Primary};
 use crate::store::StoreError;
@@ -106,7 +106,7 @@ impl Replicas {
     ) -> Result<&'a Link, StoreError> {
         let unknown = || StoreError::Unavailable("no engine has this user".to_owned());
         let first = &primaries.first().ok_or_else(unknown)?.link;
-        if !self.address.is_cluster {
+        if !matches!(self.address.engines, Engines::Cluster) {
             return Ok(first);
         }
         let slot: u16 = first.query(cmd("CLUSTER").arg("KEYSLOT").arg(key)).await?;

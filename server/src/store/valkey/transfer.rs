@@ -2,13 +2,13 @@
 
 use super::address::Address;
 use super::counts::Counts;
-use super::link::{Link, unavailable};
+use super::link::Link;
 use super::{Shared, primaries, token_keys::TokenKeys};
 use crate::calendar::Day;
 use crate::store::StoreError;
 use crate::store::transfer::{self, Count, Export, Item};
 use crate::user::User;
-use redis::{Client, cmd};
+use redis::cmd;
 use std::io::{BufRead, Write};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -83,10 +83,9 @@ struct Engine<'a> {
 
 impl Engine<'_> {
     async fn connect(address: &Address, app: u32) -> Result<Engine<'_>, StoreError> {
-        let client = Client::open(address.urls[0].as_str()).map_err(|e| unavailable(&e))?;
         Ok(Engine {
             address,
-            link: Link::connect(address, &client).await?,
+            link: Link::connect(address).await?,
             app,
             token_keys: TokenKeys::new(super::token_keys_key(app)),
         })

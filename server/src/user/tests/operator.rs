@@ -86,8 +86,8 @@ fn a_kick_ends_every_session_also_one_that_a_token_alone_knows() {
         }
         world.now_ms += 1_000;
         assert!(world.kick());
-        let told = if restarted { 0 } else { 1 };
-        assert_eq!(world.ended(), vec![code::USER_SIG_REVOKED; told]);
+        let count = if restarted { 0 } else { 1 };
+        assert_eq!(world.ended(), vec![code::USER_SIG_REVOKED; count]);
         world.restarts();
         for session in [&here, &away] {
             let now = world.now_ms;
@@ -204,7 +204,7 @@ fn an_import_changes_what_it_names_and_leaves_the_rest() {
 }
 
 #[test]
-fn a_device_that_is_signed_out_is_told_who_did_it_and_can_log_in_again() {
+fn a_device_that_is_signed_out_learns_who_did_it_and_can_log_in_again() {
     for restarted in [false, true] {
         let mut world = world();
         world.rules.policy.instances.insert(Platform::Android, 2);

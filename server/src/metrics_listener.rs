@@ -1,7 +1,7 @@
-//! The listener of `metrics_listen`: `GET /metrics`, for whoever reaches it.
+//! The listener of `metrics_listen`: `GET /metrics`, for anybody who reaches it.
 
-use super::CONTENT_TYPE as OPEN_METRICS;
 use crate::http;
+use crate::metrics::CONTENT_TYPE as OPEN_METRICS;
 use crate::service::Service;
 use bytes::Bytes;
 use http_body_util::Full;
@@ -22,16 +22,16 @@ const CONNECTIONS: usize = 16;
 /// Serves the figures at an address from now on, which it gives with its port.
 pub async fn listen(address: &str, service: Arc<Service>) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
-    http::cut_off_unread(&listener, service.settings().limits.unread_timeout)?;
+    http::cut_off_unread(&listener, service.settings().connections.unread_timeout)?;
     let address = listener.local_addr()?;
     tokio::spawn(accept(listener, service));
     Ok(address)
 }
 
 async fn accept(listener: TcpListener, service: Arc<Service>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let slots = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
-        let place = room.clone().acquire_owned().await;
+        let slot = slots.clone().acquire_owned().await;
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -42,12 +42,12 @@ async fn accept(listener: TcpListener, service: Arc<Service>) {
         };
         let service = service.clone();
         tokio::spawn(async move {
-            let limits = service.settings().limits;
+            let limits = service.settings().connections;
             let answer = |request| std::future::ready(answer(&service, &request));
             if let Err(error) = http::talk(stream, None, limits, answer).await {
                 tracing::debug!("metrics: {error}");
             }
-            drop(place);
+            drop(slot);
         });
     }
 }

@@ -1,7 +1,8 @@
-//! What there is room for: how many logins are decided at once, and how many streams a user and an
-//! address may hold. Beyond it a client is told to come back, and loses nothing.
+//! Admission: how many logins are decided at once, and how many streams a user and an address may hold.
+//! A client beyond that is refused with a time to come back, and loses nothing.
 
-use crate::service::Refused;
+use crate::limits::LoginLimits;
+use crate::refused::Refused;
 use crate::throttle::host;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -9,7 +10,6 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use tim_proto::code;
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -17,100 +17,85 @@ use tokio::time::timeout;
 /// Counts are spread over so many locks.
 const SHARDS: usize = 64;
 
-/// The bounds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bounds {
-    /// How many logins and resumes are decided at once.
-    pub logins_at_once: usize,
-    /// How long one more waits for its turn.
-    pub login_wait: Duration,
-    /// How many logins, resumes and logouts a user may ask for in a minute; 0: any number.
-    pub requests_per_user: u32,
-    /// How many streams a user may hold; 0: any number.
-    pub streams_per_user: usize,
-    /// How many streams an address may hold; 0: any number.
-    pub streams_per_address: usize,
-}
-
 fn overloaded(what: &str) -> Refused {
     Refused::new(code::SERVER_OVERLOADED, what)
 }
 
-/// The logins that are being decided.
+/// The slots of logins that are being decided.
 #[derive(Default)]
-pub struct Deciding {
+pub struct LoginSlots {
     count: AtomicUsize,
-    one_left: Notify,
+    one_free: Notify,
 }
 
-impl Deciding {
-    /// Comes in, after a wait if there are many; the turn ends when what this gives is dropped.
-    pub async fn enter(&self, bounds: &Bounds) -> Result<Turn<'_>, Refused> {
-        if let Some(turn) = self.try_enter(bounds.logins_at_once) {
-            return Ok(turn);
+impl LoginSlots {
+    /// Takes a slot, after a wait where all are taken; it is free again once it is dropped.
+    pub async fn take(&self, limits: &LoginLimits) -> Result<LoginSlot<'_>, Refused> {
+        if let Some(slot) = self.try_take(limits.logins_at_once) {
+            return Ok(slot);
         }
         let waiting = async {
             loop {
-                let one_left = self.one_left.notified();
-                if let Some(turn) = self.try_enter(bounds.logins_at_once) {
-                    return turn;
+                let one_free = self.one_free.notified();
+                if let Some(slot) = self.try_take(limits.logins_at_once) {
+                    return slot;
                 }
-                one_left.await;
+                one_free.await;
             }
         };
-        let waited = timeout(bounds.login_wait, waiting).await;
+        let waited = timeout(limits.login_wait, waiting).await;
         waited.map_err(|_| overloaded("too many logins at once"))
     }
 
-    fn try_enter(&self, most: usize) -> Option<Turn<'_>> {
+    fn try_take(&self, most: usize) -> Option<LoginSlot<'_>> {
         let one_more = |count| (count < most).then_some(count + 1);
         self.count
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
             .ok()
-            .map(|_| Turn(self))
+            .map(|_| LoginSlot(self))
     }
 }
 
 /// A login that is being decided.
-pub struct Turn<'a>(&'a Deciding);
+pub struct LoginSlot<'a>(&'a LoginSlots);
 
-impl Drop for Turn<'_> {
+impl Drop for LoginSlot<'_> {
     fn drop(&mut self) {
         self.0.count.fetch_sub(1, Ordering::Relaxed);
-        self.0.one_left.notify_one();
+        self.0.one_free.notify_one();
     }
 }
 
 /// How many streams users and addresses hold.
-pub struct Seats {
+pub struct StreamQuota {
     hasher: RandomState,
     /// By a hash of whom they concern.
     shards: Vec<Mutex<HashMap<u64, usize>>>,
 }
 
-impl Default for Seats {
-    fn default() -> Seats {
-        Seats {
+impl Default for StreamQuota {
+    fn default() -> StreamQuota {
+        StreamQuota {
             hasher: RandomState::new(),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
         }
     }
 }
 
-impl Seats {
-    /// Room for one more stream.
+impl StreamQuota {
+    /// A permit for one more stream.
     pub fn take(
         self: &Arc<Self>,
         from: IpAddr,
         user_id: &str,
-        bounds: &Bounds,
-    ) -> Result<Seat, Refused> {
-        let of_user = self.one(self.hasher.hash_one(user_id), bounds.streams_per_user);
+        limits: &LoginLimits,
+    ) -> Result<StreamPermit, Refused> {
+        let of_user = self.one(self.hasher.hash_one(user_id), limits.streams_per_user);
         let of_user = of_user.ok_or_else(|| overloaded("too many streams of this user"))?;
-        let of_address = self.one(self.hasher.hash_one(host(from)), bounds.streams_per_address);
+        let of_address = self.one(self.hasher.hash_one(host(from)), limits.streams_per_address);
         let of_address =
             of_address.ok_or_else(|| overloaded("too many streams of this address"))?;
-        Ok(Seat {
+        Ok(StreamPermit {
             _of_user: of_user,
             _of_address: of_address,
         })
@@ -124,7 +109,7 @@ impl Seats {
         }
         *count += 1;
         Some(Counted {
-            seats: self.clone(),
+            quota: self.clone(),
             key,
         })
     }
@@ -136,20 +121,20 @@ impl Seats {
     }
 }
 
-/// The room that a stream takes up, until it is dropped.
-pub struct Seat {
+/// The permit of a stream, which counts until it is dropped.
+pub struct StreamPermit {
     _of_user: Counted,
     _of_address: Counted,
 }
 
 struct Counted {
-    seats: Arc<Seats>,
+    quota: Arc<StreamQuota>,
     key: u64,
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        if let Entry::Occupied(mut count) = self.seats.shard(self.key).entry(self.key) {
+        if let Entry::Occupied(mut count) = self.quota.shard(self.key).entry(self.key) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
                 count.remove();
@@ -164,9 +149,10 @@ mod tests {
     use std::future::Future;
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
+    use std::time::Duration;
 
-    fn bounds() -> Bounds {
-        Bounds {
+    fn limits() -> LoginLimits {
+        LoginLimits {
             logins_at_once: 2,
             login_wait: Duration::from_secs(3600),
             requests_per_user: 0,
@@ -183,28 +169,28 @@ mod tests {
     }
 
     #[test]
-    fn one_login_more_than_there_is_room_for_waits_until_another_was_decided() {
-        let _in_runtime = runtime();
-        let _guard = _in_runtime.enter();
-        let (deciding, bounds) = (Deciding::default(), bounds());
+    fn one_login_beyond_the_limit_waits_until_another_was_decided() {
+        let runtime = runtime();
+        let _guard = runtime.enter();
+        let (slots, limits) = (LoginSlots::default(), limits());
         let mut cx = Context::from_waker(Waker::noop());
-        let first = deciding.try_enter(2).unwrap();
-        let _second = deciding.try_enter(2).unwrap();
-        let mut third = pin!(deciding.enter(&bounds));
+        let first = slots.try_take(2).unwrap();
+        let _second = slots.try_take(2).unwrap();
+        let mut third = pin!(slots.take(&limits));
         assert!(third.as_mut().poll(&mut cx).is_pending());
         drop(first);
         assert!(matches!(third.as_mut().poll(&mut cx), Poll::Ready(Ok(_))));
     }
 
     #[test]
-    fn one_that_has_waited_long_enough_is_told_to_come_back() {
-        let bounds = Bounds {
+    fn one_that_has_waited_long_enough_is_refused_for_now() {
+        let limits = LoginLimits {
             login_wait: Duration::from_millis(1),
-            ..bounds()
+            ..limits()
         };
-        let deciding = Deciding::default();
-        let _turns = (deciding.try_enter(2).unwrap(), deciding.try_enter(2));
-        let refused = runtime().block_on(deciding.enter(&bounds)).err().unwrap();
+        let slots = LoginSlots::default();
+        let _turns = (slots.try_take(2).unwrap(), slots.try_take(2));
+        let refused = runtime().block_on(slots.take(&limits)).err().unwrap();
         assert_eq!(refused.code, code::SERVER_OVERLOADED);
     }
 
@@ -212,23 +198,23 @@ mod tests {
     fn a_login_that_gave_up_waiting_leaves_its_turn_to_the_next() {
         let runtime = runtime();
         let _guard = runtime.enter();
-        let (deciding, bounds) = (Deciding::default(), bounds());
+        let (slots, limits) = (LoginSlots::default(), limits());
         let mut cx = Context::from_waker(Waker::noop());
-        let turns = (deciding.try_enter(2).unwrap(), deciding.try_enter(2));
-        let mut patient = Box::pin(deciding.enter(&bounds));
-        let mut gone = Box::pin(deciding.enter(&bounds));
+        let taken = (slots.try_take(2).unwrap(), slots.try_take(2));
+        let mut patient = Box::pin(slots.take(&limits));
+        let mut gone = Box::pin(slots.take(&limits));
         assert!(gone.as_mut().poll(&mut cx).is_pending());
         assert!(patient.as_mut().poll(&mut cx).is_pending());
-        drop(turns.0);
+        drop(taken.0);
         drop(gone);
         assert!(matches!(patient.as_mut().poll(&mut cx), Poll::Ready(Ok(_))));
     }
 
     #[test]
-    fn streams_of_a_user_and_of_an_address_have_bounds_and_leave_room_when_they_end() {
-        let seats = Arc::new(Seats::default());
+    fn streams_of_a_user_and_of_an_address_are_limited_and_give_their_permits_back() {
+        let quota = Arc::new(StreamQuota::default());
         let (here, there) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
-        let take = |from, user| seats.take(from, user, &bounds());
+        let take = |from, user| quota.take(from, user, &limits());
         let alice = (take(here, "alice").ok().unwrap(), take(there, "alice"));
         assert!(take(here, "alice").is_err());
         let _bob = take(here, "bob").ok().unwrap();
@@ -241,12 +227,12 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_of_those_who_have_gone() {
-        let seats = Arc::new(Seats::default());
+        let quota = Arc::new(StreamQuota::default());
         for user in 0..100 {
-            let _ = seats.take([10, 0, 0, 1].into(), &user.to_string(), &bounds());
+            let _ = quota.take([10, 0, 0, 1].into(), &user.to_string(), &limits());
         }
         assert!(
-            seats
+            quota
                 .shards
                 .iter()
                 .all(|shard| shard.lock().unwrap().is_empty())
