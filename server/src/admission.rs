@@ -3,19 +3,17 @@
 
 use crate::limits::LoginLimits;
 use crate::refused::Refused;
+use crate::sharded::Sharded;
 use crate::throttle::host;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tim_proto::code;
 use tokio::sync::Notify;
 use tokio::time::timeout;
-
-/// Counts are spread over so many locks.
-const SHARDS: usize = 64;
 
 fn overloaded(what: &str) -> Refused {
     Refused::new(code::SERVER_OVERLOADED, what)
@@ -67,19 +65,11 @@ impl Drop for LoginSlot<'_> {
 }
 
 /// How many streams users and addresses hold.
+#[derive(Default)]
 pub struct StreamQuota {
     hasher: RandomState,
     /// By a hash of whom they concern.
-    shards: Vec<Mutex<HashMap<u64, usize>>>,
-}
-
-impl Default for StreamQuota {
-    fn default() -> StreamQuota {
-        StreamQuota {
-            hasher: RandomState::new(),
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-        }
-    }
+    counts: Sharded<HashMap<u64, usize>>,
 }
 
 impl StreamQuota {
@@ -102,7 +92,7 @@ impl StreamQuota {
     }
 
     fn one(self: &Arc<Self>, key: u64, most: usize) -> Option<Counted> {
-        let mut counts = self.shard(key);
+        let mut counts = self.counts.of(key);
         let count = counts.entry(key).or_default();
         if most > 0 && *count >= most {
             return None;
@@ -112,12 +102,6 @@ impl StreamQuota {
             quota: self.clone(),
             key,
         })
-    }
-
-    fn shard(&self, key: u64) -> MutexGuard<'_, HashMap<u64, usize>> {
-        self.shards[key as usize % SHARDS]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -134,7 +118,7 @@ struct Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        if let Entry::Occupied(mut count) = self.quota.shard(self.key).entry(self.key) {
+        if let Entry::Occupied(mut count) = self.quota.counts.of(self.key).entry(self.key) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
                 count.remove();
@@ -231,11 +215,6 @@ mod tests {
         for user in 0..100 {
             let _ = quota.take([10, 0, 0, 1].into(), &user.to_string(), &limits());
         }
-        assert!(
-            quota
-                .shards
-                .iter()
-                .all(|shard| shard.lock().unwrap().is_empty())
-        );
+        assert!(quota.counts.iter().all(|counts| counts.is_empty()));
     }
 }

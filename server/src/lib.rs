@@ -49,6 +49,7 @@ mod routes;
 mod service;
 mod service_manager;
 mod settings;
+mod sharded;
 mod start;
 mod store;
 mod stream;

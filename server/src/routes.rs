@@ -5,12 +5,12 @@ use crate::cors;
 use crate::faults::{Failing, Faults};
 use crate::metrics::Asked;
 use crate::refused::Refused;
-use crate::service::{Asker, Service, Stream};
+use crate::service::{Asker, Request, Service, Stream};
 use bytes::Bytes;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::convert::Infallible;
@@ -19,7 +19,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tim_proto::code::{self, Class};
-use tim_proto::wire::{self, LogoutAnswer, LogoutRequest, Refusal};
+use tim_proto::wire::{self, LogoutAnswer, Refusal};
 
 const PROTOCOL: HeaderName = HeaderName::from_static(wire::PROTOCOL_HEADER);
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -53,7 +53,7 @@ pub enum Route {
 
 impl Route {
     /// By its head.
-    pub fn of<B>(request: &Request<B>) -> Route {
+    pub fn of<B>(request: &hyper::Request<B>) -> Route {
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         let path = request.uri().path();
         match path {
@@ -128,13 +128,21 @@ async fn answer_asked(
         return failed(&failing);
     }
     let start = Instant::now();
-    let result = answer_to(&service, from, asked, &body).await;
+    let request = parse_request(asked, &body);
+    let asker = match &request {
+        Ok(request) if is_logged() => service.asker(request),
+        _ => Asker::default(),
+    };
+    let result = match request {
+        Ok(request) => answer_to(&service, from, request).await,
+        Err(refused) => Err(refused),
+    };
     let code = result.as_ref().map_or_else(|refused| refused.code, |_| 0);
     service.metrics().answered(asked, code, start.elapsed());
     if let Some(faults) = service.faults() {
         Box::pin(faults.hold_back()).await;
     }
-    log(&service, asked, from, &body, code);
+    log(&service, asked, from, asker, code);
     let mut answer = result.unwrap_or_else(|refused| {
         let echo = serde_json::from_slice(&body).unwrap_or_default();
         refusal(refused, echo)
@@ -160,18 +168,18 @@ fn announce_keep_alive(answer: &mut Answer, service: &Service) {
     }
 }
 
-/// What became of a request. Whoever floods the server does not flood its log.
-fn log(service: &Service, asked: Asked, from: IpAddr, body: &[u8], code: i32) {
-    let level_is_on = match code {
-        code::TOO_MANY_FAILURES => tracing::enabled!(tracing::Level::DEBUG),
-        _ => tracing::enabled!(tracing::Level::INFO),
-    };
-    if !level_is_on {
+/// Whether the log has what becomes of requests.
+fn is_logged() -> bool {
+    tracing::enabled!(tracing::Level::INFO)
+}
+
+/// What became of a request. A flood of bad tickets does not flood the log.
+fn log(service: &Service, asked: Asked, from: IpAddr, asker: Asker, code: i32) {
+    if !is_logged() {
         return;
     }
-    let Asker { user_id, device_id } = service.asker(asked, body);
-    let user = user_id.filter(|_| service.settings().log_users);
-    let (user, device) = (user.as_deref(), device_id.as_deref());
+    let user = asker.user_id.filter(|_| service.settings().log_users);
+    let (user, device) = (user.as_deref(), asker.device_id.as_deref());
     let (path, what) = (asked.path(), if code == 0 { "accepted" } else { "refused" });
     match code {
         code::TOO_MANY_FAILURES => tracing::debug!(path, user, device, %from, code, "{what}"),
@@ -179,19 +187,25 @@ fn log(service: &Service, asked: Asked, from: IpAddr, body: &[u8], code: i32) {
     }
 }
 
+fn parse_request(asked: Asked, body: &[u8]) -> Result<Request, Refused> {
+    match asked {
+        Asked::Login => parse(body).map(Request::Login),
+        Asked::Resume => parse(body).map(Request::Resume),
+        Asked::Logout => parse(body).map(Request::Logout),
+    }
+}
+
 async fn answer_to(
     service: &Arc<Service>,
     from: IpAddr,
-    asked: Asked,
-    body: &[u8],
+    request: Request,
 ) -> Result<Answer, Refused> {
-    match asked {
-        Asked::Login => service.login(from, parse(body)?).await.map(stream),
-        Asked::Resume => service.resume(from, parse(body)?).await.map(stream),
-        Asked::Logout => {
-            let request: LogoutRequest = parse(body)?;
-            service.logout(from, &request).await?;
-            let seq = request.seq;
+    match request {
+        Request::Login(login) => service.login(from, login).await.map(stream),
+        Request::Resume(resume) => service.resume(from, resume).await.map(stream),
+        Request::Logout(logout) => {
+            service.logout(from, &logout).await?;
+            let seq = logout.seq;
             Ok(json(StatusCode::OK, &LogoutAnswer { code: 0, seq }))
         }
     }

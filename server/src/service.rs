@@ -9,7 +9,7 @@ mod owner;
 mod reports;
 mod requests;
 
-pub use asker::Asker;
+pub use asker::{Asker, Request};
 pub use faults::Whose;
 pub use owner::Stream;
 

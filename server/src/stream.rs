@@ -1,6 +1,7 @@
 //! Event streams: the streams that this node holds, and the response body that each is.
 
 use crate::outbox::{Message, Outbox};
+use crate::sharded::Sharded;
 use crate::timer::Timer;
 use crate::user::{Held, Pushed};
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use hyper::body::{Body, Frame};
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tim_proto::code;
@@ -24,8 +25,6 @@ const EASY_RECONNECTS_PER_S: u64 = 2_000;
 const SPREAD_MAX_MS: u64 = 60_000;
 /// A stream is sent a new time when it is off by this and by a quarter.
 const SPREAD_STEP_MS: u64 = 50;
-/// Streams are spread over so many locks.
-const SHARDS: usize = 64;
 
 /// Why a body ends before its end: fault injection has cut its connection.
 #[derive(Debug)]
@@ -55,8 +54,9 @@ pub struct HeldBy {
 }
 
 /// The streams that this node holds.
+#[derive(Default)]
 pub struct Streams {
-    shards: Vec<Mutex<HashMap<u64, Entry>>>,
+    entries: Sharded<HashMap<u64, Entry>>,
     last_id: AtomicU64,
     open: AtomicU64,
 }
@@ -69,23 +69,7 @@ pub trait Owner: Send + Sync + 'static {
     fn closed(&self, stream_id: u64);
 }
 
-impl Default for Streams {
-    fn default() -> Streams {
-        Streams {
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            last_id: AtomicU64::new(0),
-            open: AtomicU64::new(0),
-        }
-    }
-}
-
 impl Streams {
-    fn shard(&self, stream_id: u64) -> MutexGuard<'_, HashMap<u64, Entry>> {
-        self.shards[stream_id as usize % SHARDS]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// A stream that can be sent to at once, and that says nothing before [`StreamBody::begin`].
     pub fn open<O: Owner>(self: &Arc<Self>, owner: O) -> StreamBody<O> {
         let stream_id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
@@ -95,7 +79,7 @@ impl Streams {
             held: None,
             epoch: 0,
         };
-        self.shard(stream_id).insert(stream_id, entry);
+        self.entries.of(stream_id).insert(stream_id, entry);
         StreamBody {
             stream_id,
             streams: self.clone(),
@@ -133,7 +117,7 @@ impl Streams {
     }
 
     fn end(&self, stream_id: u64, event: Option<Bytes>) {
-        let Some(entry) = self.shard(stream_id).remove(&stream_id) else {
+        let Some(entry) = self.entries.of(stream_id).remove(&stream_id) else {
             return;
         };
         // Its reader may have gone.
@@ -148,13 +132,11 @@ impl Streams {
 
     /// Ends the streams that have begun for sessions up to this epoch: everybody was signed out.
     pub fn end_below(&self, epoch: u64) {
-        for shard in &self.shards {
-            let ended: Vec<u64> = {
-                let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-                let is_below = |entry: &Entry| (1..=epoch).contains(&entry.epoch);
-                let ended = shard.iter().filter(|(_, entry)| is_below(entry));
-                ended.map(|(stream_id, _)| *stream_id).collect()
-            };
+        let is_below = |entry: &Entry| (1..=epoch).contains(&entry.epoch);
+        for entries in self.entries.iter() {
+            let ended = entries.iter().filter(|(_, entry)| is_below(entry));
+            let ended: Vec<u64> = ended.map(|(stream_id, _)| *stream_id).collect();
+            drop(entries);
             for stream_id in ended {
                 self.push(stream_id, Pushed::Ended(code::USER_SIG_REVOKED));
             }
@@ -163,32 +145,32 @@ impl Streams {
 
     /// Breaks a stream's connection off, and gives whether it was here. Its session stays.
     pub fn cut(&self, stream_id: u64) -> bool {
-        let shard = self.shard(stream_id);
-        let entry = shard.get(&stream_id);
+        let entries = self.entries.of(stream_id);
+        let entry = entries.get(&stream_id);
         entry.is_some_and(|entry| entry.outbox.send(Message::Cut).is_ok())
     }
 
     /// Breaks the connections of all streams off, and gives how many.
     pub fn cut_all(&self) -> usize {
-        let cut = |shard: &Mutex<HashMap<u64, Entry>>| {
-            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            let sent = shard.values().map(|entry| entry.outbox.send(Message::Cut));
+        let cut = |entries: MutexGuard<'_, HashMap<u64, Entry>>| {
+            let sent = entries
+                .values()
+                .map(|entry| entry.outbox.send(Message::Cut));
             sent.filter(Result::is_ok).count()
         };
-        self.shards.iter().map(cut).sum()
+        self.entries.iter().map(cut).sum()
     }
 
     /// Whether a stream is held here.
     pub fn has(&self, stream_id: u64) -> bool {
-        self.shard(stream_id).contains_key(&stream_id)
+        self.entries.of(stream_id).contains_key(&stream_id)
     }
 
     /// One part of all streams that are held, of so many parts.
     pub fn held(&self, part: u64, parts: u64) -> Vec<Arc<HeldBy>> {
         let mut held = Vec::new();
-        for shard in &self.shards {
-            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            let ours = shard
+        for entries in self.entries.iter() {
+            let ours = entries
                 .iter()
                 .filter(|(stream_id, _)| **stream_id % parts == part);
             held.extend(ours.filter_map(|(_, entry)| entry.held.clone()));
@@ -209,10 +191,10 @@ impl Streams {
     /// Ends every stream with an event of its own, given the stream's place in a row.
     pub fn end_all(&self, event: impl Fn(u64) -> StreamEvent) {
         let mut place = 0;
-        for shard in &self.shards {
-            let streams =
-                std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner));
-            for entry in streams.into_values() {
+        for mut entries in self.entries.iter() {
+            let ended = std::mem::take(&mut *entries);
+            drop(entries);
+            for entry in ended.into_values() {
                 let text = Box::new(event(place).to_bytes().into());
                 let _ = entry.outbox.send(Message::Event(text));
                 let _ = entry.outbox.send(Message::End);
@@ -272,9 +254,9 @@ impl<O: Owner> StreamBody<O> {
         }
         self.stage = Stage::Open;
         self.streams.open.fetch_add(1, Ordering::Relaxed);
-        let mut shard = self.streams.shard(self.stream_id);
+        let mut entries = self.streams.entries.of(self.stream_id);
         // If it is not there, the end is in the outbox already.
-        if let Some(entry) = shard.get_mut(&self.stream_id) {
+        if let Some(entry) = entries.get_mut(&self.stream_id) {
             entry.held = held;
             if let StreamEvent::Session(session) = first {
                 entry.epoch = session.epoch;
@@ -337,7 +319,10 @@ impl<O: Owner + Unpin> Body for StreamBody<O> {
 
 impl<O: Owner> Drop for StreamBody<O> {
     fn drop(&mut self) {
-        self.streams.shard(self.stream_id).remove(&self.stream_id);
+        self.streams
+            .entries
+            .of(self.stream_id)
+            .remove(&self.stream_id);
         if self.stage == Stage::Open {
             self.streams.open.fetch_sub(1, Ordering::Relaxed);
         }

@@ -1,22 +1,21 @@
 //! How often one user may ask: pure, and bounded in memory. A wide bucket, which no app empties that
 //! works; one user who does cannot keep the server busy with a record.
 
+use crate::sharded::Sharded;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A full bucket is for so long.
 const WINDOW: Duration = Duration::from_secs(60);
-/// How many users it remembers of one age; it keeps two.
-const USERS: usize = 32_768;
-/// Users are spread over so many locks.
-const SHARDS: usize = 16;
+/// How many users a part remembers of one age; it keeps two.
+const USERS: usize = 512;
 
 /// The buckets of all users.
+#[derive(Default)]
 pub struct UserRates {
     hasher: RandomState,
-    shards: Vec<Mutex<Buckets>>,
+    buckets: Sharded<Buckets>,
 }
 
 /// When a user's bucket is empty again, by a hash of the user: a request fills it by a part of the
@@ -27,15 +26,6 @@ struct Buckets {
     old: HashMap<u64, Instant>,
 }
 
-impl Default for UserRates {
-    fn default() -> UserRates {
-        UserRates {
-            hasher: RandomState::new(),
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-        }
-    }
-}
-
 impl UserRates {
     /// One more request of this user, of so many in a minute; 0: any number. How long it has to wait, if
     /// there were too many.
@@ -44,9 +34,7 @@ impl UserRates {
             return None;
         }
         let key = self.hasher.hash_one(user_id);
-        let mut buckets = self.shards[key as usize % SHARDS]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut buckets = self.buckets.of(key);
         let part = WINDOW / most;
         let filled = buckets.get(key).map_or(now, |until| until.max(now)) + part;
         let over = filled.saturating_duration_since(now).checked_sub(WINDOW);
@@ -64,7 +52,7 @@ impl Buckets {
     }
 
     fn put(&mut self, key: u64, until: Instant) {
-        if self.young.len() >= USERS / SHARDS && !self.young.contains_key(&key) {
+        if self.young.len() >= USERS && !self.young.contains_key(&key) {
             self.old = std::mem::take(&mut self.young);
         }
         self.young.insert(key, until);
@@ -107,10 +95,7 @@ mod tests {
         for user in 0..200_000 {
             rates.count(&format!("user {user}"), 60, now);
         }
-        let shards = rates.shards.iter().map(|shard| {
-            let buckets = shard.lock().unwrap();
-            buckets.young.len() + buckets.old.len()
-        });
-        assert!(shards.sum::<usize>() <= 2 * USERS);
+        let mut parts = rates.buckets.iter();
+        assert!(parts.all(|part| part.young.len() + part.old.len() <= 2 * USERS));
     }
 }

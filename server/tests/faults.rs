@@ -308,7 +308,8 @@ fn the_lines_of_the_page_do_what_it_says() {
             .then(|| server.log_in(&shell.login("alice", number)));
         let script = format!("{}\n{line}", setup.join("\n"));
         let refusal = shell.run(&server, &script);
-        let refusal: Value = serde_json::from_str(&refusal).unwrap_or_else(|_| panic!("{line}: {refusal}"));
+        let refusal: Value =
+            serde_json::from_str(&refusal).unwrap_or_else(|_| panic!("{line}: {refusal}"));
         let is_shown = refusal.get("clock_offset_ms").is_some();
         assert!(is_shown || refusal["code"] == 0, "{line}: {refusal}");
         server.own_with(&shell.ticket("administrator"), "DELETE", "/v1/faults");

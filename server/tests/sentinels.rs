@@ -125,9 +125,17 @@ fn nodes_leave_an_engine_that_has_become_a_replica() {
     let alice = watched.lives();
     let mut failover = cmd("SENTINEL");
     failover.arg("FAILOVER").arg("main");
-    failover.query::<()>(&mut watched.sentinel).unwrap();
     let until = Instant::now() + Duration::from_secs(60);
-    while !watched.primary.info("replication").contains("role:slave") {
+    // Refused until the sentinel knows enough of the replica.
+    while failover.query::<()>(&mut watched.sentinel).is_err() {
+        assert!(Instant::now() < until, "the sentinel does not fail over");
+    }
+    // Its connections are closed while it changes sides.
+    let role = |engine: &Engine| -> redis::RedisResult<String> {
+        let mut connection = redis::Client::open(engine.url())?.get_connection()?;
+        cmd("INFO").arg("replication").query(&mut connection)
+    };
+    while !role(&watched.primary).is_ok_and(|info| info.contains("role:slave")) {
         assert!(Instant::now() < until, "the sentinel does not fail over");
     }
     watched.goes_on(alice);

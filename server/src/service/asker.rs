@@ -1,10 +1,16 @@
-//! Who asks, for the log: what a request says, where it can be believed to be a user and a device.
+//! A client's request, and who asks: for the log, where the request can be believed to be a user's.
 
 use super::Service;
-use crate::metrics::Asked;
 use crate::token;
-use serde::Deserialize;
 use tim_proto::identity;
+use tim_proto::wire::{Ending, LoginRequest, LogoutRequest, ResumeRequest};
+
+/// What a client asks for.
+pub enum Request {
+    Login(LoginRequest),
+    Resume(ResumeRequest),
+    Logout(LogoutRequest),
+}
 
 /// A user and a device.
 #[derive(Default)]
@@ -13,28 +19,30 @@ pub struct Asker {
     pub device_id: Option<String>,
 }
 
-/// What requests have of it.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Said {
-    user_id: Option<String>,
-    device_id: Option<String>,
-    session: Option<String>,
+impl Asker {
+    /// By what a request says of itself.
+    fn named(user_id: &str, device_id: &str) -> Asker {
+        Asker {
+            user_id: identity::is_user_id(user_id).then(|| user_id.to_owned()),
+            device_id: identity::is_device_id(device_id).then(|| device_id.to_owned()),
+        }
+    }
 }
 
 impl Service {
-    /// Who asks. A login is named as it names itself, a resume and a logout by a good token alone.
-    pub fn asker(&self, asked: Asked, body: &[u8]) -> Asker {
-        let said: Said = serde_json::from_slice(body).unwrap_or_default();
-        if asked == Asked::Login {
-            return Asker {
-                user_id: said.user_id.filter(|user_id| identity::is_user_id(user_id)),
-                device_id: said.device_id.filter(|id| identity::is_device_id(id)),
-            };
-        }
-        let claims = said
-            .session
-            .and_then(|session| token::verify(&self.token_keys(), &session));
+    /// Who asks: where there is a session token, it has to be a good one.
+    pub fn asker(&self, request: &Request) -> Asker {
+        let session = match request {
+            Request::Login(login) => return Asker::named(&login.user_id, &login.device_id),
+            Request::Resume(resume) => &resume.session,
+            Request::Logout(logout) => match &logout.ends {
+                Ending::Session { session } => session,
+                Ending::Login {
+                    user_id, device_id, ..
+                } => return Asker::named(user_id, device_id),
+            },
+        };
+        let claims = token::verify(&self.token_keys(), session);
         claims.map_or_else(Asker::default, |claims| Asker {
             user_id: Some(claims.user_id),
             device_id: Some(claims.device_id.to_string()),

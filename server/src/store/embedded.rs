@@ -23,6 +23,7 @@ use crate::calendar::Day;
 use crate::clock::now_ms;
 use crate::event::Event;
 use crate::figures::{Figures, Tally};
+use crate::sharded::Sharded;
 use crate::token::{KeyAges, TokenKey};
 use crate::user::{Push, Rules, User};
 use arc_swap::ArcSwap;
@@ -42,8 +43,6 @@ use writer::{Job, Writer};
 
 /// The name of the file in a data directory.
 const FILE: &str = "store.sqlite";
-/// Records are spread over so many locks.
-const SHARDS: usize = 64;
 
 fn failed(error: impl Display) -> StoreError {
     StoreError::Failed(error.to_string())
@@ -62,7 +61,7 @@ pub struct Embedded {
     // Fields are dropped in this order: the writer closes the file before the lock is given back.
     writer: Writer,
     database: Database,
-    shards: Vec<Mutex<HashMap<String, Kept>>>,
+    records: Sharded<HashMap<String, Kept>>,
     /// Counted, and not given to the writer yet.
     counted: Mutex<Counts>,
     epochs: Arc<Epochs>,
@@ -93,7 +92,7 @@ pub fn open(directory: &Path) -> Result<Opened, StoreError> {
         store: Arc::new(Embedded {
             writer,
             database,
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            records: Sharded::default(),
             counted: Mutex::default(),
             epochs,
             events,
@@ -107,21 +106,20 @@ pub fn open(directory: &Path) -> Result<Opened, StoreError> {
 }
 
 impl Embedded {
-    fn shard(&self, user_id: &str) -> MutexGuard<'_, HashMap<String, Kept>> {
+    /// The records among which a user's is.
+    fn records_with(&self, user_id: &str) -> MutexGuard<'_, HashMap<String, Kept>> {
         let mut hasher = DefaultHasher::new();
         user_id.hash(&mut hasher);
-        self.shards[hasher.finish() as usize % SHARDS]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.records.of(hasher.finish())
     }
 
     fn load_now(&self, user_id: &str) -> Result<Versioned, StoreError> {
-        let mut shard = self.shard(user_id);
+        let mut records = self.records_with(user_id);
         let versioned = |kept: &Kept| Versioned {
             user: kept.user.clone(),
             version: kept.version,
         };
-        if let Some(kept) = shard.get(user_id) {
+        if let Some(kept) = records.get(user_id) {
             return Ok(versioned(kept));
         }
         let read = self.database.user(user_id)?;
@@ -131,15 +129,15 @@ impl Embedded {
             job: 0,
         };
         let loaded = versioned(&kept);
-        shard.insert(user_id.to_owned(), kept);
+        records.insert(user_id.to_owned(), kept);
         Ok(loaded)
     }
 
     /// Swaps in memory, and has written what lasts.
     fn swap_now(&self, swap: Swap<'_>) -> Result<Swapped, StoreError> {
         let mut user = swap.user;
-        let mut shard = self.shard(swap.user_id);
-        let kept = shard.get_mut(swap.user_id);
+        let mut records = self.records_with(swap.user_id);
+        let kept = records.get_mut(swap.user_id);
         let Some(kept) = kept.filter(|kept| kept.version == swap.version) else {
             return Ok(Swapped::Late);
         };
@@ -176,8 +174,8 @@ impl Embedded {
 
     /// Comes once the user's record, as it is now, is on disk.
     fn settled_now(&self, user_id: &str) -> Written {
-        let shard = self.shard(user_id);
-        match shard.get(user_id) {
+        let records = self.records_with(user_id);
+        match records.get(user_id) {
             Some(kept) if !self.writer.progress.is_written(kept.job) => {
                 let (asker, later) = Written::later();
                 self.writer.send(Job {
@@ -315,9 +313,8 @@ impl Store for Embedded {
             });
         }
         let mut due = Vec::new();
-        for shard in &self.shards {
-            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            shard.retain(|user_id, kept| {
+        for mut records in self.records.iter() {
+            records.retain(|user_id, kept| {
                 if kept.user.has_due_sessions(rules, now_ms) {
                     // The end of a session is a decision like others.
                     due.push(user_id.clone());
