@@ -1,18 +1,18 @@
-# Builds what ships into build/, plays the demo, runs the tests.
+# Builds the library and the server, plays the demo, runs the tests.
 #
-#   make lib          build/include/tim.h, build/lib/libtim.so and libtim.a, build/bin/tim-server
-#   make demo         logins and the life of a session, as a person would watch them
-#   make test         everything that can fail
-#   make test-long    the server killed in the middle of everything, its disk full, its engine failing
-#                     over: 200 times each, or TIM_ROUNDS; a million random calls of the library, 10,000
-#                     forks, 10,000 logins
-#   make fuzz         bytes nobody thought of, to every parser: FUZZ_SECONDS each (60); nightly, cargo-fuzz
-#   make mutations    puts old faults back into a copy: the model must notice each
-#   make bench        figures of the library beside their floors
-#   make bench-server figures of the server beside nginx's
-#   make header       include/tim.h and docs/errors.md from their sources
-#   make install      into PREFIX (default /usr/local), with a pkg-config file; DESTDIR is kept
-#   make abi-baseline freezes today's header as the one that later libraries must serve
+#   make lib          builds what ships: build/include/tim.h, build/lib/libtim.so and libtim.a,
+#                     build/bin/tim-server
+#   make demo         plays logins and the life of a session, from a quick build in build/demo
+#   make test         runs all tests; installs the tools that are missing (NO_INSTALL=1: lists them)
+#   make test-long    kills the server, fills its disk and fails its store over, 200 times each
+#                     (TIM_ROUNDS); a million random calls of the library, 10,000 forks, 10,000 logins
+#   make fuzz         fuzzes every parser for FUZZ_SECONDS each (60); needs nightly and cargo-fuzz
+#   make mutations    puts old bugs back into a copy of the source: the model must find each
+#   make bench        measures the library
+#   make bench-server measures the server, beside nginx
+#   make header       generates include/tim.h and docs/errors.md
+#   make install      installs into PREFIX (/usr/local), with a pkg-config file; honours DESTDIR
+#   make abi-baseline freezes the current header as the one that later libraries must serve
 #   make clean
 
 CARGO ?= cargo
@@ -34,7 +34,7 @@ REMAP = printf -- '--remap-path-prefix=%s\037--remap-path-prefix=%s\037--remap-p
 RELEASE = CARGO_ENCODED_RUSTFLAGS="$$($(REMAP))" \
 	CFLAGS="$(CFLAGS) -ffile-prefix-map=$(CARGO_HOME_DIR)=/cargo -ffile-prefix-map=$(CURDIR)=/tim" $(CARGO)
 
-.PHONY: lib server demo test test-long fuzz mutations bench bench-server header install clean abi-baseline
+.PHONY: lib server demo tools test test-long fuzz mutations bench bench-server header install clean abi-baseline
 .DEFAULT_GOAL := lib
 
 # An rlib in the list of crate types would switch LTO off without a word, so the list is given.
@@ -52,10 +52,21 @@ server:
 	@install -m 755 $(TARGET)/server/tim-server build/bin/tim-server.new
 	@mv build/bin/tim-server.new build/bin/tim-server # not over the file of a server that runs
 
-demo: lib
-	@CC="$(CC)" sh examples/c/demo.sh build
+# Without LTO, as the tests build it too: a minute or two instead of ten.
+demo:
+	@$(CARGO) build -p tim -p tim-server
+	@mkdir -p build/demo/include build/demo/lib build/demo/bin
+	@cp include/tim.h build/demo/include/
+	@cp $(TARGET)/debug/libtim.so build/demo/lib/$(SONAME)
+	@ln -sf $(SONAME) build/demo/lib/libtim.so
+	@install -m 755 $(TARGET)/debug/tim-server build/demo/bin/
+	@CC="$(CC)" sh examples/c/demo.sh build/demo
 
-test: lib
+tools:
+	@tests/tools
+
+test: tools
+	@$(MAKE) --no-print-directory lib
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) check -p tim --lib --no-default-features
