@@ -31,7 +31,7 @@ static inline int tcp_connect(const struct sockaddr_in *address) {
     return fd;
 }
 
-/* The address of "http://ADDR:PORT". */
+/* Parses "http://ADDR:PORT". */
 static inline struct sockaddr_in address_of(const char *url) {
     struct sockaddr_in address = {.sin_family = AF_INET};
     char host[64];
@@ -48,7 +48,7 @@ static inline struct sockaddr_in address_of(const char *url) {
 struct relay {
     int listener;
     struct sockaddr_in server;
-    int client_fd; /* shut it down to cut the connection */
+    int client_fd; /* shutting it down cuts the connection */
     volatile size_t up, down;
 };
 
@@ -87,7 +87,7 @@ static void *run_relay(void *argument) {
     return NULL;
 }
 
-/* Starts a relay to the server of `url`, and writes its own. */
+/* Starts a relay to the server at `url`, and writes its own URL. */
 static inline void start_relay(struct relay *relay, const char *url, char *relay_url, size_t capacity) {
     struct sockaddr_in address;
     pthread_t thread;
@@ -119,7 +119,7 @@ static inline void write_all(int fd, const char *bytes, size_t length) {
     must(write(fd, bytes, length) == (ssize_t)length, "write");
 }
 
-/* Starts the endpoint in a process of its own: it reads `up` bytes, writes `down`, and waits for the
+/* Starts the endpoint in a separate process: it reads `up` bytes, writes `down`, and waits for the
  * end. */
 static inline void start_bare(struct bare *bare, size_t up, size_t down) {
     int listener = tcp_listener(&bare->address);
@@ -153,7 +153,7 @@ static inline double bare_exchange(const struct bare *bare) {
     return took;
 }
 
-/* The same bytes as a POST to a server that has nothing to do for it, from the connection to the head of
+/* The same bytes as a POST to a server that does nothing for it, from the connection to the head of
  * its answer, in us. */
 static inline double bare_post(const struct sockaddr_in *server, size_t up) {
     static const char start[] = "POST /nothing HTTP/1.1\r\nHost: bench\r\nContent-Length: ", end[] = "\r\n\r\n";

@@ -1,4 +1,4 @@
-/* What the benchmarks share: a clock, percentiles, one line of output per figure. */
+/* Shared by the benchmarks: a clock, percentiles, one line of output per figure. */
 #ifndef TIM_BENCH_H
 #define TIM_BENCH_H
 
@@ -18,7 +18,7 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* The value that `share` (0 to 1) of the `n` values do not exceed. Sorts them. */
+/* The value that `share` (0 to 1) of the `n` values do not exceed. Sorts the values. */
 static inline double percentile(double *values, size_t n, double share) {
     qsort(values, n, sizeof *values, by_value);
     size_t at = (size_t)(share * (double)n);
@@ -37,7 +37,7 @@ static inline int figure(const char *what, double value, const char *unit, doubl
     return bar > 0 && judged > bar;
 }
 
-/* A number that has to be what it is. Returns 0 if it is. */
+/* A number that must be exact. Returns 0 if it is. */
 static inline int exactly(const char *what, long value, long wanted) {
     printf("%-62s %12ld         bar exactly %ld %s\n", what, value, wanted,
            value == wanted ? "met" : "NOT MET");

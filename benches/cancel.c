@@ -1,4 +1,4 @@
-/* How long it takes to leave a wait, in each phase, for a peer that never answers: tim_client_destroy,
+/* How long it takes to leave a wait, in each phase, with a peer that never answers: tim_client_destroy,
  * from the call to its return, after which no thread and no socket is left; and how far from its own
  * deadline a login against a dead server ends. */
 #include "client.h"
@@ -26,7 +26,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static int arrived;
 
-/* Takes connections, reads their first bytes, says `greeting` (or nothing), and is silent. */
+/* Accepts connections, reads their first bytes, sends `greeting` (or nothing), and stays silent. */
 struct silent {
     int listener;
     const char *greeting;
@@ -64,7 +64,7 @@ static int start_silent(const char *greeting) {
     return ntohs(address.sin_port);
 }
 
-/* A port whose queue is full: it takes no connection and refuses none. */
+/* A port with a full backlog: it neither accepts nor refuses connections. */
 static int start_black_hole(void) {
     struct sockaddr_in address;
     listen_on(&address, 0);
@@ -76,7 +76,7 @@ static int start_black_hole(void) {
     return ntohs(address.sin_port);
 }
 
-/* A name server that takes questions and answers none; needs root, as `benches/run` arranges. */
+/* A name server that never answers; needs root, which `benches/run` arranges. */
 static int start_silent_name_server(void) {
     struct sockaddr_in address = {0};
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
@@ -86,7 +86,7 @@ static int start_silent_name_server(void) {
     return bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
 }
 
-/* Waits until the peer has what is sent to it, where it takes anything. */
+/* Waits until the peer has received the request, if it accepts any. */
 static void wait_until_waiting(int counted) {
     if (counted) {
         pthread_mutex_lock(&lock);
@@ -111,7 +111,7 @@ static int print_cancel(const char *phase, double *times) {
     return figure(what, percentile(times, ROUNDS, 0.99), "ms", 0, 2, 0);
 }
 
-/* A login at `url` that is never answered, cancelled and left to its deadline. */
+/* A login at `url` that is never answered: cancelled, and left to its deadline. */
 static int by_phase(const char *phase, const char *url, const char *more, int counted) {
     double times[ROUNDS], off[DEADLINES];
     char with_deadline[256], what[100];
@@ -126,7 +126,7 @@ static int by_phase(const char *phase, const char *url, const char *more, int co
     int failed = print_cancel(phase, times);
     snprintf(with_deadline, sizeof with_deadline, "%s,\"login_timeout_ms\":%d", more, DEADLINE_MS);
     for (int round = 0; round < DEADLINES; round++) {
-        struct told done = {0};
+        struct record done = {0};
         tim_client client = create_client(url, with_deadline);
         double start = now_us();
         must(tim_login(client, "alice", "ticket", on_result, &done) == TIM_OK, "login");
@@ -145,7 +145,7 @@ static int by_phase(const char *phase, const char *url, const char *more, int co
 static int by_stream(const char *phase, const char *url, const char *more) {
     double times[ROUNDS];
     for (int round = 0; round < ROUNDS; round++) {
-        struct told done = {0};
+        struct record done = {0};
         tim_client client = create_client(url, more);
         succeeds(&done, tim_login(client, "alice", setting("TIM_SIG"), on_result, &done), "login");
         wait_until_waiting(0);

@@ -1,4 +1,4 @@
-/* Clients of the benchmarks, and waiting for what their callbacks tell. */
+/* The benchmarks' clients, and waiting for their callbacks. */
 #ifndef TIM_BENCH_CLIENT_H
 #define TIM_BENCH_CLIENT_H
 
@@ -7,48 +7,48 @@
 #include <pthread.h>
 #include <stdint.h>
 
-static pthread_mutex_t told_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t told_changed = PTHREAD_COND_INITIALIZER;
+static pthread_mutex_t record_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t record_changed = PTHREAD_COND_INITIALIZER;
 
-/* What a callback tells: that it ran, with which code, and when. */
-struct told {
+/* A callback's run: the code, and when it ran. */
+struct record {
     int runs;
     int32_t code;
     double at_us;
 };
 
-static inline void tell(struct told *told, int32_t code) {
+static inline void note(struct record *record, int32_t code) {
     double at_us = now_us();
-    pthread_mutex_lock(&told_lock);
-    told->at_us = at_us;
-    told->code = code;
-    told->runs++;
-    pthread_cond_broadcast(&told_changed);
-    pthread_mutex_unlock(&told_lock);
+    pthread_mutex_lock(&record_lock);
+    record->at_us = at_us;
+    record->code = code;
+    record->runs++;
+    pthread_cond_broadcast(&record_changed);
+    pthread_mutex_unlock(&record_lock);
 }
 
-/* Waits until the callback has run, and gives the time. From then on the next run is waited for. */
-static inline double wait_for(struct told *told) {
-    pthread_mutex_lock(&told_lock);
-    while (told->runs == 0) pthread_cond_wait(&told_changed, &told_lock);
-    told->runs = 0;
-    double at_us = told->at_us;
-    pthread_mutex_unlock(&told_lock);
+/* Waits until the callback has run and returns the time. The next call waits for the next run. */
+static inline double wait_for(struct record *record) {
+    pthread_mutex_lock(&record_lock);
+    while (record->runs == 0) pthread_cond_wait(&record_changed, &record_lock);
+    record->runs = 0;
+    double at_us = record->at_us;
+    pthread_mutex_unlock(&record_lock);
     return at_us;
 }
 
-/* A completion whose user_data is a struct told. */
+/* A completion whose user_data is a struct record. */
 static inline void on_result(int32_t code, const char *message, void *user_data) {
     (void)message;
-    tell(user_data, code);
+    note(user_data, code);
 }
 
-/* Waits for the completion of a call that gave `accepted`, and gives the time. It must succeed. */
-static inline double succeeds(struct told *told, int32_t accepted, const char *what) {
+/* Waits for the completion of a call that returned `accepted`, and returns the time. It must succeed. */
+static inline double succeeds(struct record *record, int32_t accepted, const char *what) {
     must(accepted == TIM_OK, what);
-    double at_us = wait_for(told);
-    if (told->code != TIM_OK) fprintf(stderr, "bench: %s: %s\n", what, tim_error_message(told->code));
-    must(told->code == TIM_OK, what);
+    double at_us = wait_for(record);
+    if (record->code != TIM_OK) fprintf(stderr, "bench: %s: %s\n", what, tim_error_message(record->code));
+    must(record->code == TIM_OK, what);
     return at_us;
 }
 

@@ -20,7 +20,7 @@ static double ns_per_call(getter f, uint64_t handle) {
     return best * 1e3 / CALLS;
 }
 
-/* dlopen of a library that is not loaded yet; nothing unloads it, so each run is a process. */
+/* dlopen of a library not loaded before; it is never unloaded, so each run is a process. */
 static int print_dlopen(const char *path) {
     double start = now_us();
     void *lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -44,7 +44,7 @@ int main(int argc, char **argv) {
         "{\"server_url\":\"http://127.0.0.1:1\",\"sdk_app_id\":1}", &client, error, sizeof error);
     must(code == 0, error);
     must(get_status(client) == 3, "a new client is logged out");
-    ns_per_call(empty_call, client); /* warms the clock of the processor up */
+    ns_per_call(empty_call, client); /* warms up the processor */
     double floor_value = ns_per_call(empty_call, client);
     double value = ns_per_call(get_status, client);
     ((destroy)dlsym(tim, "tim_client_destroy"))(client, 5000);

@@ -1,4 +1,4 @@
-/* What a client costs that is logged in and does nothing: CPU time and context switches of its network
+/* The cost of an idle, logged-in client: CPU time and context switches of its network
  * thread per heartbeat. The kernel counts the heartbeats, as segments with data on the connection. */
 #include "client.h"
 #include <dirent.h>
@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* The library's network thread: TID of the one with that name. */
+/* The TID of the library's network thread, found by name. */
 static long network_thread(void) {
     DIR *tasks = opendir("/proc/self/task");
     struct dirent *task;
@@ -26,7 +26,7 @@ static long network_thread(void) {
     return found;
 }
 
-/* How many segments with data have come on the connection of this process. */
+/* How many segments with data have arrived on this process's connection. */
 static long segments(void) {
     for (int fd = 3; fd < 1024; fd++) {
         struct sockaddr_in peer;
@@ -58,7 +58,7 @@ static struct use use_of(long thread) {
 
 int main(int argc, char **argv) {
     enum { HEARTBEATS = 40 };
-    struct told done = {0};
+    struct record done = {0};
     char what[100], more[512] = "";
     must(argc == 2, "expected how the connection is called");
     if (getenv("TIM_CA_FILE")) snprintf(more, sizeof more, ",\"ca_file\":\"%s\"", getenv("TIM_CA_FILE"));
@@ -66,7 +66,7 @@ int main(int argc, char **argv) {
     succeeds(&done, tim_login(client, "alice", setting("TIM_SIG"), on_result, &done), "login");
     struct timespec moment = {0, 20000000};
     long thread = network_thread(), begin = segments();
-    while (segments() < begin + 2) nanosleep(&moment, NULL); /* what a login leaves behind is over */
+    while (segments() < begin + 2) nanosleep(&moment, NULL); /* the traffic of the login is over */
     struct use before = use_of(thread), after = before;
     while (after.heartbeats < before.heartbeats + HEARTBEATS) {
         nanosleep(&moment, NULL);

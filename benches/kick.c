@@ -5,15 +5,15 @@
 #include "client.h"
 #include <fcntl.h>
 
-static struct told kicked, done;
+static struct record kicked, done;
 
 static void on_kicked(tim_client client, int32_t code, const char *message, uint64_t login_id,
                       void *user_data) {
     (void)client, (void)message, (void)login_id;
-    tell(user_data, code);
+    note(user_data, code);
 }
 
-/* What the disk takes of it: a write of a page that is durable when it returns, in us. */
+/* The disk's share: a durable write of one page, in us. */
 static double durable_write(int fd) {
     static const char page[4096] = "x";
     double start = now_us();
@@ -35,14 +35,14 @@ int main(void) {
     int fd = open(file, O_RDWR | O_CREAT, 0600);
     must(fd >= 0, file);
     struct bare bare;
-    start_bare(&bare, 600, 650); /* about as many bytes as a login's */
+    start_bare(&bare, 600, 650); /* about as many bytes as a login */
     size_t n = 0;
     while (n < ROUNDS && next_user(users, &user)) {
         succeeds(&done, tim_login(phone, user.id, user.sig, on_result, &done), "login");
         double start = now_us();
         must(tim_login(tablet, user.id, user.sig, on_result, &done) == TIM_OK, "login");
         times[n] = (wait_for(&kicked) - start) / 1000;
-        must(kicked.code == TIM_ERR_KICKED_WHILE_OFFLINE, "the wrong kick");
+        must(kicked.code == TIM_ERR_KICKED_OFFLINE, "the wrong kick");
         succeeds(&done, TIM_OK, "the login that kicks");
         succeeds(&done, tim_logout(tablet, on_result, &done), "logout");
         exchanges[n] = bare_exchange(&bare) / 1000;

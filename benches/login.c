@@ -3,7 +3,7 @@
 #include "bare.h"
 #include "client.h"
 
-static struct told done;
+static struct record done;
 
 static double login_once(tim_client client, const char *user, const char *sig) {
     double start = now_us();
@@ -29,9 +29,9 @@ int main(void) {
     printf("a login is %zu bytes up and %zu down\n", bare.up, bare.down);
 
     tim_client client = create_client(url, ",\"device_id\":\"bench\"");
-    /* In turn, so that all meet the machine in the same state: each comes right after a logout. */
+    /* In turn, so that all find the machine in the same state: each comes right after a logout. */
     struct sockaddr_in server = address_of(url);
-    for (int round = -(int)n / 10; round < (int)n; round++) { /* the first tenth warms up */
+    for (int round = -(int)n / 10; round < (int)n; round++) { /* the first tenth is warm-up */
         double took = login_once(client, "alice", sig);
         if (round >= 0) times[round] = took;
         login_once(client, "alice", sig);
@@ -46,7 +46,7 @@ int main(void) {
     failed |= figure("login, new connection, known user, p50", percentile(times, n, 0.5), "us", floor_p50, 2, 1);
     figure("login, new connection, known user, p99", percentile(times, n, 0.99), "us", floor_p99, 0, 1);
 
-    /* Between the two: what HTTP alone takes, without a library and without a login. */
+    /* In between: HTTP alone, without the library and without a login. */
     figure("a POST of as many bytes that the server answers with 404, p50", percentile(posts, n, 0.5), "us", floor_p50, 0, 1);
 
     FILE *users = open_users();

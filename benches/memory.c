@@ -1,4 +1,4 @@
-/* What a C program grows by: before load, after load, with a client, logged in and idle; and that
+/* The memory of a C program: before load, after load, with a client, logged in and idle; and that
  * creating and destroying clients leaves nothing behind. */
 #include "bench.h"
 #include <dlfcn.h>
@@ -64,7 +64,7 @@ int main(int argc, char **argv) {
     pthread_mutex_unlock(&lock);
     must(finished == 0, "login failed");
     struct timespec second = {1, 0};
-    nanosleep(&second, NULL); /* idle is what is measured, so time has to pass */
+    nanosleep(&second, NULL); /* idling is measured, so time must pass */
     int failed = stage(connection, "logged in, idle for 1 s", 1);
     must(destroy(client, 5000) == 0, "destroy");
     stage(connection, "after destroy", 0);

@@ -1,4 +1,4 @@
-/* How a crowd returns after its server was restarted: when the last one is back, how many attempts that
+/* How a crowd returns after its server restarted: when the last one is back, how many attempts that
  * took in its busiest second, and that nobody was signed out. Each client is another user. The server
  * is started here, on the data directory of TIM_DATA_DIR, so that it can be stopped to the point. */
 #include "client.h"
@@ -42,7 +42,7 @@ static void stop_server(int how) {
 
 static struct one {
     tim_client client;
-    struct told login;
+    struct record login;
     int is_connected;
 } all[CLIENTS];
 
@@ -99,7 +99,7 @@ static void wait_for_all(const int *counter) {
     pthread_mutex_unlock(&lock);
 }
 
-/* The most attempts that fall into one second. */
+/* The most attempts within one second. */
 static double busiest_second(void) {
     size_t most = 0;
     qsort(attempts, attempts_made, sizeof *attempts, by_value);

@@ -39,13 +39,13 @@ MAY_BE_UNUSED static void check_failed(const char *file, int line, const char *f
     _exit(1);
 }
 
-/* Something must hold. */
+/* The condition must hold. */
 #define CHECK(condition) \
     do { \
         if (!(condition)) check_failed(__FILE__, __LINE__, "expected %s", #condition); \
     } while (0)
 
-/* A call must give a code. */
+/* The call must return the code. */
 #define CHECK_CODE(expected, call) \
     do { \
         const int32_t check_got = (call), check_wanted = (expected); \
@@ -57,7 +57,7 @@ MAY_BE_UNUSED static void check_failed(const char *file, int line, const char *f
 
 #define CHECK_OK(call) CHECK_CODE(TIM_OK, call)
 
-/* A number must be another number. */
+/* The numbers must be equal. */
 #define CHECK_NUMBER(expected, value) \
     do { \
         const long long check_got = (long long)(value), check_wanted = (long long)(expected); \
@@ -66,7 +66,7 @@ MAY_BE_UNUSED static void check_failed(const char *file, int line, const char *f
                          check_got); \
     } while (0)
 
-/* A text must be another text. */
+/* The texts must be equal. */
 #define CHECK_TEXT(expected, value) \
     do { \
         const char *check_got = (value), *check_wanted = (expected); \
@@ -75,7 +75,7 @@ MAY_BE_UNUSED static void check_failed(const char *file, int line, const char *f
                          check_got ? check_got : "(NULL)"); \
     } while (0)
 
-/* A text must have a part. */
+/* The text must contain the part. */
 #define CHECK_HAS(part, value) \
     do { \
         const char *check_got = (value), *check_wanted = (part); \
@@ -84,9 +84,9 @@ MAY_BE_UNUSED static void check_failed(const char *file, int line, const char *f
                          #value, check_got ? check_got : "(NULL)"); \
     } while (0)
 
-/* ---- what the driver, tests/c_programs.rs, hands over ---- */
+/* ---- parameters from the driver, tests/c_programs.rs ---- */
 
-/* A value of the environment, which must be there. */
+/* A variable of the environment, which must be set. */
 MAY_BE_UNUSED static const char *given(const char *name) {
     const char *value = getenv(name);
     if (!value) check_failed(__FILE__, __LINE__, "%s is not set: run this by `make test`", name);
@@ -94,7 +94,7 @@ MAY_BE_UNUSED static const char *given(const char *name) {
 }
 
 #define SERVER_URL given("TIM_TEST_SERVER_URL") /* a tim-server */
-#define SILENT_URL given("TIM_TEST_SILENT_URL") /* takes connections and never answers */
+#define SILENT_URL given("TIM_TEST_SILENT_URL") /* accepts connections and never answers */
 #define CLOSED_URL given("TIM_TEST_CLOSED_URL") /* refuses connections */
 #define IN_MEMCHECK (getenv("TIM_TEST_MEMCHECK") != NULL) /* valgrind watches this run */
 #define SIG_ALICE given("TIM_TEST_SIG_ALICE")
@@ -102,12 +102,12 @@ MAY_BE_UNUSED static const char *given(const char *name) {
 #define SIG_ALICE_EXPIRED given("TIM_TEST_SIG_ALICE_EXPIRED")
 #define SIG_ALICE_OTHER_KEY given("TIM_TEST_SIG_ALICE_OTHER_KEY")
 
-/* ---- waiting for what callbacks change ---- */
+/* ---- waiting for callbacks ---- */
 
 static pthread_mutex_t check_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t check_changed = PTHREAD_COND_INITIALIZER;
 
-/* Callbacks change what is waited for between these two. */
+/* Callbacks change shared variables between these two. */
 MAY_BE_UNUSED static void change_begin(void) { pthread_mutex_lock(&check_lock); }
 MAY_BE_UNUSED static void change_end(void) {
     pthread_cond_broadcast(&check_changed);
@@ -121,7 +121,7 @@ MAY_BE_UNUSED static struct timespec check_until(void) {
     return until;
 }
 
-/* Waits until a condition over variables that callbacks change holds. */
+/* Waits until a condition on such variables holds. */
 #define WAIT_UNTIL(condition) \
     do { \
         const struct timespec check_end = check_until(); \
@@ -134,9 +134,9 @@ MAY_BE_UNUSED static struct timespec check_until(void) {
 
 /* ---- completions ---- */
 
-/* What a completion callback was told. Begins as {0}. */
+/* What a completion callback received. Initialize with {0}. */
 struct result {
-    int runs;            /* how often it ran */
+    int runs;            /* how many times it ran */
     int32_t code;        /* the last code */
     const char *message; /* the last message */
     pthread_t thread;    /* the thread that it ran on */
@@ -162,11 +162,11 @@ MAY_BE_UNUSED static void keep_result(int32_t code, const char *message, void *u
         CHECK(tim_error_message((result).code) == (result).message); \
     } while (0)
 
-/* ---- a place where a callback stands still ---- */
+/* ---- blocking a callback ---- */
 
-/* A door that a callback stops at. Begins as {0}. */
+/* A door that blocks a callback. Initialize with {0}. */
 struct door {
-    int reached; /* how many stand or stood before it */
+    int reached; /* how many have reached it */
     int open;
 };
 
@@ -202,7 +202,7 @@ MAY_BE_UNUSED static const char *config_for(char *buffer, size_t capacity, const
     return buffer;
 }
 
-/* A client, which must be given. */
+/* Creates a client, which must succeed. */
 MAY_BE_UNUSED static tim_client create_client(const char *url, const char *more) {
     char config[1024], error[256];
     tim_client client = 0;

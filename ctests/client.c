@@ -1,7 +1,7 @@
 /* Creating and destroying clients. */
 #include "check.h"
 
-/* A refused configuration gives a code, and a sentence with the key and what would be right. */
+/* A rejected configuration returns a code, and a sentence that names the key and what would be right. */
 static void refused(const char *config, const char *key, const char *right) {
     tim_client client = 42;
     char error[512] = "not written";
@@ -49,15 +49,15 @@ static void the_error_text_is_cut_between_characters_and_ends_with_a_nul(void) {
         const size_t got = strlen(cut);
         CHECK(got < capacity);
         CHECK(memcmp(cut, whole, got) == 0);
-        /* Not more is missing than the rest of one character, */
+        /* At most the rest of one character is missing, */
         CHECK(got + 2 >= capacity);
-        /* which is never begun, */
+        /* which is not started, */
         CHECK(((unsigned char)whole[got] & 0xc0) != 0x80);
-        /* and nothing is written behind the buffer. */
+        /* and nothing is written past the buffer. */
         CHECK(cut[capacity] == '#');
     }
 
-    /* The buffer is optional, and a success empties it. */
+    /* The buffer is optional; on success it is emptied. */
     CHECK_CODE(TIM_ERR_INVALID_CONFIG, tim_client_create(config, &client, NULL, 0));
     CHECK_CODE(TIM_ERR_INVALID_CONFIG, tim_client_create(config, &client, cut, 0));
     char good[256];
@@ -89,7 +89,7 @@ static void a_device_is_one_client_at_a_time(void) {
     DESTROY(first);
     CHECK_OK(tim_client_create(config, &second, NULL, 0));
 
-    /* Another server is another place, and without a device_id every client is its own device. */
+    /* Another server is a different place, and without a device_id every client is its own device. */
     tim_client elsewhere = create_client(SILENT_URL, ", \"device_id\": \"phone\"");
     tim_client one = create_client(CLOSED_URL, ""), two = create_client(CLOSED_URL, "");
     DESTROY(one);
@@ -110,7 +110,7 @@ static void destroy_completes_what_is_unfinished_and_then_nothing_runs(void) {
     CHECK_OK(tim_set_closed_callback(client, keep_closed, &closed));
     CHECK_OK(tim_login(client, "alice", SIG_ALICE, keep_result, &login));
     DESTROY(client);
-    /* No waiting from here on: both have run. */
+    /* Both have run; no waiting is needed from here on. */
     CHECK_NUMBER(1, login.runs);
     CHECK_CODE(TIM_ERR_INTERRUPTED, login.code);
     CHECK_NUMBER(client, closed);
@@ -135,7 +135,7 @@ static void destroy_says_busy_while_a_callback_stands_still(void) {
     WAIT_UNTIL(door.reached == 1);
 
     CHECK_CODE(TIM_ERR_BUSY, tim_client_destroy(client, 1));
-    /* It is closing: it takes no call but another destroy. */
+    /* It is closing: only another destroy is accepted. */
     CHECK_CODE(TIM_ERR_CLOSING, tim_login(client, "alice", SIG_ALICE, NULL, NULL));
     CHECK_CODE(TIM_ERR_CLOSING, tim_logout(client, NULL, NULL));
     CHECK_NUMBER(0, tim_get_login_status(client));
@@ -163,7 +163,7 @@ static void destroy_inside_a_callback_only_begins(void) {
     CHECK_CODE(TIM_ERR_IN_CALLBACK, destroyed_inside);
 }
 
-/* ---- a destroy whose time was too short is ended by any later one ---- */
+/* ---- a destroy that timed out is completed by any later one ---- */
 
 static int32_t later_code;
 
@@ -192,7 +192,7 @@ static void a_destroy_that_timed_out_is_ended_by_one_of_any_kind_on_any_thread(v
         CHECK_CODE(TIM_ERR_BUSY, tim_client_destroy(client, 1));
         door_open(&door);
         WAIT_UNTIL(closed == client);
-        /* The event has run; its callback has still to return. */
+        /* The event is being delivered; its callback has not returned yet. */
         later_code = TIM_ERR_BUSY;
         while (later_code == TIM_ERR_BUSY || later_code == TIM_ERR_IN_CALLBACK) {
             tim_client other = 0;
@@ -213,9 +213,9 @@ static void a_destroy_that_timed_out_is_ended_by_one_of_any_kind_on_any_thread(v
                 DESTROY(other);
             }
         }
-        /* One that did not wait may have left it to the client's own end. */
+        /* One that did not wait may have left it to the client to free itself. */
         CHECK(later_code == TIM_OK || later_code == TIM_ERR_NO_SUCH_CLIENT);
-        /* The device is free. */
+        /* The device can be used again. */
         client = create_client(CLOSED_URL, ", \"device_id\": \"phone\"");
         DESTROY(client);
     }

@@ -1,4 +1,4 @@
-/* Crashes inside a callback, on purpose: whoever reports crashes must see it (tests/crash_reports.rs). */
+/* Crashes inside a callback on purpose: crash reporters must see it (tests/crash_reports.rs). */
 #define _GNU_SOURCE
 #include "check.h"
 #include <sys/mman.h>

@@ -12,7 +12,7 @@ static int count_entries(const char *path) {
     return entries;
 }
 
-/* What the process has in memory, in KiB. */
+/* The process's resident memory, in KiB. */
 static long resident(void) {
     char line[256];
     long kib = -1;
@@ -33,7 +33,7 @@ static void cycle(void) {
     DESTROY(client);
 }
 
-/* Hints without end, while the network thread is kept from taking any of them. */
+/* Endless hints, while the network thread is kept from processing them. */
 static void hints_queue_nothing(void) {
     tim_client client = create_client(SERVER_URL, "");
     struct door door = {0};
@@ -59,7 +59,7 @@ int main(void) {
     const long after = resident();
     CHECK_NUMBER(threads, count_entries("/proc/self/task"));
     CHECK_NUMBER(descriptors, count_entries("/proc/self/fd"));
-    /* A leak of 100 bytes a cycle would be 1 MB in 10,000. What an allocator keeps does not grow so. */
+    /* A leak of 100 bytes per cycle would be 1 MB in 10,000; an allocator's own memory does not grow like that. */
     if (after - before > 256 + cycles / 20)
         check_failed(__FILE__, __LINE__, "%ld KiB before, %ld KiB after %d cycles", before, after, cycles);
     hints_queue_nothing();

@@ -9,7 +9,7 @@
 
 #define FDS 256
 
-/* What a descriptor is, as text; "" if it is not open. */
+/* Describes a descriptor; "" if it is not open. */
 static const char *what_is(int fd) {
     static char target[128];
     char path[64];
@@ -61,7 +61,7 @@ static void a_closed_standard_stream_is_never_taken(void) {
 
 static volatile int stop;
 
-/* Opens and closes connections without end. */
+/* Opens and closes connections endlessly. */
 static void *connect_without_end(void *argument) {
     const char *url = (const char *)argument;
     while (!stop) {
@@ -77,14 +77,14 @@ static void *connect_without_end(void *argument) {
 
 #define OWN 8
 
-/* Whether a socket has ever been connected, or begun to be: then it has a port. */
+/* Whether a socket is or was connected, or connecting: then it has a port. */
 static int has_a_port(int fd) {
     struct sockaddr_in address = {0};
     socklen_t length = sizeof address;
     return getsockname(fd, (struct sockaddr *)&address, &length) == 0 && address.sin_port != 0;
 }
 
-/* In a child: its own descriptors are whole, and no other keeps a connection open. 0 if so. */
+/* In a child: returns 0 if its own descriptors are intact and no other keeps a connection open. */
 static int look(const int own[OWN], int before) {
     for (int i = 0; i < OWN; i++)
         if (fcntl(own[i], F_GETFD) < 0 || !strstr(what_is(own[i]), "/dev/null")) return 2;
@@ -101,7 +101,7 @@ MAY_BE_UNUSED static void a_fork_at_any_moment(const char *url) {
     for (int i = 0; i < 3; i++) CHECK(pthread_create(&threads[i], NULL, connect_without_end, (void *)(uintptr_t)url) == 0);
     for (int i = 0; i < 300; i++) {
         int own[OWN], status = 0;
-        /* They get the numbers that a client has just given up. */
+        /* They reuse the numbers that a client has just released. */
         for (int at = 0; at < OWN; at++) CHECK((own[at] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0);
         const pid_t child = fork();
         CHECK(child >= 0);
@@ -125,7 +125,7 @@ MAY_BE_UNUSED static void a_fork_at_any_moment(const char *url) {
 int main(void) {
     a_closed_standard_stream_is_never_taken();
 #if !defined(__SANITIZE_ADDRESS__)
-    /* AddressSanitizer's allocator leaves its own lock behind when another thread allocates. */
+    /* AddressSanitizer's allocator leaves its own lock held when another thread allocates. */
     a_fork_at_any_moment(SERVER_URL);
     a_fork_at_any_moment(SILENT_URL);
 #endif

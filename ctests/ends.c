@@ -1,4 +1,4 @@
-/* Ends: exit and fork in every state, no descriptors left, no thread to be had. */
+/* Ends: exit and fork in every state, no descriptors left over, no threads available. */
 #define _GNU_SOURCE
 #include "check.h"
 #include <dlfcn.h>
@@ -98,7 +98,7 @@ static void forks(tim_client (*state)(void)) {
     CHECK(child >= 0);
     if (child == 0) {
         const int32_t code = tim_logout(client, NULL, NULL);
-        /* One that was closing may have been gone by then. */
+        /* A closing client may be gone by then. */
         CHECK(code == TIM_ERR_FORKED || code == TIM_ERR_NO_SUCH_CLIENT);
         CHECK_NUMBER(0, tim_get_login_status(client));
         exit(7);
@@ -108,11 +108,11 @@ static void forks(tim_client (*state)(void)) {
     exit(WEXITSTATUS(status));
 }
 
-/* ---- what the system refuses ---- */
+/* ---- a system without threads ---- */
 
 static int no_threads;
 
-/* Stands in for the C library's: the library gets no thread while `no_threads`. */
+/* Replaces the C library's: fails while `no_threads` is set. */
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *),
                    void *argument) {
     static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
@@ -168,7 +168,7 @@ static void no_descriptor_is_a_code_and_heals(void) {
 }
 
 int main(void) {
-    /* The children first: this process has no client yet that they could inherit. */
+    /* The children first: this process has no client yet for them to inherit. */
     for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
         in_a_child(exits, states[i], 7);
         in_a_child(forks, states[i], 7);

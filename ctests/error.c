@@ -2,13 +2,13 @@
 #include "check.h"
 
 int main(void) {
-    /* A code has a name as the header spells it, and a sentence. */
+    /* A code has its name as the header spells it, and a message. */
     CHECK_TEXT("TIM_OK", tim_error_name(TIM_OK));
     CHECK_TEXT("success", tim_error_message(TIM_OK));
     CHECK_TEXT("TIM_ERR_USER_SIG_EXPIRED", tim_error_name(70001));
     CHECK_HAS("log in with a new one", tim_error_message(70001));
 
-    /* A number that is no code has static texts too. */
+    /* An unknown number has static texts, too. */
     const int32_t unknown[] = {1, -1, INT32_MAX, INT32_MIN};
     for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
         CHECK_TEXT("TIM_ERR_UNKNOWN", tim_error_name(unknown[i]));
@@ -16,7 +16,7 @@ int main(void) {
         CHECK_NUMBER(0, tim_error_is_retryable(unknown[i]));
     }
 
-    /* Trying again helps against trouble that passes, and against nothing else. */
+    /* Only transient errors are retryable. */
     CHECK_NUMBER(1, tim_error_is_retryable(TIM_ERR_CONNECT_REFUSED));
     CHECK_NUMBER(1, tim_error_is_retryable(TIM_ERR_SERVER_OVERLOADED));
     CHECK_NUMBER(0, tim_error_is_retryable(TIM_ERR_USER_SIG_EXPIRED));

@@ -1,15 +1,15 @@
-/* fork: the parent's clients are not the child's, and are not disturbed by it. */
+/* fork: the parent's clients do not belong to the child and are not disturbed by it. */
 #include "check.h"
 #include <fcntl.h>
 #include <sys/wait.h>
 
-/* Ends a child. Not by _exit: memcheck would count what threads hold that are not here. */
+/* Ends a child. Not with _exit: memcheck would count what the missing threads hold. */
 static void end_child(void) {
     execlp("true", "true", (char *)NULL);
     _exit(1);
 }
 
-/* What a child does; it must end with 0. */
+/* Runs in a child, which must exit with 0. */
 static void in_a_child(void (*body)(tim_client), tim_client client) {
     int status = 0;
     const pid_t child = fork();
@@ -43,14 +43,14 @@ static void the_parents_client_is_forked(tim_client client) {
     CHECK_TEXT("#", text);
     CHECK_NUMBER(42, length);
     CHECK_NUMBER(42, ms);
-    /* What belongs to the process works. */
+    /* Functions without a client work. */
     CHECK_TEXT("TIM_ERR_FORKED", tim_error_name(TIM_ERR_FORKED));
     CHECK_OK(tim_set_log_callback(NULL, NULL, TIM_LOG_LEVEL_OFF));
 }
 
-static int own_fds[256]; /* what was open before there was a client */
+static int own_fds[256]; /* descriptors open before the first client */
 
-/* No descriptor of the library is left: the server would not see the parent go. */
+/* None of the library's descriptors is left: otherwise the server would not notice that the parent is gone. */
 static void the_parents_descriptors_are_closed(tim_client client) {
     (void)client;
     for (int fd = 3; fd < 256; fd++) {
@@ -75,7 +75,7 @@ static void the_child_logs_in_with_its_own_client(tim_client parents) {
 
 static void the_childs_child_too(tim_client client) { in_a_child(the_parents_client_is_forked, client); }
 
-/* Threads that fork while others call: no lock may be left behind in a child. */
+/* Threads that fork while others make calls: no lock may stay held in a child. */
 
 static int stop;
 
@@ -99,7 +99,7 @@ MAY_BE_UNUSED static void a_fork_during_other_calls(tim_client client) {
     stop = 0;
     CHECK(pthread_create(&thread, NULL, keep_calling, &client) == 0);
     for (int i = 0; i < 20; i++) {
-        /* This program's own lock must not be left behind either. */
+        /* This program's own lock must not stay held either. */
         pthread_mutex_lock(&check_lock);
         int status = 0;
         const pid_t child = fork();
@@ -124,7 +124,7 @@ MAY_BE_UNUSED static void a_fork_during_other_calls(tim_client client) {
 
 static tim_client seen_by_handlers;
 
-/* Any function may be called in a handler, in the parent and in the child. */
+/* Any function may be called in a handler, in parent and child. */
 MAY_BE_UNUSED static void call_everything(void) {
     char text[64], config[1024];
     tim_client own = 0;
@@ -135,7 +135,7 @@ MAY_BE_UNUSED static void call_everything(void) {
     config_for(config, sizeof config, CLOSED_URL, "");
     CHECK_OK(tim_client_create(config, &own, NULL, 0));
     CHECK_OK(tim_logout(own, NULL, NULL));
-    /* A fork inside a callback has its handlers inside it, too. */
+    /* The handlers of a fork inside a callback also run inside it. */
     const int32_t destroyed = tim_client_destroy(own, WAIT_S * 1000);
     CHECK(destroyed == TIM_OK || destroyed == TIM_ERR_IN_CALLBACK);
 }
@@ -150,7 +150,7 @@ static void fork_inside(int32_t code, const char *message, void *user_data) {
     if (child == 0) {
         const tim_client client = *(tim_client *)user_data;
         the_parents_client_is_forked(client);
-        /* Here a callback is over like any function, and so is the child. */
+        /* Here the callback returns like any function, which ends the child. */
         return;
     }
     (void)code, (void)message;
@@ -182,18 +182,18 @@ int main(void) {
     in_a_child(the_child_logs_in_with_its_own_client, client);
     in_a_child(the_childs_child_too, client);
 #if !defined(__SANITIZE_ADDRESS__)
-    /* AddressSanitizer's allocator leaves its own lock behind when another thread allocates. */
+    /* AddressSanitizer's allocator leaves its own lock held when another thread allocates. */
     a_fork_during_other_calls(client);
 #endif
 
-    /* memcheck counts what the threads hold that this child does not have. */
+    /* memcheck counts what the missing threads hold. */
     if (!IN_MEMCHECK) a_child_of_a_callback_ends_when_it_returns(client);
 #if !defined(__SANITIZE_ADDRESS__)
     CHECK(pthread_atfork(call_everything, call_everything, call_everything) == 0);
     in_a_child(the_child_logs_in_with_its_own_client, client);
 #endif
 
-    /* The parent has not noticed. */
+    /* The parent was not disturbed. */
     CHECK_NUMBER(TIM_LOGIN_STATUS_LOGGED_IN, tim_get_login_status(client));
     CHECK_NUMBER(TIM_CONNECTION_STATUS_CONNECTED, tim_get_connection_status(client));
     LOG_OUT(client);

@@ -34,7 +34,7 @@ static void *contend(void *argument) {
     return NULL;
 }
 
-/* What one thread at a time does while the others contend: new clients take the registry's lock. */
+/* Runs on one thread at a time while the others contend: creating clients takes the registry's lock. */
 static void *live_and_die(void *argument) {
     (void)argument;
     while (!stop) {
@@ -58,7 +58,7 @@ int main(void) {
     const int forks = wanted ? atoi(wanted) : 100;
     pthread_t threads[THREADS];
 #if defined(__SANITIZE_ADDRESS__)
-    /* AddressSanitizer's allocator leaves its own lock behind when another thread allocates. */
+    /* AddressSanitizer's allocator leaves its own lock held when another thread allocates. */
     return 0;
 #endif
     shared = create_client(SERVER_URL, "");
@@ -67,14 +67,14 @@ int main(void) {
         CHECK(pthread_create(&threads[i], NULL, i ? contend : live_and_die, (void *)i) == 0);
     for (int i = 0; i < forks; i++) {
         int status = 0;
-        /* This program's own lock must not be left behind either. */
+        /* This program's own lock must not stay held either. */
         pthread_mutex_lock(&check_lock);
         const pid_t child = fork();
         pthread_mutex_unlock(&check_lock);
         CHECK(child >= 0);
         if (child == 0) {
             in_the_child();
-            /* Not by _exit: memcheck would count what threads hold that are not here. */
+            /* Not with _exit: memcheck would count what the missing threads hold. */
             execlp("true", "true", (char *)NULL);
             _exit(1);
         }

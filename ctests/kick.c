@@ -1,4 +1,4 @@
-/* Two processes as two devices of one user: who logs in takes the session over, the other is told by
+/* Two processes as two devices of one user: a login takes the session over, and the other learns by
  * whom, and does not come back by itself. */
 #include "check.h"
 #include <sys/wait.h>
@@ -41,7 +41,7 @@ static void is_kicked_by(tim_client client, uint64_t login_id, const char *name)
     char info[512], user[64], by[64];
     WAIT_UNTIL(kicks == 1);
     CHECK(kicked_client == client);
-    CHECK_CODE(TIM_ERR_KICKED_WHILE_OFFLINE, kicked_code);
+    CHECK_CODE(TIM_ERR_KICKED_OFFLINE, kicked_code);
     CHECK_NUMBER(login_id, kicked_login);
     CHECK_NUMBER(TIM_LOGIN_STATUS_LOGGED_OUT, tim_get_login_status(client));
     CHECK_OK(tim_get_login_user(client, user, sizeof user, NULL));
@@ -54,7 +54,7 @@ static void is_kicked_by(tim_client client, uint64_t login_id, const char *name)
     CHECK_HAS("\"time_ms\":", info);
 }
 
-/* A byte tells the other process that something has happened. */
+/* One byte signals an event to the other process. */
 static void tell(int fd) { CHECK(write(fd, "x", 1) == 1); }
 static void hear(int fd) {
     char byte;
@@ -87,7 +87,7 @@ int main(void) {
     hear(to_phone[0]);
     is_kicked_by(client, 1, "tablet");
 
-    /* A hint is no login. */
+    /* A hint is not a login. */
     CHECK_OK(tim_notify(client, TIM_HINT_FOREGROUND));
     CHECK_NUMBER(TIM_LOGIN_STATUS_LOGGED_OUT, tim_get_login_status(client));
     CHECK_NUMBER(0, connections_after_kick);

@@ -16,7 +16,7 @@ static void keep_line(int32_t level, const char *line, void *user_data) {
     change_end();
 }
 
-/* A login, an unreachable server and a logout, whose lines are kept. */
+/* Records the lines of a login, a logout and an unreachable server. */
 static void log_in_and_out(int32_t min_level) {
     struct result refused = {0};
     line_count = 0;
@@ -31,29 +31,28 @@ static void log_in_and_out(int32_t min_level) {
     DESTROY(client);
 }
 
-static void lines_are_told_by_level_and_hold_no_secret(void) {
+static void lines_are_delivered_by_level_and_hold_no_secret(void) {
     static const int32_t all[] = {TIM_LOG_LEVEL_DEBUG, TIM_LOG_LEVEL_INFO, TIM_LOG_LEVEL_WARN,
                                   TIM_LOG_LEVEL_ERROR};
-    int before = 200;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         log_in_and_out(all[i]);
-        CHECK(line_count < before);
-        before = line_count;
+        int of_this_level = 0;
         for (int line = 0; line < line_count; line++) {
             CHECK(levels[line] >= all[i]);
+            of_this_level += levels[line] == all[i];
             CHECK(levels[line] <= TIM_LOG_LEVEL_ERROR);
             CHECK(lines[line][0] != '\0');
             CHECK(!strchr(lines[line], '\n'));
             CHECK(!strstr(lines[line], SIG_ALICE));
             CHECK(!strstr(lines[line], "alice"));
         }
-        /* Each level has lines of its own: requests, who accepted them, the server that is not there.
-         * A fault of the library has none in a healthy run. */
-        CHECK_NUMBER(all[i] == TIM_LOG_LEVEL_ERROR, line_count == 0);
+        /* Each level has lines of its own, except for bugs in the library, which a healthy run has not. */
+        if (all[i] == TIM_LOG_LEVEL_ERROR) CHECK_NUMBER(0, line_count);
+        else CHECK(of_this_level > 0);
     }
 }
 
-static void nothing_is_told_when_off_or_without_a_callback(void) {
+static void nothing_is_delivered_when_off_or_without_a_callback(void) {
     log_in_and_out(TIM_LOG_LEVEL_OFF);
     CHECK_NUMBER(0, line_count);
     CHECK_OK(tim_set_log_callback(NULL, NULL, TIM_LOG_LEVEL_DEBUG));
@@ -89,7 +88,7 @@ static void a_log_callback_may_remove_itself(void) {
     LOG_IN(client, "alice", SIG_ALICE);
     DESTROY(client);
     CHECK_CODE(TIM_ERR_IN_CALLBACK, set_inside);
-    /* Outside of callbacks it is a barrier again. */
+    /* Outside callbacks it is a barrier again. */
     CHECK_OK(tim_set_log_callback(NULL, NULL, TIM_LOG_LEVEL_OFF));
 }
 
@@ -115,8 +114,8 @@ static void slow_lines_cost_a_login_none_of_its_time(void) {
 
 int main(void) {
     if (!IN_MEMCHECK) slow_lines_cost_a_login_none_of_its_time();
-    lines_are_told_by_level_and_hold_no_secret();
-    nothing_is_told_when_off_or_without_a_callback();
+    lines_are_delivered_by_level_and_hold_no_secret();
+    nothing_is_delivered_when_off_or_without_a_callback();
     other_levels_are_refused_and_change_nothing();
     a_log_callback_may_remove_itself();
     return 0;

@@ -14,7 +14,7 @@ static void check_user(tim_client client, const char *user_id) {
     CHECK_TEXT(user_id, user);
 }
 
-/* A login that must be refused with a code, and leaves nobody logged in. */
+/* A login that must be refused with a code and leave nobody logged in. */
 static void refused(tim_client client, const char *user_id, const char *user_sig, int32_t code) {
     struct result login = {0};
     CHECK_OK(tim_login(client, user_id, user_sig, keep_result, &login));
@@ -42,7 +42,7 @@ static void a_user_logs_in_and_out(void) {
     LOG_OUT(client);
     check_user(client, "");
 
-    /* And again, as somebody else. */
+    /* Again, as somebody else. */
     LOG_IN(client, "bob", SIG_BOB);
     check_user(client, "bob");
     CHECK_NUMBER(2, tim_get_login_id(client));
@@ -72,12 +72,12 @@ static void the_server_refuses_tickets_with_its_code(void) {
     /* A secret is not repeated. */
     CHECK(!strstr(last_error(client), "not-a-ticket"));
 
-    /* A good ticket helps. */
+    /* A valid ticket works. */
     LOG_IN(client, "alice", SIG_ALICE);
     DESTROY(client);
 }
 
-static void no_server_there_is_told_as_what_it_is(void) {
+static void a_missing_server_is_reported_as_that(void) {
     tim_client client = create_client(CLOSED_URL, ", \"login_timeout_ms\": 300");
     refused(client, "alice", SIG_ALICE, TIM_ERR_CONNECT_REFUSED);
     CHECK_HAS("\"name\":\"TIM_ERR_CONNECT_REFUSED\"", last_error(client));
@@ -107,7 +107,7 @@ static void a_second_login_of_the_same_user_does_not_disturb_the_first(void) {
 static void a_login_of_another_user_takes_the_place_of_the_first(void) {
     tim_client client = create_client(SERVER_URL, "");
     struct result alice = {0}, bob = {0};
-    /* Both are given before the thread can look: it stands in a callback. */
+    /* Both calls are made before the thread can act: it is blocked in a callback. */
     struct door door = {0};
     CHECK_OK(tim_logout(client, stop_at_door, &door));
     WAIT_UNTIL(door.reached == 1);
@@ -165,7 +165,7 @@ int main(void) {
     a_user_logs_in_and_out();
     a_result_need_not_be_looked_at();
     the_server_refuses_tickets_with_its_code();
-    no_server_there_is_told_as_what_it_is();
+    a_missing_server_is_reported_as_that();
     a_second_login_of_the_same_user_does_not_disturb_the_first();
     a_login_of_another_user_takes_the_place_of_the_first();
     a_logout_ends_a_login_in_progress();

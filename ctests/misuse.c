@@ -1,9 +1,9 @@
-/* Misuse: whatever a program gets wrong has its code, changes nothing, and the process lives. */
+/* Misuse: every mistake has its code and changes nothing, and the process survives. */
 #include "check.h"
 
 #define BAD_UTF8 "\xff\xfe"
 
-/* Every function that takes a client, on a handle that must be refused with a code. */
+/* Calls every function that takes a client with a handle that must be rejected with a code. */
 static void every_call_gives(int32_t code, tim_client client) {
     struct result never = {0};
     char text[64] = "#";
@@ -42,7 +42,7 @@ static void a_handle_that_is_none(void) {
         CHECK_CODE(TIM_ERR_NO_SUCH_CLIENT, tim_client_destroy(none[i], 1000));
     }
 
-    /* Any number at all. */
+    /* Arbitrary numbers. */
     uint64_t random = 0x9e3779b97f4a7c15u;
     for (int i = 0; i < 10000; i++) {
         random ^= random << 13, random ^= random >> 7, random ^= random << 17;
@@ -76,7 +76,7 @@ static void null_where_something_is_needed(void) {
     CHECK_CODE(TIM_ERR_BUFFER_TOO_SMALL, tim_get_login_user(client, text, 0, NULL));
     CHECK_NUMBER(0, tim_get_login_id(client));
 
-    /* Legal: no callback at all. */
+    /* Legal: no callback. */
     CHECK_OK(tim_logout(client, NULL, NULL));
     CHECK_OK(tim_set_connection_callback(client, NULL, NULL));
     CHECK_OK(tim_set_user_sig_expired_callback(client, NULL, NULL));
@@ -93,7 +93,7 @@ static void text_that_is_not_utf8(void) {
     CHECK_NUMBER(42, none);
     CHECK_CODE(TIM_ERR_INVALID_UTF8, tim_login(client, BAD_UTF8, SIG_ALICE, NULL, NULL));
     CHECK_CODE(TIM_ERR_INVALID_UTF8, tim_login(client, "alice", BAD_UTF8, NULL, NULL));
-    /* Cut inside of a character, and a surrogate. */
+    /* A truncated character, and a surrogate. */
     CHECK_CODE(TIM_ERR_INVALID_UTF8, tim_login(client, "al\xc3", SIG_ALICE, NULL, NULL));
     CHECK_CODE(TIM_ERR_INVALID_UTF8, tim_login(client, "\xed\xa0\x80", SIG_ALICE, NULL, NULL));
     DESTROY(client);
@@ -113,7 +113,7 @@ static void ids_and_tickets_of_the_wrong_size_or_with_control_characters(void) {
     CHECK_CODE(TIM_ERR_USER_SIG_UNREADABLE, tim_login(client, "alice", long_sig, NULL, NULL));
     CHECK_NUMBER(0, tim_get_login_id(client));
 
-    /* The longest that are taken. */
+    /* The longest that are accepted. */
     long_sig[4096] = '\0';
     struct result login = {0};
     CHECK_OK(tim_login(client, "0123456789abcdef0123456789abcdef", long_sig, keep_result, &login));
@@ -168,7 +168,7 @@ static void more_unfinished_calls_than_there_is_room_for(void) {
     CHECK(accepted == 63 || accepted == 64);
     CHECK_CODE(TIM_ERR_TOO_MANY_CALLS, tim_login(client, "alice", SIG_ALICE, count_completion, NULL));
 
-    /* Each accepted call completes, and then there is room again. */
+    /* Each accepted call completes, which makes room again. */
     door_open(&door);
     WAIT_UNTIL(completions == accepted);
     CHECK_OK(tim_logout(client, count_completion, NULL));
@@ -211,7 +211,7 @@ static void call_everything(int32_t code, const char *message, void *user_data) 
     CHECK_CODE(TIM_ERR_IN_CALLBACK, tim_set_log_callback(NULL, NULL, TIM_LOG_LEVEL_OFF));
     CHECK_CODE(TIM_ERR_IN_CALLBACK, tim_set_connection_callback(inside->created, NULL, NULL));
 
-    /* A client may be created here, and another one be destroyed, which only begins. */
+    /* A client may be created here, and another destroyed, which only starts. */
     tim_client another;
     config_for(config, sizeof config, CLOSED_URL, "");
     CHECK_OK(tim_client_create(config, &another, NULL, 0));
@@ -233,7 +233,7 @@ static void every_call_inside_a_callback(void) {
                             .created = create_client(CLOSED_URL, "")};
     CHECK_OK(tim_login(inside.client, "alice", SIG_ALICE, call_everything, &inside));
     WAIT_UNTIL(inside.done);
-    /* Both destroys were begun inside; waiting for their end is allowed here. */
+    /* Both destroys were started inside; here it is allowed to wait for them. */
     const int32_t client = tim_client_destroy(inside.client, WAIT_S * 1000);
     CHECK(client == TIM_OK || client == TIM_ERR_NO_SUCH_CLIENT);
     const int32_t created = tim_client_destroy(inside.created, WAIT_S * 1000);

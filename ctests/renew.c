@@ -1,4 +1,4 @@
-/* A session's ticket: told to end soon, renewed without a gap, refused without harm, ended. */
+/* A session's ticket: reported as expiring, renewed without a gap, refused without harm, expired. */
 #include "check.h"
 
 static int expiring, expired, gaps;
@@ -43,7 +43,7 @@ static void nobody_logged_in_has_nothing_to_renew(void) {
     DESTROY(client);
 }
 
-static void a_short_ticket_is_told_renewed_and_outlived(void) {
+static void a_short_ticket_is_warned_about_renewed_and_outlived(void) {
     tim_client client = create_client(SERVER_URL, "");
     CHECK_OK(tim_set_user_sig_expiring_callback(client, on_expiring, &expiring));
     CHECK_OK(tim_set_user_sig_expired_callback(client, on_expired, NULL));
@@ -52,7 +52,7 @@ static void a_short_ticket_is_told_renewed_and_outlived(void) {
     WAIT_UNTIL(expiring == 1);
     CHECK(seconds_left >= 0 && seconds_left < 60);
 
-    /* Refused: the session stays as it is. */
+    /* Refused: the session is unchanged. */
     renewed(client, SIG_BOB, TIM_ERR_USER_SIG_OTHER_USER);
     CHECK_NUMBER(TIM_LOGIN_STATUS_LOGGED_IN, tim_get_login_status(client));
 
@@ -105,7 +105,7 @@ static void misuse_has_its_codes(void) {
 
 int main(void) {
     nobody_logged_in_has_nothing_to_renew();
-    a_short_ticket_is_told_renewed_and_outlived();
+    a_short_ticket_is_warned_about_renewed_and_outlived();
     a_login_of_the_same_user_is_a_renewal();
     another_user_ends_the_session_and_the_renewal();
     misuse_has_its_codes();

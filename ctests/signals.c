@@ -1,4 +1,4 @@
-/* Signals: what a callback raises reaches the app, what it spawns can be ended, and what the app keeps
+/* Signals: what a callback raises reaches the app, what it spawns can be terminated, and what the app keeps
  * for itself never comes to a thread of the library. */
 #define _GNU_SOURCE
 #include "check.h"
@@ -31,11 +31,11 @@ static void recover(int signal) {
     siglongjmp(back, 1);
 }
 
-static void *forbidden; /* a page that nobody may touch */
+static void *forbidden; /* an inaccessible page */
 
 static void fault(int32_t code, const char *message, void *user_data) {
-    /* What a runtime does that turns faults into exceptions. */
-    if (!IN_MEMCHECK) { /* which takes it for an error of this program, and it is one */
+    /* As in a runtime that turns faults into exceptions. */
+    if (!IN_MEMCHECK) { /* which rightly reports it as an error of this program */
         if (!sigsetjmp(back, 1)) {
             *(volatile char *)forbidden = 1;
             CHECK(!"a fault");
@@ -101,7 +101,7 @@ static void a_child_that_a_callback_spawns_can_be_terminated(void) {
     in_a_callback(spawn_and_terminate, &result);
 }
 
-/* ---- what stays the app's ---- */
+/* ---- signals that stay the app's ---- */
 
 static volatile sig_atomic_t handled;
 static pthread_t handled_on;
@@ -124,7 +124,7 @@ static void the_apps_signals_never_come_to_an_idle_client(void) {
         sigaddset(&mask, apps[i]);
         CHECK(pthread_sigmask(SIG_BLOCK, &mask, &before) == 0);
         handled = 0;
-        /* No thread takes it: it waits until this one does. */
+        /* No thread receives it: it stays pending until this one does. */
         CHECK(kill(getpid(), apps[i]) == 0);
         CHECK(sigpending(&pending) == 0);
         CHECK_NUMBER(1, sigismember(&pending, apps[i]));

@@ -1,4 +1,4 @@
-/* A device that sleeps: its client notices when it wakes, also when nothing was due. */
+/* A device that sleeps: its client notices the wake-up even when nothing was due. */
 #define _GNU_SOURCE
 #include "check.h"
 #include <errno.h>
@@ -6,9 +6,9 @@
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 
-/* ---- the system of this test: what the library calls instead of the C library's ---- */
+/* ---- replacements for functions of the C library ---- */
 
-static int alarm_fd = -1;                /* what the library has for a timer */
+static int alarm_fd = -1;                /* the library's timer */
 static volatile long long slept_seconds; /* how long the system has slept */
 
 int timerfd_create(clockid_t clock, int flags) {
@@ -55,13 +55,13 @@ int main(void) {
     LOG_IN(client, "alice", SIG_ALICE);
     WAIT_UNTIL(accepted == 1);
 
-    /* The clock of the day is set, as by a network's time: nothing follows but a new alarm. */
+    /* The real-time clock is set, as by NTP: only a new alarm follows. */
     int before = armed;
     CHECK(write(alarm_fd, &one, sizeof one) == sizeof one);
     WAIT_UNTIL(armed == before + 1);
     CHECK_NUMBER(1, accepted);
 
-    /* An hour of sleep: the connection is looked at, long before the next heartbeat is missed. */
+    /* An hour of sleep: the connection is checked long before the next heartbeat is missed. */
     slept_seconds = 3600;
     CHECK(write(alarm_fd, &one, sizeof one) == sizeof one);
     WAIT_UNTIL(accepted == 2);

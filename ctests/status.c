@@ -24,7 +24,7 @@ static void while_logging_in(void) {
     tim_client client = create_client(SILENT_URL, "");
     char user[33];
     CHECK_OK(tim_login(client, "alice", SIG_ALICE, NULL, NULL));
-    /* True as soon as the call has returned. */
+    /* True once the call has returned. */
     CHECK_NUMBER(TIM_LOGIN_STATUS_LOGGING_IN, tim_get_login_status(client));
     CHECK_NUMBER(1, tim_get_login_id(client));
     CHECK_OK(tim_get_login_user(client, user, sizeof user, NULL));
@@ -53,7 +53,7 @@ static void text_is_copied_whole_or_not_at_all(void) {
         }
     }
 
-    /* NULL and 0 ask for the length; the length itself is optional. */
+    /* NULL and 0 query the length; the length itself is optional. */
     length = 42;
     CHECK_CODE(TIM_ERR_BUFFER_TOO_SMALL, tim_get_login_user(client, NULL, 0, &length));
     CHECK_NUMBER(5, length);
@@ -73,18 +73,18 @@ static void after_a_login(void) {
     CHECK(after >= before);
     LOG_OUT(client);
     CHECK_NUMBER(TIM_CONNECTION_STATUS_DISCONNECTED, tim_get_connection_status(client));
-    /* The time is known from then on, and which login it was. */
+    /* From then on the time and the login's number are known. */
     CHECK_OK(tim_get_server_time_ms(client, &after));
     CHECK_NUMBER(1, tim_get_login_id(client));
     DESTROY(client);
 
-    /* Afterwards there is nothing to tell. */
+    /* Afterwards there is nothing to report. */
     CHECK_NUMBER(0, tim_get_login_status(client));
     CHECK_NUMBER(0, tim_get_connection_status(client));
     CHECK_NUMBER(0, tim_get_login_id(client));
 }
 
-/* A callback that takes its time, and what the server's clock says before and after it. */
+/* A slow callback, and the server's clock before and after it. */
 struct slow {
     tim_client client;
     int64_t moved_ms;

@@ -19,7 +19,7 @@ static void ignore_connection(tim_client client, int32_t status, int32_t code, c
     (void)client, (void)status, (void)code, (void)message, (void)login_id, (void)user_data;
 }
 
-/* A call that may be refused, but for no other reason than these. */
+/* A call that may be refused, but only for one of these reasons. */
 static void call(int32_t code) {
     CHECK(code == TIM_OK || code == TIM_ERR_TOO_MANY_CALLS || code == TIM_ERR_CLOSING ||
           code == TIM_ERR_NO_SUCH_CLIENT);
@@ -103,7 +103,7 @@ static void a_client_is_destroyed_while_others_use_it(void) {
             CHECK(pthread_create(&users[i], NULL, use, &work[i]) == 0);
         }
         WAIT_UNTIL(accepted > 10 * round);
-        /* Two at once: one of them may find it gone. */
+        /* With two at once, one may find the client gone. */
         tim_client both[2] = {client, client};
         run(destroy, both, sizeof *both, 2);
         for (int i = 0; i < THREADS; i++) CHECK(pthread_join(users[i], NULL) == 0);
@@ -119,7 +119,7 @@ static void *live_and_die(void *argument) {
         CHECK_OK(tim_login(client, "alice", SIG_ALICE, keep_result, &login));
         WAIT_UNTIL(login.runs == 1);
         /* Another thread's alice may have taken over between the server's decision and its answer. */
-        CHECK(login.code == TIM_OK || login.code == TIM_ERR_KICKED_WHILE_OFFLINE);
+        CHECK(login.code == TIM_OK || login.code == TIM_ERR_KICKED_OFFLINE);
         CHECK_OK(tim_logout(client, keep_result, &logout));
         CHECK_RESULT(TIM_OK, logout);
         DESTROY(client);

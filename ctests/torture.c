@@ -18,13 +18,13 @@ static uint64_t seed;
 static long calls_wanted;
 static atomic_long calls_made, accepted, completed, created, events, finished_threads;
 
-/* ---- chance ---- */
+/* ---- random numbers ---- */
 
 static _Thread_local uint64_t chance_state;
 static atomic_ulong chance_streams;
 
 static uint64_t chance(void) {
-    /* A thread's own stream; network threads take the next one. */
+    /* Each thread has its own sequence; network threads take the next one. */
     if (!chance_state) chance_state = seed * 0x9e3779b97f4a7c15u + 2 * ++chance_streams + 1;
     chance_state ^= chance_state << 13;
     chance_state ^= chance_state >> 7;
@@ -35,7 +35,7 @@ static uint64_t chance(void) {
 static unsigned below(unsigned limit) { return (unsigned)(chance() >> 20) % limit; }
 static int one_in(unsigned n) { return below(n) == 0; }
 
-/* ---- what is known of each client and each call ---- */
+/* ---- what is known about each client and each call ---- */
 
 struct life {
     _Atomic tim_client client;
@@ -82,10 +82,10 @@ static void on_result(int32_t code, const char *message, void *user_data) {
     maybe_call();
 }
 
-/* The login that an event belongs to is not newer than what the getters say. */
+/* An event's login is not newer than the one the getters report. */
 static void getters_are_not_behind(tim_client client, uint64_t login_id) {
     const uint64_t now = tim_get_login_id(client);
-    /* 0: it is being destroyed. */
+    /* 0: the client is being destroyed. */
     CHECK(now == 0 || now >= login_id);
 }
 
@@ -99,7 +99,7 @@ static void on_connection(tim_client client, int32_t status, int32_t code, const
     maybe_call();
 }
 
-/* A login that was ended stays ended: only another number may be logged in. */
+/* An ended login stays ended: only a different number may be logged in. */
 static void ended(tim_client client, uint64_t login_id) {
     getters_are_not_behind(client, login_id);
     const int32_t status = tim_get_login_status(client);
@@ -144,7 +144,7 @@ static void on_line(int32_t level, const char *line, void *user_data) {
 
 static struct life *some_life(void) { return atomic_load(&slots[below(SLOTS)]); }
 
-/* A client, and now and then something that is none. */
+/* A client, and sometimes an invalid handle. */
 static tim_client some_client(struct life **life) {
     *life = some_life();
     switch (below(16)) {
@@ -154,7 +154,7 @@ static tim_client some_client(struct life **life) {
     case 1:
         *life = NULL;
         return chance() | UINT64_C(1) << 60;
-    case 2: /* one of the past */
+    case 2: /* a stale handle */
         *life = &lives[below((unsigned)atomic_load(&lives_taken) + 1)];
         break;
     default:
@@ -211,7 +211,7 @@ static void judge_setter(int32_t code, int inside) {
 
 /* ---- calls ---- */
 
-/* A slot is free again once its client is gone. */
+/* A slot is reused once its client is gone. */
 static void clear(unsigned at) {
     struct life *life = atomic_load(&slots[at]);
     char text[8];
@@ -251,7 +251,7 @@ static void create(void) {
     (void)tim_set_connection_callback(client, on_connection, life);
     (void)tim_set_kicked_offline_callback(client, on_end, life);
     (void)tim_set_user_sig_expired_callback(client, on_end, life);
-    /* If another thread was faster, this one is destroyed at the end. */
+    /* If another thread came first, this client is destroyed at the end. */
     atomic_compare_exchange_strong(&slots[at], &none, life);
 }
 
@@ -329,7 +329,7 @@ static void ask(void) {
 static void set(int inside) {
     struct life *life;
     const tim_client client = some_client(&life);
-    /* A callback without a life of its own cannot say whose it is. */
+    /* A callback without data of its own cannot tell whose it is. */
     const int on = life && !one_in(3);
     switch (below(6)) {
     case 0:
@@ -409,7 +409,7 @@ static void *work(void *argument) {
     (void)argument;
     while (atomic_load(&calls_made) < calls_wanted) {
         random_call(0);
-        /* Now and then the servers and the network threads get their turn. */
+        /* Sometimes lets the servers and the network threads run. */
         if (one_in(12)) {
             const struct timespec pause = {0, below(3000000)};
             nanosleep(&pause, NULL);
@@ -443,7 +443,7 @@ static int count_entries(const char *path) {
     return entries;
 }
 
-/* Waits for the ends of threads that nobody joins: a client that frees itself has one. */
+/* Waits for threads that nobody joins: a client that frees itself has one. */
 static void only_these_threads(int wanted) {
     for (long tries = 0; count_entries("/proc/self/task") != wanted; tries++) {
         const struct timespec pause = {0, 1000000};
@@ -470,7 +470,7 @@ int main(void) {
     for (unsigned i = 0; i < count; i++) CHECK(pthread_create(&threads[i], NULL, work, NULL) == 0);
     for (unsigned i = 0; i < count; i++) CHECK(pthread_join(threads[i], NULL) == 0);
 
-    /* Whoever lives on is destroyed; callbacks may still create others. */
+    /* Destroys the remaining clients; callbacks may still create more. */
     for (long number = 0; number < atomic_load(&lives_taken); number++) {
         int32_t code = TIM_ERR_BUSY;
         while (code == TIM_ERR_BUSY)

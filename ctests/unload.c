@@ -4,7 +4,7 @@
 #include <sched.h>
 #include <time.h>
 
-/* Stores a function of the library in a pointer of its type. ISO C has no cast from a pointer to
+/* Stores a function of the library in a typed pointer. ISO C has no cast from a pointer to
  * an object to one to a function, so the bytes are copied, as POSIX allows. */
 static void find(void *library, const char *name, void *function, size_t size) {
     void *symbol = dlsym(library, name);

@@ -1,4 +1,4 @@
-//! Running the app's code: event callbacks, completions and log lines.
+//! Runs the app's code: event callbacks, completions and log callbacks.
 
 use crate::host;
 use crate::sync::thread_local;
@@ -8,18 +8,19 @@ thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Whether this thread is inside a callback of any client, or of the log.
+/// Whether this thread is inside a callback of any client, or inside the log callback.
 pub(crate) fn in_callback() -> bool {
     DEPTH.with(|depth| depth.get() > 0)
 }
 
-/// Forgets that this thread was inside a callback: for a forked child, which begins anew.
+/// Clears the mark of being inside a callback: a forked child starts afresh.
 #[cfg(not(tim_shuttle))]
 pub(crate) fn forget() {
     DEPTH.with(|depth| depth.set(0));
 }
 
-/// Runs the app's code, marked as being inside a callback. A panic of a Rust app's closure ends here.
+/// Runs the app's code, marked as being inside a callback. A panic in a Rust app's closure stops
+/// here.
 pub(crate) fn run(callback: impl FnOnce()) {
     DEPTH.with(|depth| depth.set(depth.get() + 1));
     host::run_app_code(callback);

@@ -1,10 +1,10 @@
-//! A client: its state machine behind a lock, its queue of callbacks, and its life from creation to the
-//! closed event. The network thread and the app's threads meet here alone, so that every schedule of
-//! them can be tried without a socket.
+//! A client: its state machine behind a lock, its queue of callbacks, and its life from creation to
+//! the closed event. The network thread and the app's threads meet only here, so that every
+//! interleaving of them can be tested without a socket.
 //!
-//! The C functions in `ffi` are this API with other types. A client is found by its handle until it is
-//! destroyed; dropping an `Arc<Client>` only drops a reference. Callbacks run on the client's network
-//! thread, one at a time, with no lock held.
+//! The C functions in `ffi` are this API with C types. A handle finds a client until it is
+//! destroyed; dropping an `Arc<Client>` only drops a reference. Callbacks run on the client's
+//! network thread, one at a time, with no lock held.
 
 #[cfg(not(tim_shuttle))]
 mod create;
@@ -31,10 +31,10 @@ use destroy::Reaper;
 use std::time::Duration;
 use tim_proto::{edges, identity};
 
-/// How long setting a callback waits for one that is running.
+/// How long setting a callback waits for a running one.
 const SETTER_LIMIT: Duration = Duration::from_secs(5);
 
-/// What the network thread is asked to do.
+/// Work for the network thread.
 #[derive(Debug)]
 pub(crate) enum Task {
     /// Send a request.
@@ -49,15 +49,25 @@ pub(crate) enum Task {
 
 struct Inner {
     session: Session,
-    /// To the network thread. Sent under this lock: tasks come in the order of the decisions.
+    /// To the network thread. Sent under this lock, so that tasks arrive in the order of the
+    /// decisions.
     tasks: Sender<Task>,
-    /// Set when closing has begun.
+    /// Set once closing has begun.
     reaper: Option<Reaper>,
-    /// The closed event has been delivered: no callback runs any more.
+    /// The closed event has been delivered; no more callbacks run.
     closed: bool,
-    /// Where the library has panicked; the state machine is not asked any more.
+    /// Where the library panicked; the state machine is no longer used.
     broken: Option<Panicked>,
-    broken_told: bool,
+    broken_reported: bool,
+}
+
+/// What an app may know about the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// The device changed networks.
+    NetworkChanged,
+    /// The app came to the foreground.
+    Foreground,
 }
 
 /// One account's login in this process.
@@ -72,7 +82,7 @@ pub struct Client {
 
 // What the app calls.
 impl Client {
-    /// A client without its network thread, which receives `tasks`.
+    /// A client without its network thread, which will receive `tasks`.
     pub(crate) fn new(
         host: Arc<Host>,
         handle: Handle,
@@ -90,14 +100,14 @@ impl Client {
                 reaper: None,
                 closed: false,
                 broken: None,
-                broken_told: false,
+                broken_reported: false,
             }),
             closed: Condvar::new(),
             delivery: Delivery::default(),
         }
     }
 
-    /// The number that finds this client again.
+    /// The number by which C finds this client.
     pub fn handle(&self) -> Handle {
         self.handle
     }
@@ -120,21 +130,23 @@ impl Client {
         self.call(done, |call| Input::Logout { call })
     }
 
-    /// Gives the session of the user who is logged in a new ticket; see `tim_renew_user_sig` in
-    /// the header.
+    /// Replaces the ticket of the logged-in user; see `tim_renew_user_sig` in the header.
     pub fn renew_user_sig(&self, user_sig: &str, done: Completion) -> Result<(), i32> {
         let user_sig = ticket(user_sig)?;
         self.call(done, |call| Input::Renew { call, user_sig })
     }
 
-    /// Says that the network changed, or that the app came to the foreground: the connection is
-    /// tried at once.
-    pub fn notify(&self) -> Result<(), i32> {
+    /// Passes on what the app knows about the device; see `tim_notify` in the header.
+    pub fn notify(&self, hint: Hint) -> Result<(), i32> {
         let mut inner = lock(&self.inner);
         if inner.reaper.is_some() {
             return Err(error::ERR_CLOSING);
         }
-        self.step_caught(&mut inner, Input::NetworkChanged);
+        let input = match hint {
+            Hint::NetworkChanged => Input::NetworkChanged,
+            Hint::Foreground => Input::Foreground,
+        };
+        self.step_caught(&mut inner, input);
         drop(inner);
         self.host.wake();
         Ok(())
@@ -148,7 +160,7 @@ impl Client {
         let call = match self.delivery.accept(done) {
             Ok(call) => call,
             Err(refused) => {
-                // What the app's closure holds ends outside of the lock.
+                // The app's closure is dropped outside the lock.
                 drop(inner);
                 drop(refused);
                 return Err(error::ERR_TOO_MANY_CALLS);
@@ -160,7 +172,8 @@ impl Client {
         Ok(())
     }
 
-    /// Sets what runs at events of `kind`, and waits a while until the old callback is not running.
+    /// Sets the callback for events of `kind` and waits, within a limit, until the old one has
+    /// finished.
     pub fn set_callback(&self, kind: Kind, callback: Option<Callback>) -> Result<Replaced, i32> {
         if lock(&self.inner).reaper.is_some() {
             return Err(error::ERR_CLOSING);
@@ -168,12 +181,12 @@ impl Client {
         Ok(self.delivery.set(kind, callback, SETTER_LIMIT))
     }
 
-    /// Which login the status belongs to; 0 before the first.
+    /// The login that the status belongs to; 0 before the first.
     pub fn login_id(&self) -> u64 {
         lock(&self.inner).session.login_id()
     }
 
-    /// The user who is logged in, or nothing.
+    /// The logged-in user, or an empty string.
     pub fn login_user(&self) -> String {
         let inner = lock(&self.inner);
         inner.session.login_user().unwrap_or_default().to_owned()
@@ -188,12 +201,12 @@ impl Client {
 
 // What the network thread calls.
 impl Client {
-    /// Tells the state machine what happened on the network.
+    /// Feeds the state machine what happened on the network.
     pub(crate) fn feed(&self, input: Input) {
         self.step(&mut lock(&self.inner), input);
     }
 
-    /// When the state machine wants a tick.
+    /// When the state machine needs its next tick.
     pub(crate) fn next_deadline(&self) -> Option<u64> {
         let inner = lock(&self.inner);
         match inner.broken {
@@ -202,37 +215,36 @@ impl Client {
         }
     }
 
-    /// Runs one callback; `false` when none is due.
+    /// Runs one callback; `false` if none is pending.
     pub(crate) fn deliver_next(&self) -> bool {
         self.delivery.deliver_next()
     }
 
-    /// Whether a callback is due.
+    /// Whether a callback is pending.
     pub(crate) fn has_deliveries(&self) -> bool {
         !self.delivery.is_empty()
     }
 
-    /// Whether the client is being destroyed, or broken.
+    /// Whether the client is being destroyed, or has panicked.
     pub(crate) fn is_closing(&self) -> bool {
         lock(&self.inner).reaper.is_some()
     }
 
-    /// Where the library has panicked, once.
+    /// Where the library panicked; returned once.
     pub(crate) fn take_panic_place(&self) -> Option<String> {
         let mut inner = lock(&self.inner);
         let place = inner.broken.as_ref()?.place.clone();
-        (!std::mem::replace(&mut inner.broken_told, true)).then_some(place)
+        (!std::mem::replace(&mut inner.broken_reported, true)).then_some(place)
     }
 
-    /// The library has panicked on the network thread.
+    /// Handles a panic of the library on the network thread.
     pub(crate) fn break_down(&self, panicked: Panicked) {
         self.break_down_locked(&mut lock(&self.inner), panicked);
     }
 }
 
 impl Client {
-    /// One step of the state machine; its decisions take their places in the queues before any
-    /// other step is made.
+    /// One step of the state machine. Its decisions are queued before the next step can begin.
     fn step(&self, inner: &mut Inner, input: Input) {
         if inner.broken.is_some() {
             return;
@@ -244,7 +256,8 @@ impl Client {
             _ => "step",
         });
         let actions = inner.session.handle(input, self.host.now());
-        // First of all: a callback may run as soon as it is queued, and its getters must not be behind it.
+        // Publish first: a callback may run as soon as it is queued, and must not see older values
+        // from the getters.
         let session = &inner.session;
         self.registry.publish(
             self.handle,
@@ -252,7 +265,7 @@ impl Client {
             session.connection_status(),
         );
         for action in actions {
-            // The receiver ends with the thread, when nothing is to be done any more.
+            // The receiver goes away with the thread, when there is nothing left to do.
             match action {
                 Action::Send {
                     seq,
@@ -275,16 +288,16 @@ impl Client {
         }
     }
 
-    /// A step on a thread of the app's. After a panic the client is broken, and every accepted call,
-    /// this one too, completes with [`error::ERR_PANIC`].
+    /// A step on one of the app's threads. After a panic the client is unusable, and every accepted
+    /// call, this one included, completes with [`error::ERR_PANIC`].
     fn step_caught(&self, inner: &mut Inner, input: Input) {
         if let Err(panicked) = panics::caught(|| self.step(inner, input)) {
             self.break_down_locked(inner, panicked);
         }
     }
 
-    /// Ends a client whose code has panicked: its calls complete, the closed event follows, and the
-    /// handle waits for its destroy.
+    /// Closes a client whose code has panicked: its calls complete, the closed event follows, and
+    /// the handle stays until it is destroyed.
     fn break_down_locked(&self, inner: &mut Inner, panicked: Panicked) {
         inner.broken = Some(panicked);
         self.delivery.complete_all(error::ERR_PANIC);
@@ -296,7 +309,7 @@ impl Client {
     }
 }
 
-/// A ticket whose form can be right, without what a file or a form has put around it.
+/// A ticket of valid form, without the white space that files and web forms add around it.
 fn ticket(user_sig: &str) -> Result<Secret, i32> {
     let user_sig = edges::trimmed(user_sig);
     if user_sig.is_empty() {

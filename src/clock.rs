@@ -1,11 +1,11 @@
-//! The clock of a client's deadlines: it stands still while the app's callbacks run on the network
-//! thread, so that a slow callback never costs a login its time.
+//! The clock for a client's deadlines. It stands still while the app's callbacks run on the network
+//! thread, so that a slow callback never eats into a login's time.
 
 use crate::os;
 use crate::session::Now;
 use crate::sync::{Mutex, lock};
 
-/// Monotonic time less the time spent in the app's callbacks.
+/// Monotonic time minus the time spent in the app's callbacks.
 #[derive(Default)]
 pub(crate) struct Clock {
     callbacks: Mutex<Callbacks>,
@@ -13,9 +13,9 @@ pub(crate) struct Clock {
 
 #[derive(Default)]
 struct Callbacks {
-    /// All of the time spent so far, in ms.
+    /// Total time spent in callbacks, in ms.
     total_ms: u64,
-    /// When the running one began.
+    /// When the callback now running began.
     since_ms: Option<u64>,
 }
 
@@ -28,12 +28,13 @@ impl Clock {
         Now {
             ms: stopped_ms.saturating_sub(callbacks.total_ms),
             boot_ms,
-            // Both clocks begin when the system does: their difference grows by sleep alone.
+            // Both clocks start at boot, so only sleep makes their difference grow.
             slept_ms: boot_ms.saturating_sub(monotonic_ms),
         }
     }
 
-    /// The moment `ms` of this clock, on the system's monotonic clock, if it does not stop again.
+    /// The moment `ms` of this clock on the system's monotonic clock, provided that it does not
+    /// stop again.
     pub(crate) fn to_monotonic(&self, ms: u64) -> u64 {
         ms.saturating_add(lock(&self.callbacks).total_ms)
     }

@@ -1,13 +1,13 @@
-//! From the state machine to the app: one queue per client, drained by its network thread, one
-//! callback at a time and with no lock held.
+//! Delivers completions and events to the app: one queue per client, drained by its network thread,
+//! one callback at a time and with no lock held.
 //!
-//! * Every accepted call completes once: `Delivery::accept` hands out the call's id and
-//!   `Delivery::complete` takes it back. At most `MAX_UNFINISHED` are out at a time, which
+//! * Every accepted call completes once: `Delivery::accept` assigns the call its id and
+//!   `Delivery::complete` retires it. At most `MAX_UNFINISHED` calls are unfinished at a time, which
 //!   bounds the queue.
-//! * A connection event replaces an older one that the app has not got yet. Completions and
-//!   endings are never lost.
-//! * Replacing a callback is a barrier: once `Delivery::set` has returned
-//!   [`Replaced::NotRunning`], the old one does not run and will not run.
+//! * A connection event replaces an older one still in the queue. Completions and endings are never
+//!   dropped.
+//! * Replacing a callback is a barrier: once `Delivery::set` has returned [`Replaced::NotRunning`],
+//!   the old one is not running and will not run again.
 
 use crate::callback::{self, in_callback};
 use crate::session::{CallId, ConnectionStatus, Event};
@@ -16,16 +16,16 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How many accepted calls of a client may be unfinished, or finished and not yet delivered.
+/// How many accepted calls of a client may be unfinished, or finished but not yet delivered.
 pub(crate) const MAX_UNFINISHED: usize = 64;
 
-/// What runs when a call has finished, with its code.
+/// Runs when a call has finished, with its code.
 pub type Completion = Box<dyn FnOnce(i32) + Send>;
 
-/// What runs when something happens.
+/// Runs when an event is delivered.
 pub type Callback = Arc<dyn Fn(Notice) + Send + Sync>;
 
-/// What an event callback is given.
+/// What an event callback receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// The connection changed.
@@ -37,7 +37,7 @@ pub enum Notice {
         /// The login it belongs to.
         login_id: u64,
     },
-    /// The ticket has ended.
+    /// The ticket has expired or was refused.
     UserSigExpired {
         /// Why.
         code: i32,
@@ -51,18 +51,18 @@ pub enum Notice {
         /// The login it belongs to.
         login_id: u64,
     },
-    /// The ticket ends soon.
+    /// The ticket expires soon.
     UserSigExpiring {
-        /// Seconds until then.
+        /// Seconds until it does.
         seconds_left: i64,
         /// The login it belongs to.
         login_id: u64,
     },
-    /// The client is closed: nothing comes after this.
+    /// The client is closed; nothing follows.
     Closed,
 }
 
-/// The kinds of event, each with one callback.
+/// The kinds of events, each with its own callback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// [`Notice::Connection`].
@@ -114,7 +114,7 @@ pub enum Replaced {
     NotRunning,
     /// It may be: the setter was called inside a callback and could not wait.
     MayBeRunning,
-    /// It is, and has been for as long as the setter waits.
+    /// It is, and the setter has waited as long as it may.
     StillRunning,
 }
 
@@ -126,7 +126,7 @@ enum Item {
 #[derive(Default)]
 struct State {
     last_call: CallId,
-    /// Accepted and not finished, oldest first.
+    /// Accepted but unfinished, oldest first.
     unfinished: Vec<(CallId, Completion)>,
     queue: VecDeque<Item>,
     completions_queued: usize,
@@ -144,7 +144,7 @@ pub(crate) struct Delivery {
 }
 
 impl Delivery {
-    /// Takes a call in, or gives it back: too many are unfinished.
+    /// Accepts a call, or returns its completion if too many are unfinished.
     pub(crate) fn accept(&self, completion: Completion) -> Result<CallId, Completion> {
         let mut state = lock(&self.state);
         if state.unfinished.len() + state.completions_queued >= MAX_UNFINISHED {
@@ -195,26 +195,26 @@ impl Delivery {
 
     fn push(&self, notice: Notice) {
         let mut state = lock(&self.state);
-        // Only the newest of a kind is told; it takes the place that its own time gives it.
+        // Coalesced: only the newest of each kind is delivered, at the tail of the queue.
         state
             .queue
             .retain(|item| !matches!(item, Item::Notice(n) if n.kind() == notice.kind()));
         state.queue.push_back(Item::Notice(notice));
     }
 
-    /// A new login began: what the app has not been told of earlier ones is dropped.
+    /// A new login has begun: undelivered events of earlier logins are dropped.
     pub(crate) fn drop_events(&self) {
         lock(&self.state)
             .queue
             .retain(|item| matches!(item, Item::Completion(..) | Item::Notice(Notice::Closed)));
     }
 
-    /// Whether nothing waits to be delivered.
+    /// Whether the queue is empty.
     pub(crate) fn is_empty(&self) -> bool {
         lock(&self.state).queue.is_empty()
     }
 
-    /// Runs the callback of the next item; `false` when there is none. For one thread only.
+    /// Runs the callback of the next item; `false` if there is none. For one thread only.
     pub(crate) fn deliver_next(&self) -> bool {
         let mut state = lock(&self.state);
         match state.queue.pop_front() {
@@ -234,7 +234,8 @@ impl Delivery {
                 drop(state);
                 callback::run(move || {
                     callback(notice);
-                    // The last reference to a replaced callback must be gone before its setter goes on.
+                    // The last reference to a replaced callback must be dropped before its setter
+                    // returns.
                     drop(callback);
                 });
                 lock(&self.state).running = None;
@@ -244,8 +245,8 @@ impl Delivery {
         true
     }
 
-    /// Replaces the callback of `kind` and waits until the old one is not running, but no longer than
-    /// `limit`, and not at all inside a callback.
+    /// Replaces the callback of `kind` and waits for at most `limit` until the old one has
+    /// finished; inside a callback it does not wait at all.
     pub(crate) fn set(&self, kind: Kind, callback: Option<Callback>, limit: Duration) -> Replaced {
         let mut state = lock(&self.state);
         let old = std::mem::replace(&mut state.callbacks[kind as usize], callback);
@@ -266,7 +267,7 @@ impl Delivery {
             }
         };
         drop(state);
-        // What the app's closure holds ends outside of the lock.
+        // The app's closure is dropped outside the lock.
         drop(old);
         replaced
     }

@@ -1,23 +1,23 @@
-//! Server-sent events, byte by byte: lines into events, with bounds on both.
+//! Parses server-sent events byte by byte, with bounds on lines and events.
 
-/// The longest line, in bytes.
+/// The longest accepted line, in bytes.
 const LINE_MAX: usize = 32 * 1024;
-/// The most data of one event, in bytes.
+/// The most data accepted in one event, in bytes.
 const DATA_MAX: usize = 64 * 1024;
 
-/// What came.
+/// What the bytes completed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Item {
     /// An event.
     Event {
-        /// Its name; "message" where the stream gives none.
+        /// Its name; "message" if the stream names none.
         name: String,
         /// Its data lines, joined by line feeds.
         data: String,
     },
     /// A comment: the stream is alive.
     Comment,
-    /// A line or an event beyond its bound. The stream cannot be trusted any further.
+    /// A line or an event exceeded its bound. The stream can no longer be trusted.
     TooLong,
 }
 
@@ -25,9 +25,9 @@ pub(crate) enum Item {
 #[derive(Default)]
 pub(crate) struct EventStream {
     line: Vec<u8>,
-    /// The last byte was a carriage return: a line feed right behind it ends no second line.
+    /// The last byte was a carriage return, so a line feed right after it ends no second line.
     after_return: bool,
-    /// Some line has ended: a byte order mark can only stand before that.
+    /// A line has ended. A byte order mark is only valid before that.
     began: bool,
     name: String,
     data: Option<String>,
@@ -35,7 +35,7 @@ pub(crate) struct EventStream {
 }
 
 impl EventStream {
-    /// Takes bytes and tells what they complete. After [`Item::TooLong`] it tells nothing more.
+    /// Takes bytes and passes on what they complete; nothing after [`Item::TooLong`].
     pub(crate) fn feed(&mut self, bytes: &[u8], tell: &mut impl FnMut(Item)) {
         for &byte in bytes {
             if self.broken {
@@ -86,7 +86,8 @@ impl EventStream {
                 }
                 self.data = Some(data);
             }
-            // "id" and "retry" are for clients that reconnect by themselves; others are unknown.
+            // "id" and "retry" are for clients that reconnect on their own; other fields are
+            // unknown.
             _ => {}
         }
     }

@@ -1,6 +1,6 @@
-//! The C ABI: `extern "C"` functions that check, convert, call the safe core and map the result.
-//! The documentation of each function here becomes its documentation in `include/tim.h`, so it is
-//! written for C programmers.
+//! The C ABI: `extern "C"` functions that check and convert arguments, call the safe core and map
+//! the result. Their documentation becomes that of `include/tim.h`, so it is written for C
+//! programmers.
 //!
 //! Every function's body runs inside [`boundary::guard`], which turns a panic into an error code.
 

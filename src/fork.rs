@@ -1,9 +1,9 @@
-//! What a fork of the process does to the library: the child starts without clients, log lines and
-//! look-ups of its parent, and closes its parent's descriptors.
+//! What a fork does to the library: the child starts without its parent's clients, log callback and
+//! look-ups, and closes its parent's descriptors.
 //!
-//! No lock is held from before a fork until after it: the app's own at-fork handlers, which may run
-//! before ours or after, may call any function. A child therefore uses nothing that has a lock and was
-//! its parent's; see [`crate::os::PerProcess`].
+//! No lock is held across a fork: the app's own at-fork handlers may run before or after ours and
+//! may call any function. So a child never touches anything of its parent's that has a lock; see
+//! [`crate::os::PerProcess`].
 
 use crate::callback;
 use crate::client;
@@ -13,12 +13,12 @@ use crate::transport;
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The process that has begun anew; 0 before there was a client.
+/// The process that these statics belong to; 0 before the first client.
 static PROCESS: AtomicU32 = AtomicU32::new(0);
 
-/// Has the library told of forks.
+/// Registers the handlers that run around each fork.
 pub(crate) fn prepare() {
-    // Not std's Once: a child would wait for ever for a thread that had begun it.
+    // Not std's Once: a child would wait forever if a thread of its parent's had been inside it.
     let first = PROCESS.compare_exchange(0, process::id(), Ordering::AcqRel, Ordering::Acquire);
     if first.is_ok() {
         os::on_fork(before, in_parent, notice_in_child);
@@ -39,8 +39,8 @@ extern "C" fn notice_in_child() {
     notice();
 }
 
-/// Begins anew if this is a forked child that has not done so yet. Asked for by everything that may be
-/// called first in a child: by our own handler, or by one of the app's that runs before it.
+/// Starts afresh if this is a forked child that has not done so yet. Called by everything that may
+/// run first in a child: our own handler, or an at-fork handler of the app's that runs before it.
 pub(crate) fn notice() {
     let process = process::id();
     let known = PROCESS.load(Ordering::Acquire);

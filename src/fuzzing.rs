@@ -1,15 +1,15 @@
-//! What `fuzz/` feeds: parsers that are nobody's interface. Built with `--cfg fuzzing` alone.
+//! Entry points for `fuzz/`: parsers that are not public. Built with `--cfg fuzzing` only.
 
 use crate::config;
 use crate::event_stream::{EventStream, Item};
 
-/// Reads a configuration; what a caller would be told where it is wrong.
+/// Parses a configuration; the error is the message that a caller would get.
 pub fn configuration(json: &str) -> Result<(), String> {
     config::parse(json).map(drop)
 }
 
-/// The events of a stream that comes in parts of that size: name and data, none for a comment, and
-/// an empty name for what is too long.
+/// The events of a stream that arrives in parts of that size: name and data, `None` for a comment,
+/// and an empty name for one that is too long.
 pub fn events(bytes: &[u8], part: usize) -> Vec<Option<(String, String)>> {
     let mut events = Vec::new();
     let mut stream = EventStream::default();

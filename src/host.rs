@@ -1,4 +1,4 @@
-//! What a client needs of the operating system: its clock, its wake-up, its thread.
+//! What a client needs from the operating system: a clock, a wake-up and a thread.
 
 use crate::clock::Clock;
 use crate::os::{self, SignalMask, SleepWatch, WakeUp};
@@ -51,13 +51,13 @@ impl Host {
         [self.wake_up.fd(), self.sleep.fd()]
     }
 
-    /// Takes the wake-ups back. Whether the system may have slept.
+    /// Clears the wake-ups. Returns whether the system may have slept.
     pub(crate) fn take_wake_ups(&self) -> bool {
         self.wake_up.drain();
         self.sleep.take()
     }
 
-    /// The calling thread is this host's network thread.
+    /// Makes the calling thread this host's network thread.
     pub(crate) fn enter_thread(self: &Arc<Host>) {
         OF_THIS_THREAD.set(Some(self.clone()));
     }
@@ -66,7 +66,7 @@ impl Host {
         *lock(&self.thread) = Some(thread);
     }
 
-    /// Waits for the network thread, which has said its last words.
+    /// Waits for the network thread, which has nothing left to do.
     pub(crate) fn join_thread(&self) {
         let thread = lock(&self.thread).take();
         if let Some(thread) = thread {
@@ -75,8 +75,9 @@ impl Host {
     }
 }
 
-/// Runs the app's code. On a network thread the client's clock stands still meanwhile, and signals
-/// are as they were where the client was created: what is spawned there inherits them.
+/// Runs the app's code. On a network thread, the client's clock stands still meanwhile, and the
+/// signal mask is the one of the thread that created the client, so that threads the app spawns
+/// here inherit it.
 pub(crate) fn run_app_code(code: impl FnOnce()) {
     let Some(host) = OF_THIS_THREAD.with_borrow(Option::clone) else {
         return panics::outside(code);
@@ -85,7 +86,7 @@ pub(crate) fn run_app_code(code: impl FnOnce()) {
     host.clock
         .stopped(|| host.signals.during(|| panics::outside(code)));
     if process::id() != process {
-        // The code has forked and returned in the child, where this thread is the only one and has
+        // The code forked and returned in the child, where this thread is the only one and has
         // nothing left to do.
         os::exit_child();
     }

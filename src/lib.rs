@@ -1,10 +1,10 @@
 //! libtim: sign-in for instant messaging.
 //!
-//! # The tour
+//! # Overview
 //!
-//! One direction: the C functions of [`ffi`](self) check and convert, and call [`client`]; a client
-//! holds the state machine ([`session`]), which takes inputs and returns actions, and a network
-//! thread, which carries them out and feeds back what came of them.
+//! Everything flows one way: the C functions of [`ffi`](self) check and convert their arguments,
+//! then call [`client`]. A client holds the state machine ([`session`]), which turns inputs into
+//! actions, and a network thread, which carries the actions out and feeds the results back.
 //!
 //! ```text
 //! caller -> ffi -> client -> session                  (input, now) -> actions
@@ -17,9 +17,9 @@
 //! ```
 //!
 //! Every rule of login lives in `session`, which does no I/O, reads no clock and owns no thread.
-//! Every rule of callbacks (once, in order, barriers) lives in `delivery`; of handles, in
-//! `registry`; of closing, in `client`; of a forked child, in `fork`; of the library's own faults,
-//! in `panics`. `unsafe` is in `ffi` and `os` alone.
+//! The rules of callbacks (once, in order, barriers) live in `delivery`; those of handles in
+//! `registry`; of closing in `client`; of a forked child in `fork`; of the library's own bugs in
+//! `panics`. Only `ffi` and `os` contain `unsafe`.
 
 #![deny(unsafe_code)]
 #![cfg_attr(

@@ -1,7 +1,7 @@
 //! The log callback: one per process, with a level, silent by default.
 //!
-//! Lines are written on network threads alone, so that no call of the app ever runs its own log
-//! callback beneath it. A line names no ticket, no token and no user id.
+//! Lines are written on network threads only, so that the app's log callback never runs inside one
+//! of its own calls. No line contains a ticket, a token or a user id.
 
 use crate::callback::{self, in_callback};
 use crate::delivery::Replaced;
@@ -14,25 +14,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-/// How long setting the callback waits for lines that are being told.
+/// How long setting the callback waits for lines being delivered.
 const SETTER_LIMIT: Duration = Duration::from_secs(5);
 
-/// How much a line matters. The numbers are those of the C API.
+/// The severity of a line. The numbers are those of the C API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Level {
     /// Every step of a request.
     Debug = 3,
-    /// What an operator would want to know afterwards.
+    /// Notable events.
     Info = 4,
-    /// Trouble that the library deals with by itself.
+    /// Problems that the library handles itself.
     Warn = 5,
-    /// A fault of the library.
+    /// A bug in the library.
     Error = 6,
 }
 
 impl Level {
-    /// The level of that number.
+    /// The level with that number.
     pub fn from_number(number: i32) -> Option<Level> {
         [Level::Debug, Level::Info, Level::Warn, Level::Error]
             .into_iter()
@@ -40,32 +40,32 @@ impl Level {
     }
 }
 
-/// What takes the lines.
+/// The app's log callback.
 pub type LogCallback = Arc<dyn Fn(Level, &str) + Send + Sync>;
 
-/// The least level that is told; above every level: none is.
+/// The lowest level that is delivered; above every level, logging is off.
 static MIN_LEVEL: AtomicU8 = AtomicU8::new(OFF);
 const OFF: u8 = u8::MAX;
 
 #[derive(Default)]
 struct State {
     callback: Option<LogCallback>,
-    /// Counts the callbacks set; a running line knows which one it uses.
+    /// Counts the callbacks set, so that a line being delivered knows which one it uses.
     generation: u64,
-    /// The generation of each line that is being told now.
+    /// The generation of each line being delivered.
     running: Vec<u64>,
 }
 
 #[derive(Default)]
 struct Log {
     state: Mutex<State>,
-    line_told: Condvar,
+    line_written: Condvar,
 }
 
 static LOG: PerProcess<Log> = PerProcess::new(Log::default);
 
-/// Sets the callback, or removes it, and waits a while until the old one is not running, unless called
-/// inside a callback.
+/// Sets or removes the callback and waits, within a limit, until the old one has finished; inside a
+/// callback it does not wait.
 pub fn set_callback(callback: Option<LogCallback>, min_level: Option<Level>) -> Replaced {
     let level = match (&callback, min_level) {
         (Some(_), Some(level)) => level as u8,
@@ -82,7 +82,7 @@ pub fn set_callback(callback: Option<LogCallback>, min_level: Option<Level>) -> 
         drop(state);
         Replaced::MayBeRunning
     } else {
-        let (state, ended) = wait_while(&log.line_told, state, SETTER_LIMIT, |state| {
+        let (state, ended) = wait_while(&log.line_written, state, SETTER_LIMIT, |state| {
             state.running.iter().any(|generation| *generation < newest)
         });
         drop(state);
@@ -92,12 +92,12 @@ pub fn set_callback(callback: Option<LogCallback>, min_level: Option<Level>) -> 
             Replaced::StillRunning
         }
     };
-    // What the app's closure holds ends outside of the lock.
+    // The app's closure is dropped outside the lock.
     drop(old);
     replaced
 }
 
-/// Tells a line. Called by the macros below.
+/// Delivers a line. Called through the macros below.
 pub(crate) fn tell(level: Level, line: Arguments<'_>) {
     if (level as u8) < MIN_LEVEL.load(Ordering::Acquire) {
         return;
@@ -113,7 +113,7 @@ pub(crate) fn tell(level: Level, line: Arguments<'_>) {
     let line = line.to_string();
     callback::run(move || {
         callback(level, &line);
-        // The last reference to a replaced callback must be gone before its setter goes on.
+        // The last reference to a replaced callback must be dropped before its setter returns.
         drop(callback);
     });
     let mut state = lock(&log.state);
@@ -121,11 +121,11 @@ pub(crate) fn tell(level: Level, line: Arguments<'_>) {
         state.running.swap_remove(at);
     }
     drop(state);
-    log.line_told.notify_all();
+    log.line_written.notify_all();
 }
 
 thread_local! {
-    /// The callback, while this thread forks: the child goes on with it.
+    /// The callback, while this thread forks: the child keeps it.
     static REMEMBERED: RefCell<Option<LogCallback>> = const { RefCell::new(None) };
 }
 
@@ -140,7 +140,7 @@ pub(crate) fn forget_remembered() {
     let _ = REMEMBERED.try_with(|remembered| remembered.take());
 }
 
-/// After a fork, in the child, which has none of the threads that were telling lines.
+/// After a fork, in the child, which has none of the threads that were delivering lines.
 pub(crate) fn begin_anew() {
     LOG.forget();
     let remembered = REMEMBERED.try_with(|remembered| remembered.take());

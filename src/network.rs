@@ -1,9 +1,9 @@
 //! The background network thread, one per client: carries out what the state machine decides,
-//! tells it what came of it, and runs the app's callbacks.
+//! reports the results to it, and runs the app's callbacks.
 //!
-//! It never waits for anything but its socket, its wake-up and its next deadline at once. While a
-//! request is under way, the wake-up still lets callbacks run; the request is dropped only when
-//! the state machine has abandoned it.
+//! Every wait watches the socket, the wake-up and the next deadline at the same time. Callbacks run
+//! even while a request is in progress; the request is dropped only once the state machine has
+//! abandoned it.
 
 mod agenda;
 mod answer;
@@ -18,13 +18,13 @@ use crate::session::{Answer, Input, Request};
 use crate::sync::Receiver;
 use crate::transport::{self, Interrupt, Transport};
 use agenda::{Agenda, Current, Exchange};
-use answer::{Outcome, address, is_type, not_ours, open_stream, refused, told};
+use answer::{Outcome, address, is_type, not_ours, open_stream, refused, session_failure};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use stream::{Received, Stream};
 use tim_proto::wire;
 
-/// The most of a refusal's body that is read.
+/// How much of a refusal's body is read, at most.
 const REFUSAL_MAX: usize = 64 * 1024;
 /// Foreign runtimes run their callbacks on this stack.
 const STACK_SIZE: usize = 1024 * 1024;
@@ -46,16 +46,16 @@ pub(crate) fn start(
     .map_err(|error| format!("no network thread: {error}"))
 }
 
-/// The life of the thread. After a panic of the library's own code the client is closed as if it had
-/// been destroyed, and its calls are told.
+/// The life of the thread. If the library's own code panics, the client closes as if destroyed, and
+/// its calls complete.
 fn run(client: &Arc<Client>, network: Network) {
     client.host.enter_thread();
     let agenda = network.agenda.clone();
-    // Connections end before the last word: afterwards nothing of this client is left.
+    // Connections close before the last callbacks, after which nothing of this client is left.
     if let Err(panicked) = panics::caught(move || network.work()) {
         client.break_down(panicked);
     }
-    // Once more for what a panic has left: its log line, completions and the closed event.
+    // Again, for what a panic leaves behind: its log line, completions and the closed event.
     if let Err(panicked) = panics::caught(|| {
         agenda.close();
         agenda.catch_up();
@@ -73,7 +73,7 @@ struct Network {
 }
 
 impl Network {
-    /// Until the client is closing and every callback has run.
+    /// Works until the client is closing and every callback has run.
     fn work(self) {
         loop {
             self.agenda.catch_up();
@@ -93,7 +93,7 @@ impl Network {
         }
     }
 
-    /// Waits for the wake-up, which it takes back, or the next deadline.
+    /// Waits for the wake-up, which it clears, or for the next deadline.
     fn wait(&self) {
         let deadline = self.agenda.deadline_ms();
         let fds = self.agenda.wake_fds().map(|fd| (fd, os::Want::Read));
@@ -103,7 +103,7 @@ impl Network {
         }
     }
 
-    /// Sends a request and tells the state machine what came of it.
+    /// Sends a request and reports the result to the state machine.
     fn exchange(&self, exchange: Exchange) {
         let Exchange {
             seq,
@@ -111,7 +111,7 @@ impl Network {
             deadline_ms,
         } = exchange;
         log::debug!("request {seq}: {request:?}");
-        // What has been read of streams already would not make their sockets readable.
+        // Bytes already read from a stream would not make its socket readable.
         self.agenda.drain();
         self.agenda.begin(Current::Exchange { seq, deadline_ms });
         let outcome = self.transport_outcome(seq, &request);
@@ -141,7 +141,7 @@ impl Network {
                 client.feed(Input::Answer { seq, answer });
             }
             Err(failure) => {
-                let failure = told(failure);
+                let failure = session_failure(failure);
                 log::warning!("request {seq}: {} ({})", failure.cause, failure.code);
                 client.feed(Input::Failed { seq, failure });
             }
@@ -158,7 +158,7 @@ impl Network {
             Request::Resume(body) => (wire::RESUME_PATH, serde_json::to_vec(body)),
             Request::Logout(body) => (wire::LOGOUT_PATH, serde_json::to_vec(body)),
         };
-        // Strings and numbers only: writing them as JSON into memory cannot fail.
+        // Serializing strings and numbers into memory cannot fail.
         let mut response = self.transport.post(path, &body.unwrap_or_default())?;
         let accepted = response.status == 200 && response.protocol_header;
         match request {

@@ -1,7 +1,7 @@
 //! The operating system: clocks, the wake-up, waiting, connecting, signals, fork.
 //!
-//! POSIX, tested on Linux. Whatever needs a system call that std has no safe form of is in this
-//! folder, so that another system can follow in one place.
+//! POSIX, tested on Linux. Every system call without a safe form in std is made in this folder, so
+//! that another system can be supported in one place.
 
 mod clock;
 mod connect;

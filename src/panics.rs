@@ -1,28 +1,29 @@
-//! Panics of the library itself: caught before they reach anybody, silent, and known by their place.
+//! Panics in the library itself: caught before they reach the app, silent, and identified by their
+//! place.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 thread_local! {
-    /// Whether this thread runs code of the library, and not of the app.
+    /// Whether this thread is running the library's code rather than the app's.
     static INSIDE: Cell<bool> = const { Cell::new(false) };
-    /// Where the last panic of the library on this thread was.
+    /// Where the library last panicked on this thread.
     static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// A panic that was caught.
+/// A caught panic.
 #[derive(Debug)]
 pub(crate) struct Panicked {
-    /// File and line. Not the message, which could hold what must not be told.
+    /// File and line, but not the message, which might contain a secret.
     pub(crate) place: String,
 }
 
-/// Keeps the library's panics off stderr, which is the app's. Every other panic goes on to the hook
-/// that was there.
+/// Keeps the library's panics off stderr, which belongs to the app. Every other panic goes to the
+/// hook that was set before.
 pub(crate) fn silence_ours() {
     static DONE: AtomicBool = AtomicBool::new(false);
-    // A panicking thread may not set a hook.
+    // A panicking thread must not set a hook.
     if std::thread::panicking() || DONE.swap(true, Ordering::AcqRel) {
         return;
     }
@@ -39,7 +40,7 @@ pub(crate) fn silence_ours() {
 /// Runs the library's own code.
 pub(crate) fn caught<T>(body: impl FnOnce() -> T) -> Result<T, Panicked> {
     let was = INSIDE.replace(true);
-    // What a body leaves half done is given up by whoever calls this.
+    // Callers discard whatever the body left half done.
     let result = panic::catch_unwind(AssertUnwindSafe(body));
     INSIDE.set(was);
     result.map_err(|_| Panicked {
@@ -47,15 +48,15 @@ pub(crate) fn caught<T>(body: impl FnOnce() -> T) -> Result<T, Panicked> {
     })
 }
 
-/// Runs the app's code, whose panics are told as the app wants them told. They end here: they must
-/// not end the network thread.
+/// Runs the app's code, whose panics are reported by the app's own hook. They stop here, so that
+/// they do not end the network thread.
 pub(crate) fn outside(body: impl FnOnce()) {
     let was = INSIDE.replace(false);
     let _ = panic::catch_unwind(AssertUnwindSafe(body));
     INSIDE.set(was);
 }
 
-/// A panic at a place of a test's choice.
+/// A panic at a place that a test chooses.
 #[cfg(test)]
 pub(crate) mod provoked {
     use std::cell::RefCell;
@@ -64,12 +65,12 @@ pub(crate) mod provoked {
         static AT: RefCell<Option<String>> = const { RefCell::new(None) };
     }
 
-    /// From now on this thread panics where it reaches `place`, once.
+    /// Makes this thread panic once, when it next reaches `place`.
     pub(crate) fn at(place: &str) {
         AT.set(Some(place.to_owned()));
     }
 
-    /// Panics if this is the place.
+    /// Panics if this is the chosen place.
     pub(crate) fn here(place: &str) {
         if AT.with_borrow(|at| at.as_deref() == Some(place)) {
             AT.set(None);

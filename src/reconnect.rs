@@ -1,4 +1,5 @@
-//! When to try again: exponential back-off with full jitter and a cap, and the wait that a server asks for.
+//! When to try again: exponential back-off with full jitter and a cap, and the delay that a server
+//! requests.
 
 /// SplitMix64: enough to spread clients, and the same sequence for the same seed in tests.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -29,7 +30,7 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// The first wait is up to `first_ms`, none is above `max_ms`.
+    /// The first wait is at most `first_ms`; none exceeds `max_ms`.
     pub(crate) fn new(first_ms: u64, max_ms: u64) -> Backoff {
         Backoff {
             first_ms,
@@ -43,21 +44,21 @@ impl Backoff {
         self.attempts == 0
     }
 
-    /// The next wait is the first again.
+    /// Makes the next wait the first again.
     pub(crate) fn forget(&mut self) {
         self.attempts = 0;
     }
 
-    /// The wait before the next attempt. Where the server asked for one, that is kept, with jitter on
-    /// top, so that clients that were asked the same do not come together; a server that asks for too
-    /// little gets the growing wait all the same.
+    /// The wait before the next attempt. A delay that the server requested is kept, with jitter on
+    /// top, so that clients given the same delay do not return together. If the server requests too
+    /// little, the growing wait applies.
     pub(crate) fn next_ms(&mut self, jitter: &mut Jitter, server_delay_ms: Option<u64>) -> u64 {
         let doubled = self.first_ms.saturating_mul(1 << self.attempts.min(32));
         self.attempts = self.attempts.saturating_add(1);
         let own = jitter.up_to(doubled.min(self.max_ms));
         match server_delay_ms {
             None => own,
-            Some(asked) => asked.saturating_add(own.min(self.first_ms)).max(own),
+            Some(requested) => requested.saturating_add(own.min(self.first_ms)).max(own),
         }
     }
 }

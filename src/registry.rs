@@ -1,7 +1,7 @@
-//! From a handle of the C API to its client.
+//! Finds the client of a C handle.
 //!
-//! A handle is a slot's index and the slot's generation; generations are never given twice, also not in
-//! a forked child, so a stale handle is an error code.
+//! A handle is the index of a slot and the slot's generation. Generations are never reused, not
+//! even in a forked child, so a stale handle yields an error code.
 
 mod words;
 
@@ -12,7 +12,7 @@ use crate::session::{ConnectionStatus, LoginStatus};
 use crate::sync::{Arc, Mutex, lock};
 use words::INDEX_BITS;
 
-/// The number that C knows a client by.
+/// The number by which C code refers to a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Handle(pub u64);
 
@@ -26,7 +26,7 @@ impl Handle {
     }
 }
 
-/// Which device a client speaks for. Two live clients of a process may not share one.
+/// The device that a client speaks for. Two live clients of one process must not share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DeviceKey {
     pub(crate) server_url: String,
@@ -37,7 +37,7 @@ pub(crate) struct DeviceKey {
 struct Slot<T> {
     handle: Handle,
     device: DeviceKey,
-    /// Absent until the client is whole.
+    /// Absent until the client is complete.
     client: Option<Arc<T>>,
 }
 
@@ -64,7 +64,7 @@ impl<T> Registry<T> {
         }
     }
 
-    /// Gives a handle for `device`; [`Registry::fill`] follows, or [`Registry::remove`].
+    /// Assigns a handle for `device`; [`Registry::fill`] or [`Registry::remove`] follows.
     pub(crate) fn reserve(&self, device: DeviceKey) -> Result<Handle, i32> {
         let mut table = lock(&self.table);
         if table
@@ -84,7 +84,7 @@ impl<T> Registry<T> {
                 }
                 None => return Err(error::ERR_TOO_MANY_CLIENTS),
             };
-            // A slot that gives none is never asked again.
+            // A slot without generations left is not tried again.
             if let Some(handle) = self.words.take(index) {
                 break handle;
             }
@@ -112,7 +112,7 @@ impl<T> Registry<T> {
         }
     }
 
-    /// The client of a handle, also while it is closing.
+    /// The client of a handle, even while it is closing.
     pub(crate) fn get_closing(&self, handle: Handle) -> Result<Arc<T>, i32> {
         self.words.is_closing(handle)?;
         let table = lock(&self.table);
@@ -124,17 +124,17 @@ impl<T> Registry<T> {
         }
     }
 
-    /// Shows the client's status to the getters.
+    /// Makes the client's status visible to the getters.
     pub(crate) fn publish(&self, handle: Handle, login: LoginStatus, connection: ConnectionStatus) {
         self.words.publish(handle, login, connection);
     }
 
-    /// From now on every call but destroy is told that the client is closing.
+    /// From now on every call but destroy returns the code for a closing client.
     pub(crate) fn begin_closing(&self, handle: Handle) {
         self.words.begin_closing(handle);
     }
 
-    /// Takes the client out: its handle is stale from now on. Does nothing the second time.
+    /// Removes the client: its handle is stale from now on. Does nothing the second time.
     pub(crate) fn remove(&self, handle: Handle) {
         let mut table = lock(&self.table);
         let index = handle.index();
@@ -146,12 +146,12 @@ impl<T> Registry<T> {
         self.words.give_back(handle);
         table.free.push(index);
         drop(table);
-        // The client's last reference may end here: outside of the lock.
+        // This may drop the last reference to the client, so it happens outside the lock.
         drop(slot);
     }
 }
 
-/// A registry of a test's own, which is never freed.
+/// A test's own registry, which is never freed.
 #[cfg(test)]
 pub(crate) fn for_test<T>() -> (&'static Words, &'static Registry<T>) {
     let words = Box::leak(Box::new(Words::new()));
@@ -279,7 +279,7 @@ mod tests {
     #[test]
     fn the_client_after_the_last_is_refused() {
         let (_, registry) = registry();
-        // The table is filled by hand: the look-up for equal devices makes 16,384 creates slow.
+        // The table is filled by hand: the check for equal devices makes 16,384 creates slow.
         lock(&registry.table)
             .slots
             .resize_with(MAX_CLIENTS, || None);

@@ -1,16 +1,16 @@
 //! Text that never reaches a log, an error or a panic message.
 
-/// A ticket, token or password. It has no `Display`, and its `Debug` shows nothing of it.
+/// A ticket, token or password. It has no `Display`, and its `Debug` reveals nothing.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Keeps `text` out of sight.
+    /// Wraps `text`.
     pub fn new(text: impl Into<String>) -> Secret {
         Secret(text.into())
     }
 
-    /// The text itself, for the one place that sends it.
+    /// The text itself, for the code that sends it.
     pub fn reveal(&self) -> &str {
         &self.0
     }

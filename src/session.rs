@@ -1,20 +1,29 @@
-//! The login state machine: pure. It takes inputs and the time and returns actions; it does no
-//! I/O, reads no clock and owns no thread.
+//! The login state machine. It is pure: it takes inputs and the time and returns actions. It does
+//! no I/O, reads no clock and owns no thread.
 //!
-//! Each state is a type, and its file holds one `match` over all inputs, which gives the next state.
+//! Each state is a type. Its file has one `match` over all inputs, which returns the next state.
 //!
-//! | state | means |
+//!
+//! state
+//! meaning
+//!
 //! |---|---|
 //! | `logged_out.rs` | nobody is logged in |
-//! | `logging_out.rs` | nobody is logged in, and the server is being told of endings |
+//!
+//! `logging_out.rs`
+//! nobody is logged in; endings are being delivered to the server
+//!
 //! | `logging_in.rs` | one login with one deadline; attempts and waits between them |
-//! | `logged_in/` | the server accepted; one state for each thing that the connection can be at |
 //!
-//! Only three things end "logged in": a call of the app, a verdict of the server (`verdict.rs`),
-//! and an event of the server's stream. No failure of the network does.
+//! `logged_in/`
+//! the server accepted; one state for each condition of the connection
 //!
-//! What all states share is in `context.rs`; how failures are weighed in `failures.rs`; how endings
-//! reach the server in `endings.rs`.
+//!
+//! Only three things end "logged in": a call by the app, a verdict of the server (`verdict.rs`),
+//! and an event on the server's stream. A network failure never does.
+//!
+//! What all states share is in `context.rs`; how failures are ranked, in `failures.rs`; how endings
+//! reach the server, in `endings.rs`.
 
 mod action;
 mod context;
@@ -41,10 +50,10 @@ use logging_in::LoggingIn;
 use logging_out::LoggingOut;
 use tim_proto::{Platform, wire};
 
-/// More sleep than this between two inputs is taken for a change of the network.
+/// A sleep longer than this between two inputs counts as a change of network.
 const SLEEP_MS: u64 = 2_000;
-/// The network ends every request at the request's own deadline; if it does not, the machine does
-/// so this much later.
+/// The network ends every request at the request's own deadline. If it does not, the machine does,
+/// this much later.
 const GRACE_MS: u64 = 1_000;
 
 /// Who this client is.
@@ -56,33 +65,33 @@ pub struct Identity {
     pub device_id: String,
     /// The device's platform.
     pub platform: Platform,
-    /// What a person calls the device.
+    /// The device's name, for people.
     pub device_name: String,
     /// 32 lower-case hexadecimal digits, random per client.
     pub instance: String,
 }
 
-/// How long things may take, in ms.
+/// Time limits, in ms.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// A whole login.
     pub login_timeout_ms: u64,
-    /// A logout or a renewal.
+    /// A logout or a renewal, as a whole.
     pub request_timeout_ms: u64,
-    /// The bound of the first wait before a reconnect.
+    /// The upper bound of the first wait before a reconnect.
     pub reconnect_first_ms: u64,
-    /// The bound of every wait before a reconnect.
+    /// The upper bound of every wait before a reconnect.
     pub reconnect_max_ms: u64,
-    /// How many seconds before its end a ticket is told to expire.
+    /// How many seconds before its end a ticket is reported as expiring.
     pub expiring_lead_s: Option<u32>,
 }
 
-/// The state machine of one client. It can be copied and compared, so that models can keep it.
+/// The state machine of one client. It can be cloned and compared, so that the model can store it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Session {
     state: State,
     cx: Context,
-    /// Whether there was an input before.
+    /// Whether there has been an input.
     began: bool,
 }
 
@@ -111,7 +120,7 @@ impl State {
 }
 
 impl Session {
-    /// A client that nobody is logged in with. `seed` spreads its waits.
+    /// A client with nobody logged in. `seed` spreads its waits.
     pub fn new(identity: Identity, limits: Limits, seed: u64) -> Session {
         Session {
             state: State::LoggedOut,
@@ -120,7 +129,7 @@ impl Session {
         }
     }
 
-    /// One step: what happened, and when. The actions are to be carried out in their order.
+    /// One step: what happened, and when. The caller carries the actions out in order.
     pub fn handle(&mut self, input: Input, now: Now) -> Vec<Action> {
         let slept_ms = now.slept_ms.saturating_sub(self.cx.now.slept_ms);
         let slept = std::mem::replace(&mut self.began, true) && slept_ms > SLEEP_MS;
@@ -132,7 +141,10 @@ impl Session {
         if let Input::Login { user_sig, .. } | Input::Renew { user_sig, .. } = &input {
             self.cx.tickets.given(user_sig);
         }
-        let hurries = matches!(input, Input::NetworkChanged | Input::Woke);
+        let hurries = matches!(
+            input,
+            Input::NetworkChanged | Input::Foreground | Input::Woke
+        );
         self.step(input);
         if hurries {
             self.step(Input::Tick);
@@ -154,7 +166,7 @@ impl Session {
         };
     }
 
-    /// When a tick is wanted, on [`Now::ms`].
+    /// When the next tick is needed, on [`Now::ms`].
     pub fn next_deadline(&self) -> Option<u64> {
         match &self.state {
             State::LoggedOut | State::Destroyed => None,
@@ -183,12 +195,12 @@ impl Session {
         self.cx.connection
     }
 
-    /// The number of the newest login that began; 0 before the first.
+    /// The number of the newest login; 0 before the first.
     pub fn login_id(&self) -> u64 {
         self.cx.login_no
     }
 
-    /// The user who is logged in.
+    /// The logged-in user.
     pub fn login_user(&self) -> Option<&str> {
         let session = match &self.state {
             State::LoggedOut | State::LoggingOut(_) | State::LoggingIn(_) | State::Destroyed => {
@@ -207,7 +219,7 @@ impl Session {
         self.cx.last_error.as_ref()
     }
 
-    /// Who took the last session over, and which login it was.
+    /// Who took the last session over, and which login that was.
     pub fn kick_info(&self) -> Option<(u64, &wire::Kick)> {
         let kick = self.cx.kick.as_ref();
         kick.map(|(login_id, kick)| (*login_id, kick))

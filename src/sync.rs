@@ -1,9 +1,9 @@
-//! The locks, atomics and channels of the library: std's and crossbeam's, or shuttle's where every
-//! schedule is tried (`--cfg tim_shuttle`).
+//! The library's locks, atomics and channels: std's and crossbeam's, or shuttle's in tests of
+//! thread schedules (`--cfg tim_shuttle`).
 //!
-//! The locks are std's and not parking_lot's, whose waiting threads stand in one table of the process: a
-//! thread that changes it while another one forks leaves its lock behind, and the child waits for ever at
-//! a lock of its own. `ctests/forks.c` showed that within some thousand forks.
+//! The locks are std's, not parking_lot's, which queues waiting threads in one table per process: a
+//! thread that is changing it while another forks leaves its lock held, and the child then waits
+//! forever on a lock of its own. `ctests/forks.c` showed that within a few thousand forks.
 
 #[cfg(not(tim_shuttle))]
 pub(crate) use {
@@ -24,20 +24,20 @@ pub(crate) use shuttle::{
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-/// Locks `mutex`. A holder that panicked is no reason to fail: foreign code runs under no lock, and a
-/// client whose own code has panicked is closed.
+/// Locks `mutex`. Poisoning is ignored: foreign code never runs under a lock, and a client whose
+/// own code has panicked is closed.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Waits while `condition` holds, but no longer than `limit`. Whether it has ceased to hold.
+/// Waits while `condition` holds, for at most `limit`. Returns whether it has ceased to hold.
 pub(crate) fn wait_while<'a, T>(
     condvar: &Condvar,
     mut guard: MutexGuard<'a, T>,
     limit: Duration,
     condition: impl Fn(&T) -> bool,
 ) -> (MutexGuard<'a, T>, bool) {
-    // A limit beyond what the clock can add is no limit.
+    // A limit beyond the clock's range is no limit.
     let until = Instant::now().checked_add(limit);
     while condition(&guard) {
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
@@ -49,7 +49,7 @@ pub(crate) fn wait_while<'a, T>(
     (guard, true)
 }
 
-/// Waits until notified, but no longer than `left`.
+/// Waits until notified, for at most `left`.
 pub(crate) fn wait<'a, T>(
     condvar: &Condvar,
     guard: MutexGuard<'a, T>,

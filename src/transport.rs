@@ -1,10 +1,9 @@
-//! Interruptible HTTP over sockets of our own: ureq speaks HTTP/1.1 and TLS, and every wait, in
-//! every phase, watches the client's wake-up too.
+//! Interruptible HTTP over our own sockets: ureq speaks HTTP/1.1 and TLS, and every wait, in every
+//! phase, also watches the client's wake-up.
 //!
-//! ureq's own time limits are all off. [`Interrupt`] owns the one deadline, and can move it while
-//! a wait lasts.
+//! All of ureq's own time limits are off. [`Interrupt`] owns the one deadline and may move it
+//! during a wait.
 
-mod buffers;
 mod connect;
 mod failure;
 mod lookups;
@@ -33,40 +32,49 @@ use tls::TlsConnector;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _};
 use wait::{Waiter, Waiters};
 
-/// What a blocked wait asks of its owner. Called on the network thread alone.
+/// A request and an answer's head fit, and a stream's events come in small pieces.
+const BUFFER_SIZE: usize = 16 * 1024;
+
+/// The error for an answer with a line, or a chunk's head, longer than [`BUFFER_SIZE`].
+fn too_long() -> std::io::Error {
+    let text = format!("a part of the answer is longer than {BUFFER_SIZE} bytes");
+    std::io::Error::new(std::io::ErrorKind::InvalidData, text)
+}
+
+/// What a blocked wait needs from its owner. Called on the network thread only.
 pub(crate) trait Interrupt: Send + Sync + 'static {
-    /// Readable when there is something to attend to; -1 is none.
+    /// Readable when something needs attention; -1 for none.
     fn wake_fds(&self) -> [RawFd; 2];
-    /// Called when one of them is readable (`woken`) or the deadline has come: does what is due.
-    /// `true`: the wait goes on. `false`: it ends, with a time-out if the deadline has passed and as
-    /// interrupted otherwise.
+    /// Called when one of them is readable (`woken`) or the deadline has come. Does what is due and
+    /// returns whether the wait goes on. If not, the wait ends: as a time-out if the deadline has
+    /// passed, otherwise as interrupted.
     fn attend(&self, woken: bool) -> bool;
-    /// On `os::monotonic_ms`; asked anew after every [`Interrupt::attend`].
+    /// On `os::monotonic_ms`; read again after every [`Interrupt::attend`].
     fn deadline_ms(&self) -> Option<u64>;
-    /// Open streams, whose bytes are attended to while a request waits.
+    /// Open streams, which must be read while a request waits.
     fn watched(&self) -> Vec<RawFd>;
-    /// Called when one of them has bytes: takes them all.
+    /// Called when one of them has bytes: reads them all.
     fn drain(&self);
 }
 
-/// Where the server is and how to get there.
+/// Where the server is and how to reach it.
 #[derive(Clone)]
 pub(crate) struct Endpoint {
     pub(crate) https: bool,
     /// A name, an IPv4 address, or an IPv6 address without brackets.
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// Begins with `/` or is empty; never ends with `/`.
+    /// Starts with `/` or is empty; never ends with `/`.
     pub(crate) path_prefix: String,
-    /// Whom to trust; absent for `http://`.
+    /// Whose certificates to trust; absent for `http://`.
     #[cfg(feature = "tls")]
     pub(crate) trust: Option<Trust>,
     pub(crate) proxy: Option<Proxy>,
-    /// Allows `http://` to other machines.
+    /// Allows `http://` to other hosts.
     pub(crate) allow_plaintext: bool,
 }
 
-/// An HTTP proxy; the server is reached by CONNECT, also for `http://`.
+/// An HTTP proxy; the server is reached by CONNECT, even for `http://`.
 #[derive(Clone)]
 pub(crate) struct Proxy {
     pub(crate) host: String,
@@ -83,7 +91,7 @@ pub(crate) fn authority(host: &str, port: u16) -> String {
     }
 }
 
-/// The way to one server.
+/// The connection settings for one server.
 pub(crate) struct Transport {
     agent: ureq::Agent,
     base_url: String,
@@ -91,7 +99,7 @@ pub(crate) struct Transport {
 }
 
 impl Transport {
-    /// Opens nothing yet. The error is a sentence about the configuration.
+    /// Opens no connection yet. The error is a sentence about the configuration.
     pub(crate) fn new(
         endpoint: Endpoint,
         interrupt: Arc<dyn Interrupt>,
@@ -105,14 +113,14 @@ impl Transport {
         let waiters = Arc::new(Waiters::new(interrupt));
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
-            // A redirect comes back as the answer that it is.
+            // A redirect is returned as the answer it is.
             .max_redirects(0)
             .max_redirects_will_error(false)
-            // A stream's connection is never used again, and a refusal's hardly ever.
+            // A stream's connection is never reused, and a refusal's hardly ever.
             .max_idle_connections(0)
             .max_idle_connections_per_host(0)
-            .input_buffer_size(buffers::SIZE)
-            .output_buffer_size(buffers::SIZE)
+            .input_buffer_size(BUFFER_SIZE)
+            .output_buffer_size(BUFFER_SIZE)
             .user_agent(concat!("libtim/", env!("CARGO_PKG_VERSION")))
             .accept("text/event-stream, application/json")
             .proxy(proxy(endpoint.proxy.as_ref())?);
@@ -161,7 +169,7 @@ impl Transport {
 
 fn proxy(proxy: Option<&Proxy>) -> Result<Option<ureq::Proxy>, String> {
     let Some(proxy) = proxy else {
-        // Explicitly none: ureq would look into the environment.
+        // Explicitly none: otherwise ureq would read the environment.
         return Ok(None);
     };
     let mut builder = ureq::Proxy::builder(ureq::ProxyProtocol::Http)
@@ -180,10 +188,10 @@ fn proxy(proxy: Option<&Proxy>) -> Result<Option<ureq::Proxy>, String> {
 /// An answer whose body has not been read yet.
 pub(crate) struct Response {
     pub(crate) status: u16,
-    /// The answer has header `Tim-Protocol: 1`.
+    /// The answer has the header `Tim-Protocol: 1`.
     pub(crate) protocol_header: bool,
     pub(crate) content_type: String,
-    /// Of the header Retry-After, within the bounds of the protocol.
+    /// From the header Retry-After, within the protocol's bounds.
     pub(crate) retry_after_ms: Option<u64>,
     pub(crate) peer: Option<SocketAddr>,
     body: ureq::BodyReader<'static>,
@@ -191,15 +199,16 @@ pub(crate) struct Response {
 }
 
 impl Response {
-    /// Waits for bytes of the body; 0 is its end. After [`Cause::Interrupted`] reading can go on.
+    /// Waits for bytes of the body; 0 is its end. After [`Cause::Interrupted`], reading can
+    /// continue.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Failure> {
         self.waiter.reach(Phase::Stream);
         let read = self.body.read(buffer);
         read.map_err(|error| self.waiter.failure(error.into()))
     }
 
-    /// While `body` reads, nothing is waited for: [`Cause::Interrupted`] says that nothing is there, or
-    /// that it was enough for now. What is left then is still in the socket.
+    /// Lets `body` read without waiting: [`Cause::Interrupted`] means that nothing is there, or
+    /// that enough was read for now; the rest is still in the socket.
     pub(crate) fn at_once<T>(&mut self, body: impl FnOnce(&mut Response) -> T) -> T {
         self.waiter.set_at_once(true);
         let result = body(self);
@@ -212,7 +221,7 @@ impl Response {
         self.waiter.fd()
     }
 
-    /// Reads the body as far as `limit` bytes.
+    /// Reads the body, up to `limit` bytes.
     pub(crate) fn read_to_limit(&mut self, limit: usize) -> Result<Vec<u8>, Failure> {
         self.waiter.reach(Phase::Response);
         let mut body = Vec::new();
@@ -223,7 +232,7 @@ impl Response {
         Ok(body)
     }
 
-    /// A failure of this answer's stream.
+    /// A failure on this answer's stream.
     pub(crate) fn failure(&self, cause: Cause, text: &str) -> Failure {
         Failure {
             cause,

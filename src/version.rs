@@ -1,4 +1,4 @@
-//! The version, from Cargo.toml alone.
+//! The version, taken from Cargo.toml.
 
 use std::ffi::CStr;
 

@@ -1,5 +1,5 @@
 //! What a compiled program relies on: `abi/layout.txt` holds the size of every type and the value
-//! of every constant, `abi/baseline/` a frozen header and a program that was written against it.
+//! of every constant; `abi/baseline/` holds a frozen header and a program written against it.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -57,12 +57,12 @@ fn code(header: &str) -> String {
     code + rest
 }
 
-/// What the C compiler says about every type and constant of the header.
+/// What the C compiler says about every type and constant in the header.
 fn layout_of(include: &Path) -> String {
     let header = code(&std::fs::read_to_string(include.join("tim.h")).unwrap());
     let mut source = String::from("#include <tim.h>\n#include <stdio.h>\nint main(void) {\n");
     for line in header.lines().filter(|line| line.starts_with("typedef ")) {
-        // A callback's name stands in parentheses, another type's at the end.
+        // A callback's name is in parentheses; any other type's is at the end.
         let name = match line.split_once("(*") {
             Some((_, rest)) => rest.split(')').next().unwrap(),
             None => line.trim_end_matches(';').rsplit(' ').next().unwrap(),
@@ -74,7 +74,8 @@ fn layout_of(include: &Path) -> String {
         "TIM_H",
         "TIM_STATIC",
         "TIM_VERSION",
-        "TIM_BUILDING",
+        "TIM_NODISCARD",
+        "TIM_DEPRECATED",
     ];
     for name in words(&header, "TIM_") {
         if !not_numbers
@@ -96,8 +97,6 @@ fn layout_of(include: &Path) -> String {
     let printed = String::from_utf8(printed).unwrap();
     let mut lines: Vec<&str> = printed.lines().collect();
     lines.sort_unstable();
-    // In C a type's name may be given twice, once to the enum and once to its travelling form.
-    lines.dedup();
     lines.join("\n") + "\n"
 }
 

@@ -8,7 +8,7 @@ mod tim_server;
 
 use tim_server::root;
 
-/// One test a program, in each way.
+/// One test per program, in each way.
 macro_rules! programs {
     ($($program:ident)*) => {
         mod shared { $(#[test] fn $program() { crate::c_program::run(stringify!($program), crate::c_program::How::Shared); })* }
@@ -20,7 +20,7 @@ macro_rules! programs {
             let mut files: Vec<_> = std::fs::read_dir(root().join("ctests")).unwrap()
                 .map(|entry| entry.unwrap().path())
                 .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
-                // Which have drivers of their own.
+                // These have drivers of their own.
                 .filter(|path| !["crash.c", "cycles.c", "ends.c", "torture.c"].iter().any(|own| path.ends_with(own)))
                 .map(|path| path.file_stem().unwrap().to_string_lossy().into_owned())
                 .collect();
@@ -38,7 +38,7 @@ programs! {
 #[test]
 fn every_function_is_misused_and_called_on_all_threads() {
     let symbols = std::fs::read_to_string(root().join("abi/symbols.txt")).unwrap();
-    // What takes no client has no handle to be misused with.
+    // Programs that take no client have no handle to misuse.
     let without_client = ["tim_error_", "tim_version"];
     for function in symbols.lines().filter_map(|line| line.split(' ').next()) {
         if function.starts_with('#') {
@@ -55,7 +55,7 @@ fn every_function_is_misused_and_called_on_all_threads() {
     }
 }
 
-/// Programs that look at the whole process, for which other tools get in the way.
+/// Programs that inspect the whole process, which other tools disturb.
 mod alone {
     use crate::c_program::{How, run};
 

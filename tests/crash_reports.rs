@@ -1,5 +1,5 @@
-//! A crash inside a callback is reported by what reports crashes elsewhere: the signal of a fault reaches
-//! the handler of the app.
+//! A crash inside a callback is reported like any other: the signal of a fault reaches the app's
+//! handler.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -13,7 +13,7 @@ use tim_server::{APP, laid_out};
 /// Nobody listens on port 1.
 const CLOSED_URL: &str = "http://127.0.0.1:1";
 
-fn told(output: &Output) -> String {
+fn report(output: &Output) -> String {
     assert!(!output.status.success(), "it must crash");
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
@@ -27,10 +27,10 @@ fn address_sanitizer_reports_a_fault_inside_a_callback() {
         .env("TIM_TEST_APP_ID", APP.to_string())
         .output()
         .unwrap();
-    let told = told(&output);
+    let report = report(&output);
     assert!(
-        told.contains("AddressSanitizer") && told.contains("in crash "),
-        "{}: {told}",
+        report.contains("AddressSanitizer") && report.contains("in crash "),
+        "{}: {report}",
         output.status
     );
 }
@@ -57,10 +57,10 @@ time.sleep(60)
         .arg(CLOSED_URL)
         .output()
         .unwrap();
-    let told = told(&output);
+    let report = report(&output);
     assert!(
-        told.contains("Segmentation fault") && told.contains("in crash"),
-        "{}: {told}",
+        report.contains("Segmentation fault") && report.contains("in crash"),
+        "{}: {report}",
         output.status
     );
 }

@@ -1,5 +1,5 @@
-//! Logins that cannot succeed, over real sockets: each ends with the code of its cause, says how far
-//! it came, and lets itself be cancelled wherever it waits.
+//! Logins that cannot succeed, over real sockets: each ends with the code of its cause, says how
+//! far it got, and can be cancelled wherever it waits.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -23,7 +23,7 @@ fn last_error(client: &Client) -> Value {
     serde_json::from_str(&client.last_error_json()).unwrap()
 }
 
-/// A login that ends with this code in this phase, and leaves nobody logged in.
+/// A login that ends with this code in this phase and leaves nobody logged in.
 fn fails(client: &Client, code: i32, phase: &str) {
     assert_eq!(
         log_in(client, "alice", &user_sig("alice")),
@@ -53,7 +53,7 @@ fn what_is_not_there_is_named() {
         ERR_NAME_NOT_FOUND,
         "resolve",
     );
-    // A broadcast address is nowhere to connect to.
+    // A broadcast address cannot be connected to.
     let nowhere = client_of(
         "http://255.255.255.255:7700",
         APP,
@@ -95,7 +95,7 @@ fn a_fault_that_goes_away_within_the_deadline_costs_a_login_nothing_but_time() {
     }
 }
 
-/// Where a login waits for ever, and a client that waits there.
+/// Where a login waits forever, and a client that waits there.
 fn blocked(server: &TimServer) -> Vec<(&'static str, String, Option<FaultProxy>)> {
     let silent = |place| {
         let proxy = FaultProxy::start(server.address());
@@ -232,9 +232,9 @@ fn a_proxy_that_refuses_is_named() {
 }
 
 #[test]
-fn a_proxy_that_is_asked_for_by_the_environment_alone_is_not_used() {
-    // This test's process has its own environment; the variable stays for its other tests, which
-    // must not care either.
+fn a_proxy_that_only_the_environment_names_is_not_used() {
+    // This test's process has its own environment; the variable stays set for its other tests,
+    // which must not care either.
     let server = TimServer::start();
     let output = std::process::Command::new(std::env::current_exe().unwrap())
         .args([

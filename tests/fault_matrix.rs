@@ -1,15 +1,16 @@
-//! Every fault in every phase, over real sockets: nobody is signed out by it, nothing hangs, each
-//! has its code, and once it is gone everything goes on. Whoever reads the log sees the matrix.
+//! Every fault in every phase, over real sockets: none signs a user out, nothing hangs, each has
+//! its code, and once it is gone everything goes on. The log shows the matrix.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod authority;
 mod fault_proxy;
+mod recorder;
 mod tim_server;
-mod told;
 
 use authority::Authority;
 use fault_proxy::{Fault, FaultProxy, Place};
+use recorder::{Recorder, is_connected, is_connection};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -25,14 +26,13 @@ use tim::session::ConnectionStatus;
 use tim_server::{
     APP, TimServer, begin_login, begin_logout, begin_renewal, client_of, log_in, log_out, user_sig,
 };
-use told::{Told, is_connected, is_connection};
 
 /// The limit of a login, and of every other request.
 const LIMIT: Duration = Duration::from_millis(800);
 const CONFIG: &str = r#", "login_timeout_ms": 800, "request_timeout_ms": 800, "reconnect": {"first_ms": 20, "max_ms": 100}"#;
-/// Nothing comes later than this behind its limit. (Exact limits are tested in virtual time.)
+/// Nothing is later than its limit by more than this. (Exact limits are tested in virtual time.)
 const LATE: Duration = Duration::from_secs(2);
-/// So many cells are tried at a time.
+/// How many cells are tried at once.
 const AT_A_TIME: usize = 12;
 
 /// What is done when the fault comes.
@@ -53,8 +53,8 @@ struct Cell {
     fault: Fault,
 }
 
-/// The rows: what is done, where the connection breaks, and whether there is TLS around it. Pages
-/// and answers are seen in plaintext alone, a handshake with TLS alone.
+/// The rows: what is done, where the connection breaks, and whether TLS is around it. Pages and
+/// answers are only visible in plaintext, a handshake only with TLS.
 fn rows() -> Vec<(Doing, Place, bool)> {
     let mut rows = Vec::new();
     for doing in [Doing::Login, Doing::Resume, Doing::Renewal, Doing::Logout] {
@@ -95,7 +95,7 @@ impl Cell {
         use Fault::*;
         match (self.place, self.fault) {
             (_, BlackHole) => ERR_CONNECT_TIMEOUT,
-            // Bytes come: the stream lives. (Those of TLS are heard once a record is whole.)
+            // Bytes arrive: the stream lives. (With TLS, they count once a record is complete.)
             (Place::Stream, Drip) if !self.tls => OK,
             (_, HalfOpen | Drip) => ERR_RESPONSE_TIMEOUT,
             (_, Reset) => ERR_CONNECTION_RESET,
@@ -108,10 +108,10 @@ impl Cell {
         }
     }
 
-    /// Whether this fault is waited out, or tried again until the limit.
+    /// Whether this fault is waited out, or retried until the limit.
     fn lasts(self) -> bool {
         match self.doing {
-            // Beside an open stream one attempt is made; the session needs no other.
+            // Beside an open stream there is one attempt; the session needs no other.
             Doing::Renewal => matches!(self.code(), ERR_CONNECT_TIMEOUT | ERR_RESPONSE_TIMEOUT),
             _ => !matches!(self.code(), ERR_NOT_TIM_SERVER | ERR_CERTIFICATE),
         }
@@ -123,7 +123,7 @@ struct World {
     plain: TimServer,
     tls: TimServer,
     authority: Authority,
-    /// Servers with certificates that are not accepted, by the fault that this is.
+    /// Servers whose certificates are not accepted, by the fault they represent.
     impostors: Vec<(Fault, TimServer)>,
     _settings: tempfile::NamedTempFile,
 }
@@ -154,7 +154,7 @@ struct Scene {
     cell: Cell,
     proxy: FaultProxy,
     client: Arc<Client>,
-    told: Arc<Told>,
+    recorder: Arc<Recorder>,
     user: String,
 }
 
@@ -175,7 +175,7 @@ impl Scene {
         let client = client_of(&url, APP, &format!("{CONFIG}{more}"));
         Scene {
             cell,
-            told: Told::by(&client),
+            recorder: Recorder::by(&client),
             proxy,
             client,
             user: format!("user {number}"),
@@ -183,9 +183,9 @@ impl Scene {
     }
 
     fn log_in(&self) {
-        let seen = self.told.len();
+        let seen = self.recorder.len();
         assert_eq!(log_in(&self.client, &self.user, &user_sig(&self.user)), OK);
-        self.told.connected(seen);
+        self.recorder.connected(seen);
     }
 
     fn is_logged_in(&self, login_id: u64) {
@@ -206,10 +206,10 @@ impl Scene {
         self.proxy.breaks(self.cell.place, self.cell.fault);
     }
 
-    /// The call completes with the code of the fault, not before its limit where the limit is
-    /// what ends it, and not long after.
+    /// The call completes with the fault's code: not before its limit if the limit is what ends it,
+    /// and not long after.
     fn completes(&self, since: Instant, result: &Receiver<i32>) -> i32 {
-        // In vain, it hangs.
+        // If this fails, the call hangs.
         let code = result.recv_timeout(LIMIT + LATE).unwrap();
         let took = since.elapsed();
         assert_eq!(code, self.cell.code(), "{}", self.client.last_error_json());
@@ -224,13 +224,13 @@ impl Scene {
         assert!(last.contains(&format!(r#""code":{code},"#)), "{last}");
     }
 
-    /// A connection event with the code of the fault comes, and the user stays.
+    /// A connection event with the fault's code arrives, and the user stays logged in.
     fn is_told(&self, seen: usize, status: ConnectionStatus) -> i32 {
         let code = self.cell.code();
-        let told = self.told.wait_for(LIMIT + LATE, seen, |notice| {
+        let recorder = self.recorder.wait_for(LIMIT + LATE, seen, |notice| {
             is_connection(notice, status, code)
         });
-        told.unwrap_or_else(|all| panic!("no {status:?} with {code}: {all:?}"));
+        recorder.unwrap_or_else(|all| panic!("no {status:?} with {code}: {all:?}"));
         self.is_logged_in(1);
         self.last_error_is(code);
         code
@@ -238,12 +238,12 @@ impl Scene {
 
     /// The client comes back by itself.
     fn comes_back(&self, seen: usize) {
-        let back = self.told.wait_for(LIMIT + LATE, seen, is_connected);
+        let back = self.recorder.wait_for(LIMIT + LATE, seen, is_connected);
         back.unwrap_or_else(|all| panic!("did not come back: {all:?}"));
         self.is_logged_in(1);
     }
 
-    /// What is seen of the fault, in code.
+    /// The observed codes.
     fn play(&self) -> i32 {
         let code = match self.cell.doing {
             Doing::Login => self.login(),
@@ -252,7 +252,7 @@ impl Scene {
             Doing::Renewal => self.renewal(),
             Doing::Logout => self.logout(),
         };
-        self.told.nobody_was_signed_out();
+        self.recorder.nobody_was_signed_out();
         assert_eq!(client::destroy(self.client.handle(), LATE), Ok(()));
         code
     }
@@ -271,12 +271,12 @@ impl Scene {
 
     fn stream(&self) -> i32 {
         self.log_in();
-        let seen = self.told.len();
+        let seen = self.recorder.len();
         self.proxy.breaks_open(self.cell.fault);
         if self.cell.code() == OK {
             // Long enough for silence to be noticed.
             self.proxy.wait_for_drops(20);
-            assert_eq!(self.told.since(seen), []);
+            assert_eq!(self.recorder.since(seen), []);
             self.is_logged_in(1);
             return OK;
         }
@@ -288,7 +288,7 @@ impl Scene {
     fn resume(&self) -> i32 {
         self.log_in();
         self.breaks();
-        let seen = self.told.len();
+        let seen = self.recorder.len();
         self.proxy.cut();
         let code = self.is_told(seen, ConnectionStatus::ConnectFailed);
         self.proxy.heals();
@@ -326,7 +326,7 @@ impl Scene {
     }
 }
 
-/// The matrix as text: what is done and where against how, with the codes that were seen.
+/// The matrix as text: what is done and where, by how it breaks, with the observed codes.
 fn shown(cells: &[Cell], codes: &BTreeMap<usize, i32>) -> String {
     let mut text = format!("{:24}", "");
     for fault in Fault::ALL {
@@ -376,7 +376,7 @@ fn no_fault_in_any_phase_signs_anybody_out_or_hangs_and_each_has_its_code() {
             });
         }
     });
-    // Not by a macro, whose output the test's runner keeps to itself.
+    // Not with a macro, whose output the test runner captures.
     let matrix = shown(&cells, &codes.lock().unwrap());
     writeln!(std::io::stdout(), "{matrix}").unwrap();
     let failures = failures.lock().unwrap();

@@ -1,12 +1,13 @@
-//! Peers that send without end, faster than a client can read: its deadlines, its calls and its destroy
-//! do not wait for them to stop.
+//! Peers that send without end, faster than a client can read: deadlines, calls and destroy do not
+//! wait for them to stop.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod recorder;
 mod scripted_server;
 mod tim_server;
-mod told;
 
+use recorder::{LONG, Recorder};
 use scripted_server::ScriptedServer;
 use std::sync::Arc;
 use std::thread;
@@ -16,14 +17,13 @@ use tim::delivery::Notice;
 use tim::error::{ERR_INTERRUPTED, ERR_NOT_TIM_SERVER, ERR_RESPONSE_TIMEOUT, OK};
 use tim_proto::wire::{EndEvent, LOGIN_PATH, LOGOUT_PATH, SpreadEvent, StreamEvent};
 use tim_server::{begin_login, begin_logout, client_of};
-use told::{LONG, Told};
 
-/// Ends soon where nothing comes of it.
+/// Fails soon if nothing answers.
 const SHORT: &str = r#", "login_timeout_ms": 500"#;
 const STREAM: &str = "HTTP/1.1 200 OK\r\nTim-Protocol: 1\r\nContent-Type: text/event-stream\r\n";
 const REFUSAL: &str = "HTTP/1.1 401 No\r\nTim-Protocol: 1\r\nContent-Type: application/json\r\n";
 
-/// What comes for ever where the answer to a login should, after what.
+/// What follows forever in place of the answer to a login, and after what.
 fn floods() -> Vec<(&'static str, String, &'static [u8])> {
     vec![
         (
@@ -73,7 +73,7 @@ fn a_login_ends_at_its_deadline_whatever_comes() {
         server.next_on(LOGIN_PATH).flood(&begin, again);
         let code = result.recv_timeout(LONG);
         let code = code.unwrap_or_else(|_| panic!("{what}: the login does not end"));
-        // What is too long for an answer is told at once.
+        // An answer that is too long is reported at once.
         assert!(
             [ERR_RESPONSE_TIMEOUT, ERR_NOT_TIM_SERVER].contains(&code),
             "{what}: {code}, {}",
@@ -99,7 +99,7 @@ fn a_destroy_during_any_flood_ends_the_login_and_the_client() {
     }
 }
 
-/// What comes for ever on the stream of a session.
+/// What comes forever on the stream of a session.
 fn stream_floods() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("comments", b":x\n".to_vec()),
@@ -116,17 +116,17 @@ fn a_logout_goes_out_and_ends_while_the_stream_floods() {
     for (what, again) in stream_floods() {
         let server = ScriptedServer::start();
         let client = client(&server.url, "");
-        let told = Told::by(&client);
+        let recorder = Recorder::by(&client);
         let result = begin_login(&client, "alice");
         let stream = server.next_on(LOGIN_PATH).accept();
         assert_eq!(result.recv_timeout(LONG), Ok(OK));
-        told.connected(0);
+        recorder.connected(0);
         stream.flood(&again);
         let result = begin_logout(&client);
         // The answer comes late enough for the flood to be read meanwhile.
-        let asked = server.next_on(LOGOUT_PATH);
+        let request = server.next_on(LOGOUT_PATH);
         thread::sleep(Duration::from_millis(100));
-        asked.end();
+        request.end();
         assert_eq!(result.recv_timeout(LONG), Ok(OK), "{what}");
         assert_eq!(client::destroy(client.handle(), LONG), Ok(()), "{what}");
     }
@@ -152,15 +152,15 @@ fn a_renewal_that_is_not_answered_ends_at_its_deadline_while_the_stream_floods()
 fn the_session_event_alone_completes_a_login_and_what_is_right_behind_it_is_not_lost() {
     let server = ScriptedServer::start();
     let client = client(&server.url, "");
-    let told = Told::by(&client);
+    let recorder = Recorder::by(&client);
     let result = begin_login(&client, "alice");
-    // Held open, with nothing behind the event.
+    // Held open, with nothing after the event.
     let mut stream = server.next_on(LOGIN_PATH).accept();
     assert_eq!(result.recv_timeout(LONG), Ok(OK));
-    told.connected(0);
+    recorder.connected(0);
     stream.tell(&StreamEvent::UserSigExpired(EndEvent {
         code: 70001,
         message: String::new(),
     }));
-    told.wait(0, |notice| matches!(notice, Notice::UserSigExpired { .. }));
+    recorder.wait(0, |notice| matches!(notice, Notice::UserSigExpired { .. }));
 }

@@ -6,48 +6,56 @@
 mod tim_server;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{Command, Output};
 use tim_server::root;
 
 fn header() -> String {
     std::fs::read_to_string(root().join("include/tim.h")).unwrap()
 }
 
-/// Compiles a source, and gives the program's path.
-fn compile(source: &str, language: &str, standard: &str, directory: &Path) -> PathBuf {
-    let file = directory.join(if language == "c" {
-        "source.c"
-    } else {
-        "source.cpp"
-    });
-    let object = directory.join("object.o");
+/// The compilers to try: the one that builds the tests, and clang.
+fn compilers() -> [String; 2] {
+    let cc = std::env::var("CC").unwrap_or_else(|_| "cc".into());
+    [cc, "clang".into()]
+}
+
+fn compile_with(compiler: &str, arguments: &[&str], source: &str) -> Output {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("source");
     std::fs::write(&file, source).unwrap();
-    let output = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()))
-        .args(["-x", language, &format!("-std={standard}")])
-        .args(["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-c"])
-        .arg("-I")
+    Command::new(compiler)
+        .args(arguments)
+        .args(["-Wall", "-Wextra", "-Wpedantic", "-c", "-I"])
         .arg(root().join("include"))
         .arg(&file)
         .arg("-o")
-        .arg(&object)
+        .arg(directory.path().join("object.o"))
         .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{language} {standard}:\n{source}\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    object
+        .unwrap_or_else(|error| panic!("{compiler}: {error}"))
 }
+
+/// Compiles a source without a warning.
+fn compile(source: &str, language: &str, standard: &str) {
+    for compiler in compilers() {
+        let standard = format!("-std={standard}");
+        let arguments = ["-x", language, &standard, "-Werror"];
+        let output = compile_with(&compiler, &arguments, source);
+        assert!(
+            output.status.success(),
+            "{compiler} {language} {standard}:\n{source}\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
+
+/// C23 goes by its draft's name, which older compilers know.
+const STANDARDS_OF_C: [&str; 4] = ["c99", "c11", "c17", "c2x"];
+const STANDARDS_OF_CPP: [&str; 3] = ["c++11", "c++17", "c++20"];
 
 #[test]
 fn it_compiles_alone_and_twice_in_every_standard_of_c_and_cpp() {
-    let directory = tempfile::tempdir().unwrap();
-    for (language, standards) in [
-        ("c", ["c99", "c11", "c17"]),
-        ("c++", ["c++11", "c++17", "c++20"]),
-    ] {
+    for (language, standards) in [("c", &STANDARDS_OF_C[..]), ("c++", &STANDARDS_OF_CPP)] {
         for standard in standards {
             let main = "int main(void) { return (int)tim_version_number(); }\n";
             for includes in [
@@ -55,12 +63,7 @@ fn it_compiles_alone_and_twice_in_every_standard_of_c_and_cpp() {
                 "#include <tim.h>\n#include <tim.h>\n",
                 "#define TIM_STATIC\n#include <tim.h>\n",
             ] {
-                compile(
-                    &format!("{includes}{main}"),
-                    language,
-                    standard,
-                    directory.path(),
-                );
+                compile(&format!("{includes}{main}"), language, standard);
             }
         }
     }
@@ -68,16 +71,35 @@ fn it_compiles_alone_and_twice_in_every_standard_of_c_and_cpp() {
 
 #[test]
 fn it_compiles_together_with_headers_of_cpp_and_of_the_system() {
-    let directory = tempfile::tempdir().unwrap();
     let main = "int main() { tim_client client = 0; return tim_get_login_status(client); }\n";
-    for standard in ["c++11", "c++17", "c++20"] {
+    for standard in STANDARDS_OF_CPP {
         let cpp = "#include <string>\n#include <functional>\n#include <thread>\n#include <tim.h>\n#include <vector>\n#include <cstdint>\n";
-        compile(&format!("{cpp}{main}"), "c++", standard, directory.path());
+        compile(&format!("{cpp}{main}"), "c++", standard);
     }
     let system = "#include <tim.h>\n#include <sys/socket.h>\n#include <signal.h>\n#include <time.h>\n#include <errno.h>\n";
     let main = main.replace("main()", "main(void)");
-    for standard in ["c99", "c11", "c17"] {
-        compile(&format!("{system}{main}"), "c", standard, directory.path());
+    for standard in STANDARDS_OF_C {
+        compile(&format!("{system}{main}"), "c", standard);
+    }
+}
+
+#[test]
+fn a_result_that_must_not_be_ignored_is_warned_about_where_the_language_can() {
+    let ignored =
+        "#include <tim.h>\nvoid f(tim_client *out) { tim_client_create(\"{}\", out, NULL, 0); }\n";
+    for compiler in compilers() {
+        for (language, standard) in [("c", "c2x"), ("c++", "c++17")] {
+            let arguments = ["-x", language, &format!("-std={standard}")];
+            let warnings = compile_with(&compiler, &arguments, ignored).stderr;
+            let warnings = String::from_utf8(warnings).unwrap();
+            assert!(
+                warnings.contains("nodiscard"),
+                "{compiler} {standard}: {warnings}"
+            );
+        }
+        let off = format!("#define TIM_NODISCARD\n{ignored}");
+        let output = compile_with(&compiler, &["-x", "c++", "-std=c++17", "-Werror"], &off);
+        assert!(output.status.success(), "{compiler}");
     }
 }
 
@@ -101,7 +123,7 @@ fn every_code_of_the_table_has_its_name_and_its_number() {
     for entry in tim::error::TABLE {
         let name = entry.name.to_str().unwrap();
         assert!(
-            header.contains(&format!("#define {name} {}\n", entry.code)),
+            header.contains(&format!("    {name} = {},\n", entry.code)),
             "{name}"
         );
         assert!(
@@ -201,6 +223,6 @@ fn the_library_is_small_and_names_no_folder_of_the_machine_that_built_it() {
         let found = bytes
             .windows(folder.len())
             .any(|window| window == folder.as_bytes());
-        assert!(!found, "{folder} stands in the library");
+        assert!(!found, "{folder} is in the library");
     }
 }

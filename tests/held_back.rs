@@ -1,18 +1,18 @@
-//! A middlebox that holds what it has until more comes: a session's events arrive all the same.
+//! A middlebox that holds data back until more arrives: a session's events arrive all the same.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod recorder;
 mod tim_server;
-mod told;
 
+use recorder::{LONG, Recorder, is_kick};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 use tim::error::OK;
 use tim_server::{APP, TimServer, begin_login, begin_renewal, client_of, log_in, user_sig};
-use told::{LONG, Told, is_kick};
 
-/// A proxy that passes each chunk of an answer only when the next one has come.
+/// A proxy that passes each chunk of an answer on only when the next one has arrived.
 fn holding_back(server: &TimServer) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -20,9 +20,10 @@ fn holding_back(server: &TimServer) -> String {
     thread::spawn(move || {
         for client in listener.incoming().flatten() {
             let server = TcpStream::connect(&server).unwrap();
-            let (mut asks, mut asked) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-            thread::spawn(move || std::io::copy(&mut asks, &mut asked));
-            // The client may have gone.
+            let (mut asks, mut request) =
+                (client.try_clone().unwrap(), server.try_clone().unwrap());
+            thread::spawn(move || std::io::copy(&mut asks, &mut request));
+            // The client may be gone.
             thread::spawn(move || _ = pass_on(server, client));
         }
     });
@@ -71,7 +72,7 @@ fn logins_renewals_and_kicks_arrive_through_a_middlebox_that_holds_each_chunk_ba
     // No heartbeat comes to push anything.
     let server = TimServer::start();
     let client = client_of(&holding_back(&server), APP, "");
-    let told = Told::by(&client);
+    let recorder = Recorder::by(&client);
     let logged_in = begin_login(&client, "alice");
     assert_eq!(
         logged_in.recv_timeout(LONG),
@@ -79,10 +80,10 @@ fn logins_renewals_and_kicks_arrive_through_a_middlebox_that_holds_each_chunk_ba
         "{}",
         client.last_error_json()
     );
-    told.connected(0);
+    recorder.connected(0);
     let renewed = begin_renewal(&client, &user_sig("alice"));
     assert_eq!(renewed.recv_timeout(LONG), Ok(OK));
     let other = client_of(&server.url, APP, "");
     assert_eq!(log_in(&other, "alice", &user_sig("alice")), OK);
-    told.wait(0, is_kick);
+    recorder.wait(0, is_kick);
 }

@@ -1,5 +1,5 @@
-//! Tickets of the public generators log in; changed, foreign, expired and broken ones are refused
-//! with the right code. Library, server and tickets are the real ones. (Tickets that the generators
+//! Tickets from the public generators log in; modified, foreign, expired and broken ones are
+//! refused with the right code. Library, server and tickets are real. (Tickets that the generators
 //! made once are checked in `proto/tests/generators.rs`: no server starts with their key, which is
 //! public.)
 
@@ -17,7 +17,7 @@ use tim_server::{
     APP, KEY, OTHER_KEY, TimServer, client_of, log_in, root, user_sig_by, user_sig_for,
 };
 
-/// Each bad ticket is to get its own code, however many there were before.
+/// Each bad ticket must get its own code, however many there were before.
 const UNTHROTTLED: &str = "[throttle]\nfailures = 0\naddress_failures = 0\n";
 
 fn jsonl(text: &str) -> Vec<Value> {
@@ -129,7 +129,7 @@ fn every_changed_character_is_refused_or_means_the_same(server: &TimServer, tick
                 continue;
             }
             let changed = format!("{}{other}{}", &ticket[..at], &ticket[at + 1..]);
-            // A client whom nobody is logged in with: otherwise a login is a renewal.
+            // A client with nobody logged in: otherwise a login is a renewal.
             let code = log_in(&client, "alice", &changed);
             if fields(&changed) == fields(ticket) {
                 assert_eq!(code, error::OK, "character {at}");
@@ -147,7 +147,7 @@ fn every_changed_character_is_refused_or_means_the_same(server: &TimServer, tick
     );
 }
 
-/// What the library says to a login of alice's with this ticket, and what the server says.
+/// The answers of the library and of the server to a login of alice's with this ticket.
 fn codes(server: &TimServer, client: &Client, user_sig: &str) -> (i32, i32) {
     (
         log_in(client, "alice", user_sig),
@@ -236,7 +236,7 @@ fn a_ticket_of_a_megabyte_is_refused_before_it_is_sent_and_before_it_is_read() {
         log_in(&client, "alice", &long),
         error::ERR_USER_SIG_UNREADABLE
     );
-    // The server answers 413 once it has seen 16 KiB; it need not take the rest.
+    // The server answers 413 once it has seen 16 KiB, without reading the rest.
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .build()

@@ -1,45 +1,45 @@
-//! A client beside a server that does wrong on request (docs/faults.md): what an app's own test can
-//! bring about, the client meets as the real thing.
+//! A client of a server with fault injection (docs/faults.md): what an app's own test can trigger,
+//! the client experiences as the real thing.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod recorder;
 mod tim_server;
-mod told;
 
+use recorder::{LONG, Recorder, is_connection, is_kick};
 use std::sync::Arc;
 use tim::client::Client;
 use tim::delivery::Notice;
 use tim::error::*;
 use tim::session::ConnectionStatus;
 use tim_server::{APP, TimServer, begin_login, client_of, log_in, user_sig, user_sig_for};
-use told::{LONG, Told, is_connection, is_kick};
 
-/// Short waits, so that a test need not wait long.
+/// Short waits, so that tests are quick.
 const QUICK: &str = r#", "reconnect": {"first_ms": 20, "max_ms": 100}"#;
 const ALICE: &str = r#"{"user_id": "alice"}"#;
 
 /// Alice, logged in.
-fn alice(server: &TimServer) -> (Arc<Client>, Arc<Told>) {
+fn alice(server: &TimServer) -> (Arc<Client>, Arc<Recorder>) {
     let client = client_of(&server.url, APP, QUICK);
-    let told = Told::by(&client);
+    let recorder = Recorder::by(&client);
     assert_eq!(log_in(&client, "alice", &user_sig("alice")), OK);
-    told.connected(0);
-    (client, told)
+    recorder.connected(0);
+    (client, recorder)
 }
 
 #[test]
-fn an_expired_session_is_told_as_expired_and_its_ticket_is_refused() {
+fn an_expired_session_is_reported_as_expired_and_its_ticket_is_refused() {
     let server = TimServer::with_faults();
     let client = client_of(&server.url, APP, QUICK);
-    let (told, ticket) = (Told::by(&client), user_sig("alice"));
+    let (recorder, ticket) = (Recorder::by(&client), user_sig("alice"));
     assert_eq!(log_in(&client, "alice", &ticket), OK);
     server.fault("POST", "/expire", ALICE);
-    told.wait(0, |notice| {
+    recorder.wait(0, |notice| {
         matches!(notice, Notice::UserSigExpired { code: 70001, .. })
     });
     assert_eq!(client.login_status(), 3);
-    assert_eq!(told.sign_outs().len(), 1);
-    // This client does not send it again, and another one is refused.
+    assert_eq!(recorder.sign_outs().len(), 1);
+    // This client does not send it again; another client is refused.
     let (here, elsewhere) = (6206, 70001);
     assert_eq!(log_in(&client, "alice", &ticket), here);
     let other = client_of(&server.url, APP, QUICK);
@@ -49,12 +49,12 @@ fn an_expired_session_is_told_as_expired_and_its_ticket_is_refused() {
 }
 
 #[test]
-fn a_kicked_session_is_told_as_kicked_and_does_not_come_back_by_itself() {
+fn a_kicked_session_is_reported_as_kicked_and_does_not_come_back_by_itself() {
     let server = TimServer::with_faults();
-    let (client, told) = alice(&server);
+    let (client, recorder) = alice(&server);
     let by = r#"{"user_id": "alice", "by_platform": "mac", "by_device_name": "a laptop"}"#;
     server.fault("POST", "/kick", by);
-    told.wait(0, is_kick);
+    recorder.wait(0, is_kick);
     assert_eq!(client.login_status(), 3);
     let info = client.kick_info_json();
     assert!(
@@ -66,17 +66,17 @@ fn a_kicked_session_is_told_as_kicked_and_does_not_come_back_by_itself() {
 #[test]
 fn a_dropped_stream_is_resumed_through_a_server_that_fails_and_the_user_stays() {
     let server = TimServer::with_faults();
-    let (client, told) = alice(&server);
-    let seen = told.len();
+    let (client, recorder) = alice(&server);
+    let seen = recorder.len();
     server.fault("PUT", "/status", r#"{"status": 502, "count": 3}"#);
     server.fault("POST", "/drop", ALICE);
     let is_cut = |notice: &Notice| {
         is_connection(notice, ConnectionStatus::Disconnected, ERR_CONNECTION_RESET)
     };
-    let gone = told.wait(seen, is_cut);
-    told.connected(gone);
+    let gone = recorder.wait(seen, is_cut);
+    recorder.connected(gone);
     assert_eq!((client.login_status(), client.login_id()), (1, 1));
-    told.nobody_was_signed_out();
+    recorder.nobody_was_signed_out();
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! https:// and proxies: what is accepted, what is refused, and by which code.
+//! https:// and proxies: what is accepted, what is refused, and with which code.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -86,13 +86,13 @@ fn a_certificate_that_is_its_own_authority_is_held_to_all_other_rules() {
     refused(trusting(&expired, &server.url), "expired");
     let (_, server) = Authority::itself(&["127.0.0.1"], 2100);
     refused(trusting(&Authority::new(), &server.url), "CA:TRUE");
-    // The same key and names, and another certificate.
+    // The same key and names, but another certificate.
     let (almost, _) = Authority::itself(&["127.0.0.1"], 2100);
     refused(trusting(&almost, &server.url), "CA:TRUE");
 }
 
 #[test]
-fn a_ca_file_that_cannot_be_read_is_told_when_the_client_is_created() {
+fn a_ca_file_that_cannot_be_read_is_reported_when_the_client_is_created() {
     let authority = Authority::new();
     let good = std::fs::read_to_string(authority.file("ca.pem")).unwrap();
     let begin = "-----BEGIN CERTIFICATE-----\n";
@@ -132,17 +132,17 @@ fn a_ca_file_that_cannot_be_read_is_told_when_the_client_is_created() {
 fn a_client_trusts_the_systems_authorities_if_it_is_told_to() {
     let authority = Authority::new();
     let server = authority.server(&["127.0.0.1"], 2100);
-    // The variable is of the whole process.
+    // The variable applies to the whole process.
     let output = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "within_a_system", "--ignored", "--nocapture"])
         .env("SSL_CERT_FILE", authority.file("ca.pem"))
         .env("TIM_TEST_SERVER_URL", &server.url)
         .output()
         .unwrap();
-    let told = String::from_utf8_lossy(&output.stdout);
+    let stdout = String::from_utf8_lossy(&output.stdout);
     assert!(
-        output.status.success() && told.contains("1 passed"),
-        "{told}"
+        output.status.success() && stdout.contains("1 passed"),
+        "{stdout}"
     );
 }
 
@@ -159,7 +159,7 @@ fn within_a_system() {
     assert_eq!(code(&beside), OK, "beside those of ca_file");
 }
 
-/// A server that takes a request within TLS and answers with this for ever.
+/// A server that takes a request inside TLS and answers with this forever.
 fn flooding(authority: &Authority, begin: &'static str, again: &'static [u8]) -> String {
     use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
     let _ = authority.server(&["127.0.0.1"], 2100);
@@ -220,11 +220,11 @@ fn a_server_without_tls_has_the_code_of_the_handshake() {
     assert_eq!(log_in(&client, "alice", &user_sig("alice")), ERR_TLS);
 }
 
-/// A forward proxy that opens tunnels, and tells what it was asked with.
+/// A forward proxy that opens tunnels and reports the requests it received.
 fn tunnel() -> (String, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let (asked, requests) = mpsc::channel();
+    let (request, requests) = mpsc::channel();
     thread::spawn(move || {
         for mut client in listener.incoming().flatten() {
             let mut head = Vec::new();
@@ -235,7 +235,7 @@ fn tunnel() -> (String, mpsc::Receiver<String>) {
             }
             let head = String::from_utf8(head).unwrap();
             let target = head.split(' ').nth(1).unwrap().to_owned();
-            let _ = asked.send(head);
+            let _ = request.send(head);
             let server = TcpStream::connect(target).unwrap();
             client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
             for (mut from, mut to) in [
@@ -251,7 +251,7 @@ fn tunnel() -> (String, mpsc::Receiver<String>) {
 
 #[test]
 fn a_proxy_with_a_password_carries_plain_and_tls_logins() {
-    let (address, asked) = tunnel();
+    let (address, request) = tunnel();
     let authority = Authority::new();
     let tls = authority.server(&["127.0.0.1"], 2100);
     let plain = TimServer::start();
@@ -265,7 +265,7 @@ fn a_proxy_with_a_password_carries_plain_and_tls_logins() {
         ),
         OK
     );
-    let head = asked.recv().unwrap();
+    let head = request.recv().unwrap();
     assert!(
         head.starts_with(&format!("CONNECT {} ", tls.address())),
         "{head}"

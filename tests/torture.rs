@@ -1,5 +1,5 @@
-//! `ctests/torture.c` against servers that do everything a server should not. `TIM_SEED` replays one run,
-//! `TIM_CALLS` says how long each is.
+//! `ctests/torture.c` against servers that do everything a server should not. `TIM_SEED` replays
+//! one run; `TIM_CALLS` sets its length.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -40,7 +40,7 @@ fn given(variable: &str) -> Option<u64> {
     )
 }
 
-/// One run of each number of threads, or the one of `TIM_SEED`.
+/// One run for each number of threads, or the one of `TIM_SEED`.
 fn runs(calls: u64, how: How) {
     let calls = given("TIM_CALLS").unwrap_or(calls / 8);
     match given("TIM_SEED") {

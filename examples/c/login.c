@@ -1,4 +1,4 @@
-/* A login as a person would watch it: alice logs in, two bad tickets are refused, alice logs out.
+/* A login for people to watch: alice logs in, two bad tickets are refused, alice logs out.
  *
  * Arguments: the server's URL, the app's id, a good ticket of alice, one that was made with another
  * key, one that has expired. `make demo` makes them all and runs this program. It ends with 0 only
@@ -14,18 +14,18 @@
 
 #include <tim.h>
 
-/* A client, and what its callbacks have told. */
+/* A client, and what its callbacks have reported. */
 struct device {
     const char *name;
     tim_client client;
     int32_t connection; /* the last status of the connection */
-    int finished;       /* whether the call that is waited for has completed */
+    int finished;       /* whether the awaited call has completed */
     int32_t result;     /* and with which code */
 };
 
-/* ---- what is printed ---- */
+/* ---- output ---- */
 
-static int colours; /* whether a terminal looks on */
+static int colours; /* whether stdout is a terminal */
 
 static void step(const char *title) {
     printf(colours ? "\n\033[1m%s\033[0m\n" : "\n%s\n", title);
@@ -39,7 +39,7 @@ static void good(const struct device *device, const char *text) {
     printf(colours ? "  %-7s \033[32m%s\033[0m\n" : "  %-7s %s\n", device->name, text);
 }
 
-/* The demo ends when something is not as it should be. */
+/* The demo stops if something is not as expected. */
 static void expect(int holds, const char *what) {
     if (holds) return;
     printf(colours ? "  \033[31m%s\033[0m\n" : "  %s\n", what);
@@ -51,7 +51,7 @@ static void expect(int holds, const char *what) {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 
-/* A call of this device has completed. */
+/* A call on this device has completed. */
 static void on_result(int32_t code, const char *message, void *user_data) {
     struct device *device = user_data;
     (void)message;
@@ -80,16 +80,16 @@ static void on_connection(tim_client client, int32_t status, int32_t code, const
     pthread_mutex_unlock(&lock);
 }
 
-/* Waits for the completion of a call that gave `accepted`, and for what the connection is then. */
+/* Waits for the completion of a call that returned `accepted`, and for the connection status that follows. */
 static int32_t wait_for_result(struct device *device, int32_t accepted) {
     struct timespec until;
-    if (accepted != TIM_OK) return accepted; /* refused at once: no completion follows */
+    if (accepted != TIM_OK) return accepted; /* rejected: no completion follows */
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 30; /* more than libtim itself takes at most */
+    until.tv_sec += 30; /* longer than libtim's own limits */
     pthread_mutex_lock(&lock);
     while (!device->finished || device->connection != tim_get_connection_status(device->client))
         if (pthread_cond_timedwait(&changed, &lock, &until) == ETIMEDOUT)
-            expect(0, "expected the call to complete, and the connection to be told");
+            expect(0, "expected a completion and a connection event");
     device->finished = 0;
     pthread_mutex_unlock(&lock);
     return device->result;
@@ -157,17 +157,17 @@ int main(int argc, char **argv) {
     step("alice logs in");
     log_in(&phone, argv[3]);
 
-    step("another device tries with a ticket that was made with another key");
+    step("another device tries a ticket that was signed with another key");
     login_is_refused(&tablet, argv[4], TIM_ERR_USER_SIG_WRONG_KEY);
 
-    step("and with a ticket of yesterday");
+    step("then a ticket that expired yesterday");
     login_is_refused(&tablet, argv[5], TIM_ERR_USER_SIG_EXPIRED);
     expect(tim_get_login_status(phone.client) == TIM_LOGIN_STATUS_LOGGED_IN, "expected alice still in");
 
     step("alice logs out");
     log_out(&phone);
 
-    /* Nothing of a client runs any more once this has returned TIM_OK. */
+    /* Once this has returned TIM_OK, nothing of the client runs any longer. */
     expect(tim_client_destroy(phone.client, 5000) == TIM_OK, "expected the client to be gone");
     expect(tim_client_destroy(tablet.client, 5000) == TIM_OK, "expected the client to be gone");
     return 0;

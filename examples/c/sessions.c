@@ -1,4 +1,4 @@
-/* The life of a session as a person would watch it: another device takes it over and loses it again,
+/* The life of a session for people to watch: another device takes it over and loses it again,
  * the server restarts, the ticket is renewed, a short ticket ends, alice switches to bob.
  *
  * Arguments:
@@ -22,20 +22,20 @@
 
 #include <tim.h>
 
-/* A client, and what its callbacks have told. */
+/* A client, and what its callbacks have reported. */
 struct device {
     const char *name;
     tim_client client;
-    int calls, completions; /* how many calls were accepted, how many have completed */
+    int calls, completions; /* accepted and completed calls */
     int32_t result;         /* the code of the last completion */
     int32_t connection;     /* the last status of the connection */
-    int connects, gaps;     /* how often there was a connection, how often there was none */
+    int connects, gaps;     /* how often it was connected and disconnected */
     int kicks, expirings, expirations;
 };
 
-/* ---- what is printed ---- */
+/* ---- output ---- */
 
-static int colours; /* whether a terminal looks on */
+static int colours; /* whether stdout is a terminal */
 
 static void step(const char *title) {
     printf(colours ? "\n\033[1m%s\033[0m\n" : "\n%s\n", title);
@@ -53,7 +53,7 @@ static void warning(const struct device *device, const char *text) {
     printf(colours ? "  %-7s \033[33m%s\033[0m\n" : "  %-7s %s\n", device->name, text);
 }
 
-/* The demo ends when something is not as it should be. */
+/* The demo stops if something is not as expected. */
 static void expect(int holds, const char *what) {
     if (holds) return;
     printf(colours ? "  \033[31m%s\033[0m\n" : "  %s\n", what);
@@ -65,7 +65,7 @@ static void expect(int holds, const char *what) {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 
-/* One more of something has happened. */
+/* Counts one more event. */
 static void count(int *counter) {
     ++*counter;
     pthread_cond_broadcast(&changed);
@@ -132,7 +132,7 @@ static void on_expired(tim_client client, int32_t code, const char *message, uin
     pthread_mutex_lock(&lock);
     printf(colours ? "  %-7s \033[33m%s (%d)\033[0m\n" : "  %-7s %s (%d)\n", device->name, message,
            (int)code);
-    expect(device->expirings == 1, "expected to be told ahead of the ticket's end");
+    expect(device->expirings == 1, "expected an event before the ticket expires");
     count(&device->expirations);
     pthread_mutex_unlock(&lock);
 }
@@ -143,22 +143,22 @@ static void on_expired(tim_client client, int32_t code, const char *message, uin
 static void wait_for_change(const char *expected) {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 30; /* a demo does not wait for ever */
+    until.tv_sec += 30; /* a demo does not wait forever */
     if (pthread_cond_timedwait(&changed, &lock, &until) == ETIMEDOUT) expect(0, expected);
 }
 
-/* Waits until something has happened so many times. */
+/* Waits until something has happened this many times. */
 static void wait_until(const int *counter, int times, const char *expected) {
     pthread_mutex_lock(&lock);
     while (*counter < times) wait_for_change(expected);
     pthread_mutex_unlock(&lock);
 }
 
-/* Waits until what the connection is now has been told. */
+/* Waits until the current connection status has been delivered. */
 static void wait_for_connection(const struct device *device) {
     pthread_mutex_lock(&lock);
     while (device->connection != tim_get_connection_status(device->client))
-        wait_for_change("expected to be told of the connection");
+        wait_for_change("expected a connection event");
     pthread_mutex_unlock(&lock);
 }
 
@@ -184,7 +184,7 @@ static void create(struct device *device, const char *url, const char *app_id, c
     char config[512], error[256];
     snprintf(config, sizeof config,
              "{\"server_url\": \"%s\", \"sdk_app_id\": %s, \"device_id\": \"%s-of-alice\", "
-             /* Short waits, so that nobody has to wait long; the default is 1000 to 60000. */
+             /* Short waits for a quick demo; the default is 1000 to 60000. */
              "\"reconnect\": {\"first_ms\": 200, \"max_ms\": 1000}, %s}",
              url, app_id, device->name, more);
     expect(tim_client_create(config, &device->client, error, sizeof error) == TIM_OK, error);
@@ -197,7 +197,7 @@ static void create(struct device *device, const char *url, const char *app_id, c
 
 static const char *ticket_command;
 
-/* An app asks its backend, which has the key, for a ticket. Here a program stands for it. The answer
+/* An app gets a ticket from its backend, which has the key. Here a program plays the backend. The answer
  * is good until the next call. */
 static const char *new_ticket(const char *user_id, int seconds) {
     static char ticket[4096];
@@ -233,7 +233,7 @@ static void log_in(struct device *device, const char *user_id) {
     is_logged_in(device, user_id);
 }
 
-/* Waits for a kick, by that platform's device of that name. */
+/* Waits for a kick by the device with that platform and name. */
 static void is_kicked(struct device *device, const char *platform, const char *device_name) {
     char info[512], who[256];
     wait_until(&device->kicks, 1, "expected to be kicked");
@@ -280,16 +280,16 @@ static void renew(struct device *phone) {
     const int gaps = so_far(&phone->gaps);
     step("the ticket is renewed: no gap, no new login");
     succeeds(phone, tim_renew_user_sig(phone->client, new_ticket("alice", 7200), on_result, phone));
-    good(phone, "the session goes on with the new ticket");
+    good(phone, "the session continues with the new ticket");
     is_logged_in(phone, "alice");
     expect(tim_get_login_id(phone->client) == login_id, "expected the same login");
     expect(so_far(&phone->gaps) == gaps, "expected the connection to stay");
 }
 
 static void expire(struct device *phone) {
-    step("a ticket of 3 seconds ends: the app is told ahead, and does nothing about it");
+    step("a 3-second ticket expires: the app is warned, and does nothing");
     succeeds(phone, tim_renew_user_sig(phone->client, new_ticket("alice", 3), on_result, phone));
-    wait_until(&phone->expirings, 1, "expected to be told ahead of the ticket's end");
+    wait_until(&phone->expirings, 1, "expected an event before the ticket expires");
     wait_until(&phone->expirations, 1, "expected the ticket to expire");
     is_logged_out(phone);
     line(phone, "a new ticket is all it takes");
@@ -327,7 +327,7 @@ int main(int argc, char **argv) {
     expire(&phone);
     switch_account(&phone);
 
-    /* Nothing of a client runs any more once this has returned TIM_OK. */
+    /* Once this has returned TIM_OK, nothing of the client runs any longer. */
     expect(tim_client_destroy(phone.client, 5000) == TIM_OK, "expected the client to be gone");
     expect(tim_client_destroy(tablet.client, 5000) == TIM_OK, "expected the client to be gone");
     expect(phone.kicks == 1 && tablet.kicks == 1, "expected one kick each");

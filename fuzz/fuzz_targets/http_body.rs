@@ -46,11 +46,11 @@ fuzz_target!(|bytes: &[u8]| {
         };
         assert_eq!(event.name(), name);
         // The library's own reader takes the text apart again.
-        let told = tim::fuzzing::events(&event.to_bytes(), usize::MAX);
-        let [Some((told_name, told_data))] = &told[..] else {
+        let parsed = tim::fuzzing::events(&event.to_bytes(), usize::MAX);
+        let [Some((parsed_name, parsed_data))] = &parsed[..] else {
             panic!("{name} is not one event");
         };
-        let again = StreamEvent::parse(told_name, told_data);
+        let again = StreamEvent::parse(parsed_name, parsed_data);
         assert!(again.is_ok_and(|again| again.as_ref() == Some(&event)));
     }
 });

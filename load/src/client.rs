@@ -1,4 +1,4 @@
-//! As little of an HTTP client as a login needs: what it costs is not the server's cost.
+//! A minimal HTTP client: its own cost must not count as the server's.
 
 use memchr::memmem;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use tim_proto::{user_sig, wire};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// The app whose tickets are made here.
+/// The app for which tickets are made.
 pub struct App {
     id: u32,
     key: String,
@@ -35,7 +35,7 @@ impl App {
             .map_err(|error| error.to_string())
     }
 
-    /// A login by a client of its own.
+    /// A login by a separate client.
     pub fn login(&self, user_id: &str, device_id: &str) -> Result<Value, String> {
         Ok(json!({
             "sdk_app_id": self.id, "user_id": user_id, "user_sig": self.ticket(user_id)?,
@@ -44,7 +44,7 @@ impl App {
         }))
     }
 
-    /// Logins of so many users, as requests.
+    /// Login requests of this many users.
     pub fn logins(&self, prefix: &str, users: usize) -> Result<Logins, String> {
         let bodies = (0..users)
             .map(|at| Ok(self.login(&format!("{prefix}{at}"), "phone")?.to_string()))
@@ -53,7 +53,7 @@ impl App {
     }
 }
 
-/// Logins of users who take turns; each comes back as a client that logs in once more.
+/// Logins of users in turn; each returns as a client that logs in once more.
 pub struct Logins {
     bodies: Vec<String>,
     next: usize,
@@ -78,7 +78,7 @@ pub fn instance() -> Result<String, String> {
     Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// A connection that answers are read from.
+/// A connection from which answers are read.
 pub struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -89,7 +89,7 @@ impl Connection {
         let stream = TcpStream::connect(address).await;
         let stream = stream.map_err(|error| format!("{address}: {error}"))?;
         let _ = stream.set_nodelay(true);
-        // A reset leaves no port behind that could not be used again for a minute.
+        // A reset leaves no port in TIME_WAIT.
         let _ = stream.set_zero_linger();
         Ok(Connection {
             stream,
@@ -116,7 +116,7 @@ impl Connection {
         }
     }
 
-    /// The status of an answer and the length of its body where it says so.
+    /// The status of an answer, and the length of its body if stated.
     pub async fn head(&mut self) -> Result<(u16, Option<usize>), String> {
         loop {
             if let Some(end) = memmem::find(&self.buffer, b"\r\n\r\n") {
@@ -132,7 +132,7 @@ impl Connection {
         }
     }
 
-    /// Takes a body of this length.
+    /// Reads a body of this length.
     pub async fn body(&mut self, length: usize) -> Result<(), String> {
         while self.buffer.len() < length {
             self.more().await?;
@@ -141,7 +141,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Takes the first block of a stream, whatever it says.
+    /// Reads the first block of a stream, whatever it is.
     pub async fn block(&mut self) -> Result<(), String> {
         while memmem::find(&self.buffer, b"\n\n").is_none() {
             self.more().await?;
@@ -149,7 +149,7 @@ impl Connection {
         Ok(())
     }
 
-    /// The next event of a stream: its name and data. Heartbeats are passed over.
+    /// The next event of a stream: its name and data. Skips heartbeats.
     pub async fn event(&mut self) -> Result<(String, Value), String> {
         loop {
             if let Some(end) = memmem::find(&self.buffer, b"\n\n") {
@@ -171,7 +171,7 @@ impl Connection {
         }
     }
 
-    /// Logs in or resumes; gives the session event.
+    /// Logs in or resumes; returns the session event.
     pub async fn session(&mut self, path: &str, body: &str) -> Result<Value, String> {
         self.post(path, body).await?;
         let (status, _) = self.head().await?;

@@ -1,4 +1,4 @@
-//! Streams that are held: what an idle session costs the server, and how many clients return after
+//! Held streams: what an idle session costs the server, and how many clients return after
 //! a restart, waiting as the library does.
 
 use crate::client::{App, Connection, instance, log_in};
@@ -11,7 +11,7 @@ use tokio::io::AsyncReadExt;
 use tokio::task::LocalSet;
 use tokio::time::sleep;
 
-/// How many logins are on their way at once.
+/// How many logins are in progress at once.
 const AT_ONCE: usize = 64;
 
 #[derive(Default)]
@@ -23,7 +23,7 @@ struct Counts {
     lost: RefCell<Option<Instant>>,
 }
 
-/// Logs `count` users in, says so, and resumes what is lost until stdin ends.
+/// Logs `count` users in, prints that, and resumes lost streams until stdin ends.
 pub async fn run(address: &str, count: usize, prefix: &str, app: &App) -> Result<(), String> {
     let counts = Rc::new(Counts::default());
     let tasks = LocalSet::new();
@@ -79,7 +79,7 @@ pub async fn run(address: &str, count: usize, prefix: &str, app: &App) -> Result
     Ok(())
 }
 
-/// Reads a stream for ever; lost, it is resumed after a random wait.
+/// Reads a stream forever; a lost one is resumed after a random wait.
 async fn stay(
     address: String,
     mut stream: Connection,

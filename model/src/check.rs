@@ -1,4 +1,4 @@
-//! Visits every state of a check, and tells what it found.
+//! Visits every state of a check and reports what it found.
 
 use crate::setup::Setup;
 use crate::world::{Happening, World};
@@ -9,16 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-/// What a check has come across. A check that never meets what it is about shows nothing.
+/// What a check came across. A check that never meets its subject proves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
     /// A login displaced others.
     Displacement,
     /// A retry of an accepted login was accepted.
     Retry,
-    /// A login was told that it was displaced since, or has to be told so first.
+    /// A login learned that it was displaced, or must report that first.
     LoginDisplaced,
-    /// A login came late or twice.
+    /// A login arrived late or twice.
     GhostLogin,
     /// A login with intent reconnect was accepted.
     ReLogin,
@@ -26,17 +26,17 @@ pub enum Seen {
     ReLoginFoundItsPlaceTaken,
     /// A resume of a session that the server knew.
     Resume,
-    /// A resume of a session that the server did not know any more.
+    /// A resume of a session that the server no longer knew.
     Recreated,
-    /// A resume was told that its session is over.
+    /// A resume learned that its session is over.
     ResumeDisplaced,
-    /// A resume came late or twice.
+    /// A resume arrived late or twice.
     GhostResume,
     /// Another holder of a token took its session.
     Takeover,
-    /// An answer came in just as its request was dropped.
+    /// An answer arrived just as its request was dropped.
     LateAnswer,
-    /// An app was told of a kick.
+    /// An app was kicked.
     Kick,
 }
 
@@ -88,7 +88,7 @@ impl Model for Check {
     }
 }
 
-/// Visits every state of the check, and prints how many there were. Panics with the shortest way to
+/// Visits every state of the check and prints how many there were. Panics with the shortest way to
 /// a state in which a rule does not hold, and if something in `expected` was never seen.
 pub fn run(setup: Setup, expected: &[Seen]) {
     let began = Instant::now();
@@ -100,7 +100,7 @@ pub fn run(setup: Setup, expected: &[Seen]) {
         count: count.clone(),
     };
     let checker = check.checker().spawn_bfs().join();
-    let mut told = format!(
+    let mut report = format!(
         "{name} ({mode:?}): {} states, {} steps, {} deep, {:.1} s\n    {budget}\n",
         checker.unique_state_count(),
         checker.state_count(),
@@ -108,10 +108,10 @@ pub fn run(setup: Setup, expected: &[Seen]) {
         began.elapsed().as_secs_f64(),
     );
     for seen in expected {
-        let _ = writeln!(told, "    {seen:?}: {}", count.of(*seen));
+        let _ = writeln!(report, "    {seen:?}: {}", count.of(*seen));
     }
-    // Past the test's capture: how much was visited belongs into the log of a run that passed.
-    let _ = std::io::stdout().write_all(told.as_bytes());
+    // Bypasses the test's capture: the numbers belong in the log of a run that passed.
+    let _ = std::io::stdout().write_all(report.as_bytes());
     if let Some((_, path)) = checker.discoveries().into_iter().next() {
         let broken = path.last_state().judge(&rules);
         let mut way = String::new();

@@ -1,7 +1,8 @@
-//! A client: the shipping state machine, its app, and what the app has been told.
+//! A client: the shipping state machine, its app, and what was delivered to the app.
 //!
-//! Each client has a clock of its own, which moves only when one of its deadlines is reached. That
-//! may be at any moment for all others: no two clients need to agree how fast time goes.
+//! Each client has its own clock, which moves only when one of its deadlines is reached. That may
+//! happen at any moment as seen by the others: no two clients need to agree on how fast time
+//! passes.
 
 use crate::ledger::{Notes, Rule};
 use crate::setup::{Setup, USERS};
@@ -18,9 +19,9 @@ use tim_proto::wire::{SessionEvent, StreamEvent};
 
 const LOGIN_MS: u64 = 15_000;
 const REQUEST_MS: u64 = 5_000;
-/// What a machine may take beyond a limit, where the network does not end a request by itself.
+/// How far a machine may exceed a limit when the network does not end a request by itself.
 const GRACE_MS: u64 = 1_000;
-/// Nothing that a client waits for by itself takes longer. The end of a ticket does.
+/// No wait of a client takes longer, except for the end of a ticket.
 const HORIZON_MS: u64 = 3_600_000;
 
 /// A client.
@@ -30,22 +31,22 @@ pub struct Client {
     device: usize,
     session: Session,
     now: Now,
-    /// The unfinished calls, and when each must be finished.
+    /// The unfinished calls, and when each must have finished.
     calls: Vec<(CallId, u64)>,
     /// The unfinished logouts among them.
     logouts: Vec<CallId>,
     last_call: CallId,
-    /// Kicked or expired, and its app has not logged in since.
+    /// Kicked or expired, and the app has not logged in since.
     over: bool,
     destroyed: bool,
-    /// The token of the newest session that it was given.
+    /// The token of its newest session.
     token: Option<Token>,
-    /// How many tickets its app has fetched besides the first.
+    /// How many tickets its app has fetched after the first.
     tickets: i64,
     seen: TicketsSeen,
 }
 
-/// What a client wants of the network.
+/// What a client asks of the network.
 pub enum Wish {
     /// A request is to be sent.
     Send {
@@ -53,7 +54,7 @@ pub enum Wish {
         seq: u64,
         /// What it says.
         request: Request,
-        /// How long an answer is waited for.
+        /// How long to wait for an answer.
         deadline_ms: u64,
     },
     /// A request or stream is dropped.
@@ -74,7 +75,7 @@ impl Client {
         let limits = Limits {
             login_timeout_ms: LOGIN_MS,
             request_timeout_ms: REQUEST_MS,
-            // A wait is a moment of its own whatever its length.
+            // Every wait is a moment of its own, whatever its length.
             reconnect_first_ms: 0,
             reconnect_max_ms: 0,
             expiring_lead_s: None,
@@ -94,7 +95,7 @@ impl Client {
         }
     }
 
-    /// A client with this one's device and token, on its way to take the session over.
+    /// A client with this one's device and token, about to take the session over.
     pub fn cloned(&self, setup: &Setup, client: usize, server_time_ms: i64) -> Option<Client> {
         let token = self.token.filter(|_| self.is_logged_in())?;
         let mut clone = Client::new(setup, client, self.device);
@@ -148,12 +149,12 @@ impl Client {
         self.token.map(|token| token.session_id)
     }
 
-    /// Whether a call waits for its completion.
+    /// Whether a call is pending.
     pub fn has_calls(&self) -> bool {
         !self.calls.is_empty()
     }
 
-    /// Whether something happens by itself, not far from now.
+    /// Whether it will act by itself in the near future.
     pub fn has_deadline(&self) -> bool {
         let near = self.now.ms + HORIZON_MS;
         self.session.next_deadline().is_some_and(|at| at <= near)
@@ -212,7 +213,7 @@ impl Client {
         self.last_call
     }
 
-    // What the network tells.
+    // Input from the network.
 
     /// The next deadline is reached.
     pub fn reach_deadline(&mut self) -> Input {
@@ -227,7 +228,7 @@ impl Client {
         self.now.boot_ms += passed;
     }
 
-    /// One step of the state machine. Gives what it wants, and judges what it does.
+    /// One step of the state machine. Returns what it asks for, and judges what it does.
     pub fn handle(&mut self, input: Input, notes: &mut Notes) -> Vec<Wish> {
         let was_in = self.is_logged_in();
         let may_sign_out = may_sign_out(&input);
@@ -242,7 +243,7 @@ impl Client {
         let actions = self.session.handle(input, self.now);
         if let Some(token) = answered {
             self.token = Some(token);
-            notes.holds(Rule::LoggedInAsTold, self.user() == Some(token.user));
+            notes.holds(Rule::LoggedInAsAnswered, self.user() == Some(token.user));
         }
         let mut wishes = Vec::new();
         for action in actions {
@@ -302,7 +303,7 @@ impl Client {
         }
     }
 
-    /// An answer to a request that was dropped is told; it must change nothing.
+    /// Delivers the answer to a dropped request, which must change nothing.
     pub fn handle_late(&mut self, input: Input, notes: &mut Notes) {
         let before = self.session.clone();
         let actions = self.session.handle(input, self.now);
@@ -336,7 +337,7 @@ fn failure(code: i32, phase: Phase) -> Failure {
     }
 }
 
-/// Whether the app was told that its login is over by the server's word.
+/// Whether the event tells the app that the server ended its login.
 fn is_over(event: Event) -> bool {
     matches!(
         event,

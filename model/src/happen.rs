@@ -1,4 +1,4 @@
-//! What comes of each happening: messages carried, clocks moved, records lost.
+//! The effect of each happening: messages carried, clocks moved, records lost.
 
 use crate::check::{Count, Seen};
 use crate::client::{self, Client, Wish};
@@ -15,7 +15,7 @@ use tim_proto::wire::{EndEvent, StreamEvent};
 use tim_server::user::{Push, Pushed, User};
 
 impl World {
-    /// Lets it happen.
+    /// Applies a happening.
     pub fn happen(&mut self, setup: &Setup, what: Happening, count: &Count) {
         self.pay(what);
         let mut stage = Stage {
@@ -26,7 +26,7 @@ impl World {
         stage.play(what);
     }
 
-    /// Takes it from the budget.
+    /// Deducts it from the budget.
     fn pay(&mut self, what: Happening) {
         let is_waiting = matches!(what, Happening::Deadline { client } if self.waits(client));
         let left = &mut self.left;
@@ -49,7 +49,7 @@ impl World {
             Happening::ClockSteps(_) => &mut left.clock_steps,
             Happening::Arrives(_)
             | Happening::Answered(_)
-            | Happening::Told(_)
+            | Happening::LoggedOut(_)
             | Happening::Noticed(_)
             | Happening::TicketEnds(_) => return,
         };
@@ -57,7 +57,7 @@ impl World {
     }
 }
 
-/// A state that is being changed.
+/// A state while it is being changed.
 struct Stage<'a> {
     world: &'a mut World,
     setup: &'a Setup,
@@ -113,7 +113,7 @@ impl Stage<'_> {
                 network.requests.extend(copy.map(|copy| (id, copy)));
             }),
             Happening::Answered(id) => self.answer(id),
-            Happening::Told(id) => self.tell_last(id),
+            Happening::LoggedOut(id) => self.tell_last(id),
             Happening::Cut(id) => self.cut(id),
             Happening::Noticed(id) => self.notice(id),
             Happening::TicketEnds(id) => self.end_ticket(id),
@@ -172,7 +172,7 @@ impl Stage<'_> {
         }
     }
 
-    /// The client has dropped a request just as its answer came in.
+    /// The client has dropped a request just as its answer arrived.
     fn feed_late(&mut self, client: usize, input: Input) {
         let mut notes = Notes::default();
         self.world.clients[client].edit(|of| of.handle_late(input, &mut notes));
@@ -191,7 +191,7 @@ impl Stage<'_> {
         }
     }
 
-    /// Nobody waits for this request any more. Gives its deadline.
+    /// Nobody waits for this request any longer. Returns its deadline.
     fn let_go(&mut self, id: Id, reader: Reader) -> u64 {
         self.network(|network| match network.requests.get_mut(&id) {
             Some(sent) => {
@@ -202,7 +202,7 @@ impl Stage<'_> {
         })
     }
 
-    /// The client drops a request or stream. Gives what was just coming in.
+    /// The client drops a request or stream. Returns the answer that was just arriving.
     fn drop_request(&mut self, id: Id) -> Option<Input> {
         self.let_go(id, Reader::Dropped);
         let seq = id.seq;
@@ -215,7 +215,7 @@ impl Stage<'_> {
                 seq,
                 answer: Answer::Session(first),
             }),
-            (None, Some(last)) => Some(told(seq, last)),
+            (None, Some(last)) => Some(logged_out(seq, last)),
             (None, None) => None,
         }
     }
@@ -237,7 +237,7 @@ impl Stage<'_> {
         }
     }
 
-    /// The client's end of a stream is closed; the server finds out. Gives the stream as it was.
+    /// The client's end of a stream closes; the server will notice. Returns the stream as it was.
     fn close(&mut self, id: Id) -> Option<Stream> {
         let late = self.setup.late_notice;
         let stream = self.network(|network| {
@@ -276,7 +276,7 @@ impl Stage<'_> {
             stream.last.clone()
         });
         match last {
-            // The stream is still there for the server.
+            // For the server, the stream still exists.
             Some(Last::Silent) => {
                 self.close(id);
             }
@@ -285,7 +285,7 @@ impl Stage<'_> {
             }
         }
         if let Some(last) = last {
-            self.feed(id.client, told(id.seq, last));
+            self.feed(id.client, logged_out(id.seq, last));
         }
     }
 
@@ -413,8 +413,8 @@ impl Stage<'_> {
             answers,
             streams,
         } = self.network(std::mem::take);
-        let asked = requests.iter().filter(|(_, sent)| sent.is_awaited());
-        let asking = asked.map(|(id, _)| *id).chain(answers.into_keys());
+        let awaited = requests.iter().filter(|(_, sent)| sent.is_awaited());
+        let asking = awaited.map(|(id, _)| *id).chain(answers.into_keys());
         let read = streams.into_iter().filter(|(_, stream)| stream.is_read);
         let (new, open): (Vec<_>, Vec<_>) = read.partition(|(_, stream)| stream.first.is_some());
         for id in asking.chain(new.into_iter().map(|(id, _)| id)) {
@@ -437,8 +437,8 @@ fn id(client: usize, seq: u64) -> Id {
     }
 }
 
-/// A stream's last word, as its client hears it.
-fn told(seq: u64, last: Last) -> Input {
+/// The input that a stream's end causes at its client.
+fn logged_out(seq: u64, last: Last) -> Input {
     let event = match last {
         Last::Kicked(kick) => StreamEvent::Kicked(kick),
         Last::Expired => StreamEvent::UserSigExpired(EndEvent {

@@ -1,10 +1,10 @@
-//! Parts of a state that neighbouring states share until they change them.
+//! Parts of a state, shared between neighbouring states until one changes them.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// A part and its fingerprint. Two parts are taken for the same if their fingerprints are.
+/// A part and its fingerprint. Two parts with equal fingerprints count as equal.
 #[derive(Clone)]
 pub struct Kept<T>(Arc<(u64, T)>);
 
@@ -14,7 +14,7 @@ impl<T: Clone + Hash> Kept<T> {
         Kept(Arc::new((fingerprint(&part), part)))
     }
 
-    /// Changes it; whoever else has it keeps it as it was.
+    /// Changes it; other holders keep it as it was.
     pub fn edit<R>(&mut self, change: impl FnOnce(&mut T) -> R) -> R {
         let (known, part) = Arc::make_mut(&mut self.0);
         let result = change(part);
@@ -23,7 +23,7 @@ impl<T: Clone + Hash> Kept<T> {
     }
 }
 
-/// The same for the same part, in every run.
+/// Equal for equal parts, in every run.
 fn fingerprint(part: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     part.hash(&mut hasher);

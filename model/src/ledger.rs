@@ -1,5 +1,5 @@
-//! What must hold, and what is remembered to judge it: the history of a run as an observer of the
-//! whole sees it, who knows more than any client and than the server.
+//! What must hold, and the history needed to judge it: that of an observer of the whole system, who
+//! knows more than any client or the server.
 
 use crate::check::{Count, Seen};
 use crate::token::Token;
@@ -10,56 +10,57 @@ use tim_server::user::{Login, Outcome, Session, User};
 /// What must hold at every moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rule {
-    /// Only the first acceptance of a login that an app asked for displaces anybody. A resume, a
-    /// retry, a copy and a login with intent reconnect displace nobody.
+    /// Only the first acceptance of a login by an app displaces anybody. A resume, a retry, a
+    /// duplicate and a login with intent reconnect displace nobody.
     OnlyNewLoginsDisplace,
-    /// A login that was accepted once gets the same session with the same epoch again, or none.
+    /// A login that was accepted once gets the same session with the same epoch again, or is
+    /// refused.
     RetryKeepsSession,
     /// A later login has a greater epoch.
     EpochsGrow,
     /// What was logged out or displaced does not come back.
     EndedStaysEnded,
-    /// A login that its app has left, and the server knows, is not accepted afterwards.
+    /// A login that its app has abandoned, as the server knows, is not accepted afterwards.
     LeftStaysLeft,
-    /// Holders of one token take the session from each other once per clone, and once more for
-    /// each time that one of them was cut off. They do not fight.
+    /// Holders of one token take the session from each other once per clone, and once more for each
+    /// time that one of them was cut off. They do not fight.
     ClonesDoNotFight,
-    /// Who is kicked was displaced, or its session is held by a clone.
+    /// A kicked client was displaced, or its session is held by a clone.
     OnlyDisplacedAreKicked,
-    /// A client that was kicked, or whose ticket has expired, asks for nothing before its app
-    /// logs in.
+    /// A client that was kicked, or whose ticket has expired, sends no request before its app logs
+    /// in.
     KickIsTerminal,
     /// Every accepted call completes exactly once.
     CompletesOnce,
     /// Every accepted call completes within its limit.
     CompletesInTime,
-    /// Who logs in, is logged in, or waits for a completion has a next deadline.
+    /// A client that is logging in, is logged in, or has a pending call has a next deadline.
     WayOut,
-    /// Only a call of the app, a verdict and an event of the stream sign a user out.
+    /// Only a call by the app, a verdict or an event of the stream signs a user out.
     NoFalseSignOut,
-    /// Logged in is who the server said is logged in.
-    LoggedInAsTold,
+    /// The logged-in user is the one that the server accepted.
+    LoggedInAsAnswered,
     /// An answer to a request that was dropped has no effect.
     LateHasNoEffect,
     /// No request carries a ticket that has expired, or that was refused and that its app has not
-    /// given again.
+    /// passed again.
     DeadTicketsStay,
     /// A record has no more sessions than the policy allows.
     PolicyHolds,
-    /// No client goes on by itself for ever.
+    /// No client keeps going by itself forever.
     ComesToRest,
-    /// Once all is quiet, every client is logged in with a stream of its own, which its session on
-    /// the server has too, or logged out; no call is unfinished, and no more are online than the
-    /// policy allows.
+    /// Once all is quiet, every client is either logged in with a stream that its session on the
+    /// server also has, or logged out; no call is unfinished, and no more sessions are online than
+    /// the policy allows.
     QuietIsConsistent,
-    /// A logout completes with success or with the code of a network that failed.
+    /// A logout completes with success or with the code of a network failure.
     LogoutSucceeds,
 }
 
 /// A client's login: its index and number.
 type LoginOf = (usize, u64);
 
-/// The history, as far as it matters.
+/// The relevant history.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Ledger {
     /// The first rule that was broken.
@@ -74,31 +75,32 @@ pub struct Ledger {
     cloned: BTreeSet<u64>,
     /// How often a session's holder changed.
     takeovers: u8,
-    /// Logins that the server knows were left, by user, instance and number.
+    /// Logins that the server knows to be abandoned, by user, instance and number.
     left: BTreeSet<(usize, String, u64)>,
     /// The records were lost in a restart.
     records_lost: bool,
-    /// Who came back with its ticket after the keys were lost, and found its place taken.
+    /// Clients that returned with their ticket after the keys were lost and found their place
+    /// taken.
     place_taken: BTreeSet<usize>,
     keys_lost: bool,
 }
 
-/// What was noticed in one step of a client.
+/// Observations during one step of a client.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Notes {
     /// The first rule that was broken.
     broken: Option<Rule>,
-    /// Its app was told that the session was taken over.
+    /// The app was told that the session was taken over.
     pub kicked: bool,
 }
 
 impl Notes {
-    /// This rule does not hold.
+    /// Records that this rule does not hold.
     pub fn breaks(&mut self, rule: Rule) {
         self.broken.get_or_insert(rule);
     }
 
-    /// The rule holds if that is so.
+    /// Records whether this rule holds.
     pub fn holds(&mut self, rule: Rule, holds: bool) {
         if !holds {
             self.breaks(rule);
@@ -113,7 +115,7 @@ impl Ledger {
         }
     }
 
-    /// What was noticed of this client, which holds this session.
+    /// Records the observations of this client, which holds this session.
     pub fn note(&mut self, notes: &Notes, client: usize, session_id: Option<u64>) {
         self.broken = self.broken.or(notes.broken);
         if notes.kicked {
@@ -181,7 +183,7 @@ impl Ledger {
         count: &Count,
     ) {
         let gone = gone(before, after);
-        // Records that were lost do not say any more who was displaced: the newer one does it again.
+        // Lost records no longer say who was displaced: the newer login displaces it again.
         let again = |id: &u64| {
             self.records_lost
                 && before
@@ -223,7 +225,7 @@ impl Ledger {
         }
     }
 
-    /// Another client has got the token of this session.
+    /// Another client now has the token of this session.
     pub fn cloned(&mut self, session_id: u64) {
         self.cloned.insert(session_id);
     }
@@ -233,7 +235,7 @@ impl Ledger {
         self.ended.insert(session_id);
     }
 
-    /// The server has learnt that an app left a login.
+    /// The server has learned that an app abandoned a login.
     pub fn left(
         &mut self,
         user: usize,
@@ -247,7 +249,7 @@ impl Ledger {
 
     fn kicked(&mut self, client: usize, session_id: Option<u64>) {
         let known = |ids: &BTreeSet<u64>| session_id.is_some_and(|id| ids.contains(&id));
-        // Another holder of its token has taken the session, or has logged it out.
+        // Another holder of its token has taken the session or logged it out.
         let by_clone = known(&self.cloned) && (self.takeovers > 0 || known(&self.ended));
         let taken = self.keys_lost && self.place_taken.contains(&client);
         let holds = known(&self.displaced) || by_clone || taken;
@@ -261,8 +263,8 @@ impl Ledger {
 
     /// The server has restarted and kept what the store keeps.
     pub fn restarted(&mut self, is_held: impl Fn(u64) -> bool) {
-        // A login whose answer nobody got, and whose session nobody has ended, is forgotten with
-        // the session: its retry is its first acceptance.
+        // A login whose answer was lost, and whose session nobody has ended, is forgotten with the
+        // session: its retry is its first acceptance.
         let ended = &self.ended;
         self.accepted
             .retain(|_, (session_id, _)| ended.contains(session_id) || is_held(*session_id));
@@ -277,7 +279,7 @@ impl Ledger {
     }
 }
 
-/// The sessions that are there no more.
+/// The sessions that no longer exist.
 fn gone(before: &User, after: &User) -> Vec<u64> {
     let ids = before.sessions.iter().map(|session| session.session_id);
     ids.filter(|id| after.session(*id).is_none()).collect()

@@ -1,18 +1,18 @@
-//! What is on its way between clients and server.
+//! Messages in transit between clients and server.
 
 use std::collections::BTreeMap;
 use tim::session::{Answer, Request};
 use tim_proto::wire::{Kick, SessionEvent};
 use tim_server::user::StreamRef;
 
-/// Names a request, its answer, and the stream that it opened.
+/// Identifies a request, its answer, and the stream that it opened.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id {
     /// The client that sent it.
     pub client: usize,
     /// Its number.
     pub seq: u64,
-    /// It is the copy that arrives besides.
+    /// Whether it is the duplicate.
     pub copy: bool,
 }
 
@@ -48,67 +48,67 @@ impl Id {
     }
 }
 
-/// Who waits at the client's end.
+/// Who is waiting at the client's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reader {
-    /// The client does.
+    /// The client.
     Waits,
-    /// The client has dropped the request; an answer that is just arriving may still be told to
-    /// its state machine.
+    /// The client has dropped the request; an answer that is just arriving may still reach its
+    /// state machine.
     Dropped,
-    /// Nobody: the connection is broken, or this is a copy.
+    /// Nobody: the connection is broken, or this is a duplicate.
     Gone,
 }
 
 /// A request on its way to the server.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Sent {
-    /// What it says.
+    /// Its content.
     pub request: Request,
     /// How long its client waits for an answer.
     pub deadline_ms: u64,
-    /// Who waits for it. If somebody does, it arrives; otherwise it may.
+    /// Who waits for it. If the client does, it arrives; otherwise it may.
     pub reader: Reader,
 }
 
 /// A stream that the server holds open.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Stream {
-    /// Whose it is.
+    /// The user whose stream it is.
     pub user: usize,
-    /// The end of its ticket, which is told on it.
+    /// The end of its ticket, as the server knows it.
     pub ends_ms: i64,
     /// Its first event, until it has reached the client.
     pub first: Option<SessionEvent>,
-    /// Its last event, once there is one.
+    /// Its last event, once sent.
     pub last: Option<Last>,
-    /// Whether the client reads it; if not, the server will find out.
+    /// Whether the client reads it; if not, the server will notice.
     pub is_read: bool,
 }
 
-/// What a stream ends with.
+/// How a stream ends.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Last {
     /// The session was taken over.
     Kicked(Kick),
-    /// No word.
+    /// Without an event.
     Closed,
     /// The operator ended the session, with this code.
     Ended(i32),
     /// The ticket has ended.
     Expired,
-    /// Nothing, and no heartbeat any more: the client finds that out.
+    /// Nothing more arrives, not even a heartbeat: the client must notice.
     Silent,
 }
 
-/// All that is on its way.
+/// Everything in transit.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Network {
     /// To the server.
     pub requests: BTreeMap<Id, Sent>,
-    /// To clients that wait: answers that open no stream.
+    /// To waiting clients: answers that open no stream.
     pub answers: BTreeMap<Id, Answer>,
-    /// Streams, from the moment that the server has accepted.
+    /// Streams, from the moment of acceptance.
     pub streams: BTreeMap<Id, Stream>,
 }
 
@@ -129,7 +129,7 @@ impl Network {
             .any(|(id, stream)| id.client == client && stream.is_read)
     }
 
-    /// Whether nothing is on its way that has to arrive, and nobody has to find anything out.
+    /// Whether nothing is in transit that must arrive, and nothing remains to be noticed.
     pub fn is_quiet(&self) -> bool {
         let at_rest =
             |stream: &Stream| stream.is_read && stream.first.is_none() && stream.last.is_none();

@@ -1,5 +1,5 @@
-//! The server: its users' records, decided by the shipping rules. What stands around them is what
-//! `service.rs` does around them, without tickets' and tokens' signatures.
+//! The server: its users' records, decided by the shipping rules. The code around them does what
+//! `service.rs` does, without the signatures of tickets and tokens.
 
 use crate::check::Count;
 use crate::ledger::Ledger;
@@ -14,7 +14,7 @@ use tim_proto::wire::{
 };
 use tim_server::user::{Login, Outcome, Push, Rules, Session, User, can_resume};
 
-/// So long that silence never ends a stream by itself, where a check is not about silence.
+/// So long that silence never ends a stream by itself, in checks that are not about silence.
 const NO_HEARTBEAT_MS: u64 = 1_000_000_000_000;
 const HEARTBEAT_MS: u64 = 25_000;
 /// How long a restart takes.
@@ -29,7 +29,7 @@ pub struct Server {
     pub now_ms: i64,
     /// Which keys sign its tokens.
     pub keys: u64,
-    /// What the store keeps of epochs: none that was given reaches it.
+    /// The store's bound on epochs: no assigned one reaches it.
     epochs_below: u64,
 }
 
@@ -44,10 +44,10 @@ impl Default for Server {
     }
 }
 
-/// How far the store keeps its bound of epochs ahead.
+/// How far ahead the store keeps its bound.
 const AHEAD_MS: u64 = 10_000;
 
-/// What became of a request.
+/// The result of a request.
 pub enum Reply {
     /// Accepted: this user's stream, which begins with this event.
     Stream(usize, SessionEvent),
@@ -55,9 +55,9 @@ pub enum Reply {
     Answer(Answer),
 }
 
-/// Who watches the server.
+/// The observers of the server.
 pub struct Watch<'a> {
-    /// Judges what it does.
+    /// Judges what the server does.
     pub ledger: &'a mut Ledger,
     /// Counts it.
     pub count: &'a Count,
@@ -67,7 +67,7 @@ pub struct Watch<'a> {
 type Refusing = (i32, Option<Kick>);
 
 impl Server {
-    /// A request arrives. Gives what became of it; `pushes` is told to streams.
+    /// Handles a request. Returns its result; `pushes` go to streams.
     pub fn receive(
         &mut self,
         setup: &Setup,
@@ -79,7 +79,8 @@ impl Server {
         match request {
             Request::Login(request) => {
                 for ending in &request.ends {
-                    // The login stands on its own: what cannot be ended ends nothing.
+                    // The login does not depend on it: an ending that cannot be applied ends
+                    // nothing.
                     let _ = self.end(ending, setup, watch, pushes);
                 }
                 let decided = self.login(setup, id, request, watch, pushes);
@@ -91,7 +92,7 @@ impl Server {
             }
             Request::Logout(request) => {
                 let seq = request.seq;
-                // What the request does not say is not echoed.
+                // What the request does not name is not echoed.
                 let instance = match &request.ends {
                     Ending::Session { .. } => String::new(),
                     Ending::Login { instance, .. } => instance.clone(),
@@ -204,7 +205,7 @@ impl Server {
         Ok(())
     }
 
-    /// A new run begins with this left of the records.
+    /// A new run starts with what is left of the records.
     pub fn restart(&mut self, kept: impl Fn(&User) -> User) {
         self.users = self.users.each_ref().map(kept);
         for user in &mut self.users {
@@ -219,19 +220,19 @@ impl Server {
         self.epochs_below = 0;
     }
 
-    /// Nobody reads this stream any more.
+    /// Nobody reads this stream any longer.
     pub fn stream_closed(&mut self, setup: &Setup, user: usize, id: Id) {
         self.tidied(user, &setup.rules);
         self.users[user].stream_closed(id.place(), self.now_ms);
     }
 
-    /// A stream's ticket has ended, perhaps. Whether it has.
+    /// Ends a stream if its ticket has expired. Returns whether it had.
     pub fn ticket_ends(&mut self, setup: &Setup, user: usize, id: Id) -> bool {
         self.tidied(user, &setup.rules);
         self.users[user].expire(id.place(), self.now_ms)
     }
 
-    /// What precedes every decision over a record. Gives the record as it is decided over.
+    /// What precedes every decision over a record. Returns the record to decide over.
     fn tidied(&mut self, user: usize, rules: &Rules) -> User {
         let record = &mut self.users[user];
         record.tidy(self.now_ms);
@@ -299,7 +300,7 @@ impl Server {
 }
 
 fn accepted(user: &User, outcome: Outcome) -> Result<Session, Refusing> {
-    let displaced = |kick| (code::KICKED_WHILE_OFFLINE, kick);
+    let displaced = |kick| (code::KICKED_OFFLINE, kick);
     match outcome {
         Outcome::Accepted(session_id) => user.session(session_id).cloned().ok_or(displaced(None)),
         Outcome::Displaced(kick) => Err(displaced(kick)),

@@ -1,14 +1,14 @@
-//! What a check is about: which devices, under which rules, and how much may happen.
+//! What a check is about: which devices, which rules, and how much may happen.
 
 use tim_proto::Platform;
 use tim_server::policy::{Mode, Policy};
 use tim_server::user::Rules;
 
-/// The users. The index of one stands for them everywhere.
+/// The users; elsewhere they are represented by their index.
 pub const USERS: [&str; 2] = ["alice", "bob"];
 /// The server's clock at the beginning, in ms of Unix time.
 pub const START_MS: i64 = 1_700_000_000_000;
-/// How long a ticket is good, and by how much the one after it is good longer.
+/// How long a ticket is valid, and how much longer the next one is.
 pub const TICKET_MS: i64 = 7 * 24 * 3_600_000;
 
 /// A device.
@@ -20,8 +20,8 @@ pub struct Device {
     pub platform: Platform,
 }
 
-/// How often each thing may happen in one run. What is not here happens as often as it can:
-/// messages arrive, deadlines of waiting clients are reached.
+/// How often each thing may happen in one run. Anything else happens as often as it can: messages
+/// arrive, and waiting clients reach their deadlines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Budget {
     /// Logins of alice, by device, while nobody is logged in there.
@@ -34,7 +34,7 @@ pub struct Budget {
     pub renewals: u8,
     /// Destroyed clients.
     pub destroys: u8,
-    /// Times that the app says that the network changed.
+    /// Network changes reported by the app.
     pub probes: u8,
     /// Connections that break under a request. It may arrive nevertheless, at any later time.
     pub breaks: u8,
@@ -46,7 +46,7 @@ pub struct Budget {
     pub copies: u8,
     /// Restarts of the server that keep what the store keeps.
     pub restarts: u8,
-    /// Restarts after which the records are gone, and the tokens' keys are still there.
+    /// Restarts after which the records are gone but the tokens' keys remain.
     pub lost_records: u8,
     /// Restarts after which everything is gone.
     pub lost_stores: u8,
@@ -97,25 +97,25 @@ pub struct Setup {
     pub devices: Vec<Device>,
     /// The server's rules.
     pub rules: Rules,
-    /// How many sessions of one user these rules allow these devices at a time. Said by hand: it is
-    /// what the policy is checked against.
+    /// How many sessions of one user these rules allow on these devices at a time. Written by hand,
+    /// because the policy is checked against it.
     pub allowed: usize,
     /// How often what happens.
     pub budget: Budget,
     /// By how many ms the server's clock can step.
     pub clock_steps: Vec<i64>,
-    /// How long the first ticket is good.
+    /// How long the first ticket is valid.
     pub ticket_ms: i64,
-    /// A stream that is cut is noticed by its silence, not by a reset.
+    /// Whether a cut stream is noticed by its silence rather than by a reset.
     pub silence: bool,
-    /// The server notices late that nobody reads a stream any more; otherwise at once.
+    /// Whether the server notices late, rather than at once, that nobody reads a stream.
     pub late_notice: bool,
-    /// No client sends more requests than this. One that does goes on by itself for ever.
+    /// The most requests of one client. A client that sends more keeps going by itself forever.
     pub requests_max: u64,
 }
 
 impl Setup {
-    /// The end of the ticket that an app has after it has fetched so many besides the first.
+    /// The end of the app's current ticket, given how many it has fetched after the first.
     pub fn ticket_end_ms(&self, fetched: i64) -> i64 {
         START_MS + self.ticket_ms + fetched * TICKET_MS
     }

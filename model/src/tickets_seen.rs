@@ -1,29 +1,29 @@
-//! What an observer of one client's requests and answers knows of its tickets.
+//! What an observer of one client's requests and answers knows about its tickets.
 
 use std::collections::{BTreeMap, BTreeSet};
 use tim::session::{Answer, Input, Request};
 use tim_proto::code::{self, Class};
 use tim_proto::wire::{Ending, StreamEvent};
 
-/// The tickets that were sent, and what the server has said of them.
+/// The tickets that were sent, and what the server said about them.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct TicketsSeen {
-    /// The request that waits for its answer, and the ticket that it carries. A client asks for one
-    /// thing at a time, or for a renewal beside its stream.
+    /// The pending request and the ticket it carries. A client has one request at a time, besides
+    /// its stream.
     newest: Option<(u64, Option<String>)>,
     /// The ticket of the newest accepted login or renewal.
     held: Option<String>,
-    /// The end that the server gave for each, in ms of its Unix time.
+    /// The end that the server named for each, in ms of its Unix time.
     ends: BTreeMap<String, i64>,
-    /// The server's clock less the client's, in ms.
+    /// The server's clock minus the client's, in ms.
     clock: Option<i64>,
-    /// Refused, and not given again.
+    /// Refused, and not passed again.
     refused: BTreeSet<String>,
     expired: BTreeSet<String>,
 }
 
 impl TicketsSeen {
-    /// The client takes this input when its clock shows `boot_ms`.
+    /// The client processes this input when its clock shows `boot_ms`.
     pub fn take(&mut self, input: &Input, boot_ms: u64) {
         match input {
             Input::Login { user_sig, .. } | Input::Renew { user_sig, .. } => {
@@ -65,7 +65,8 @@ impl TicketsSeen {
         }
     }
 
-    /// The client sends this request when its clock shows `boot_ms`. Whether a ticket in it is dead.
+    /// The client sends this request when its clock shows `boot_ms`. Returns whether it carries a
+    /// dead ticket.
     pub fn sends_dead(&mut self, seq: u64, request: &Request, boot_ms: u64) -> bool {
         let mut tickets = Vec::new();
         let about = match request {

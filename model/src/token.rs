@@ -1,4 +1,4 @@
-//! Tickets and session tokens as plain text: who made them is not what the model is about.
+//! Tickets and session tokens as plain text: the model is not about who signed them.
 
 use crate::setup::{Setup, USERS};
 use tim_server::user::Claim;
@@ -8,16 +8,16 @@ pub fn ticket(user: usize, ends_ms: i64) -> String {
     format!("{user} {ends_ms}")
 }
 
-/// What a ticket says: its user and its end.
+/// The content of a ticket: its user and its end.
 pub fn read_ticket(text: &str) -> Option<(usize, i64)> {
     let (user, ends_ms) = text.split_once(' ')?;
     Some((user.parse().ok()?, ends_ms.parse().ok()?))
 }
 
-/// What a session token says.
+/// The content of a session token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Token {
-    /// Which keys of the server made it.
+    /// Which of the server's keys signed it.
     pub keys: u64,
     /// The user's index.
     pub user: usize,
@@ -29,7 +29,7 @@ pub struct Token {
     pub epoch: u64,
     /// The end of its ticket.
     pub ends_ms: i64,
-    /// The latest end that any token of the session says.
+    /// The latest end in any token of the session.
     pub latest_end_ms: i64,
 }
 
@@ -65,7 +65,7 @@ impl Token {
         })
     }
 
-    /// What the server's rules are told about it.
+    /// The claim for the server's rules.
     pub fn claim(&self, setup: &Setup, ends_ms: i64) -> Claim {
         let device = &setup.devices[self.device];
         Claim {
@@ -76,7 +76,7 @@ impl Token {
             epoch: self.epoch,
             ends_ms,
             latest_end_ms: self.latest_end_ms.max(self.ends_ms),
-            // The setups have one policy each.
+            // Each setup has one policy.
             policy: 0,
         }
     }

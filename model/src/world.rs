@@ -1,4 +1,4 @@
-//! A state of everything, what can happen in it, and what must hold of it.
+//! A state of the whole system, what can happen in it, and what must hold in it.
 
 use crate::client::Client;
 use crate::kept::Kept;
@@ -8,7 +8,7 @@ use crate::server::Server;
 use crate::setup::{Budget, Setup, USERS};
 use tim_server::user::User;
 
-/// A state of everything.
+/// A state of the whole system.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct World {
     pub(crate) clients: Vec<Kept<Client>>,
@@ -32,23 +32,23 @@ pub enum Happening {
     Destroy { client: usize },
     /// The app says that the network changed.
     Probe { client: usize },
-    /// The next deadline of the client is reached.
+    /// The client reaches its next deadline.
     Deadline { client: usize },
     /// A request arrives and is decided.
     Arrives(Id),
-    /// The connection breaks under a request; it may arrive nevertheless.
+    /// The connection breaks under a request, which may arrive nevertheless.
     Breaks(Id),
     /// The request takes longer than its client waits; it may arrive nevertheless.
     TimesOut(Id),
-    /// A copy of the request is made on the way.
+    /// The request is duplicated on the way.
     Copied(Id),
     /// The answer reaches the client.
     Answered(Id),
     /// The stream's last event reaches the client.
-    Told(Id),
+    LoggedOut(Id),
     /// The stream is cut.
     Cut(Id),
-    /// The server finds out that nobody reads the stream.
+    /// The server notices that nobody reads the stream.
     Noticed(Id),
     /// The ticket of the stream's session has ended, by the server's clock.
     TicketEnds(Id),
@@ -58,9 +58,9 @@ pub enum Happening {
     LosesRecords,
     /// The server restarts without records and keys.
     LosesStore,
-    /// The server's clock steps by so many ms.
+    /// The server's clock steps by this many ms.
     ClockSteps(i64),
-    /// Somebody takes a copy of the client's token to another client with the same device id.
+    /// The client's token is copied to another client with the same device id.
     Cloned { client: usize },
 }
 
@@ -116,7 +116,7 @@ impl World {
         }
     }
 
-    /// A client that only waits reaches its deadline without anything having gone wrong.
+    /// A waiting client reaches its deadline without anything having gone wrong.
     fn time_can(&self, client: usize, of: &Client, all: &mut Vec<Happening>) {
         let late = self.left.timeouts > 0 && self.network.is_asking(client);
         if self.waits(client) || (late && of.has_deadline()) {
@@ -124,7 +124,7 @@ impl World {
         }
     }
 
-    /// Whether the client waits for its next attempt and for nothing else.
+    /// Whether the client waits for its next attempt and nothing else.
     pub(crate) fn waits(&self, client: usize) -> bool {
         let network = &self.network;
         let of = &self.clients[client];
@@ -170,7 +170,7 @@ impl World {
                 continue;
             }
             if stream.last.is_some() {
-                all.push(Happening::Told(*id));
+                all.push(Happening::LoggedOut(*id));
             } else if self.ticket_has_ended(stream) {
                 all.push(Happening::TicketEnds(*id));
             }
@@ -203,7 +203,7 @@ impl World {
         stream.last.is_none() && stream.ends_ms < self.server.now_ms
     }
 
-    /// Whether nothing more happens unless somebody does something or something goes wrong.
+    /// Whether nothing more happens unless an app acts or something goes wrong.
     pub fn is_quiet(&self) -> bool {
         let tickets_end = self
             .network
@@ -213,7 +213,7 @@ impl World {
         self.network.is_quiet() && !tickets_end && !(0..self.clients.len()).any(|at| self.waits(at))
     }
 
-    /// What must hold in every state, besides what is judged when something happens.
+    /// What must hold in every state, in addition to what is judged when something happens.
     pub fn judge(&self, setup: &Setup) -> Option<Rule> {
         let ledger = &self.ledger;
         let sessions = |user: &User| user.sessions.len();

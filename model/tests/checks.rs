@@ -1,5 +1,5 @@
-//! What is visited: every order of logins, messages, faults and restarts within each budget. Each
-//! check prints how many states it came across, and names what it must have come across.
+//! Each check visits every order of logins, messages, faults and restarts within its budget, prints
+//! how many states there were, and names what it must have come across.
 
 use Seen::*;
 use tim_model::{Budget, Seen, Setup, run};
@@ -12,7 +12,7 @@ const DESK: (&str, Platform) = ("desk", Windows);
 const PAGE: (&str, Platform) = ("page", Web);
 const HOUR_MS: i64 = 3_600_000;
 
-/// Two devices of which the policy allows one.
+/// Two devices, of which the policy allows one.
 fn two(name: &'static str, budget: Budget) -> Setup {
     Setup::new(name, Mode::Dual, 1, &[PHONE, DESK], 1, budget)
 }

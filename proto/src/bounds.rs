@@ -1,5 +1,5 @@
-//! The bounds of the numbers that a server sends. A client takes what lies outside for the nearest
-//! bound, so that no server, and nothing that speaks in its place, can make it hurry or wait for ever.
+//! The bounds of the numbers that a server sends. A client clamps each number to them, so that no
+//! server, and nothing that answers in its place, can make it hurry or wait forever.
 //!
 //! `docs/protocol.md` has the same table; a test compares the two.
 
@@ -17,7 +17,7 @@ impl Bounds {
         Bounds { least, greatest }
     }
 
-    /// The value itself where it lies within the bounds, otherwise the nearer bound.
+    /// The value itself if it is within the bounds, otherwise the nearer bound.
     pub fn clamp(self, value: u64) -> u64 {
         value.clamp(self.least, self.greatest)
     }
@@ -31,7 +31,7 @@ pub const SPREAD_MS: Bounds = Bounds::new(0, 600_000);
 pub const RETURN_IN_MS: Bounds = Bounds::new(0, 3_600_000);
 /// The header `Retry-After`, in ms.
 pub const RETRY_AFTER_MS: Bounds = Bounds::new(0, 3_600_000);
-/// How long a stream must have lived for the client to forget its back-off, in ms: two heartbeats
+/// How long a stream must have lived for the client to reset its back-off, in ms: two heartbeats
 /// within these bounds.
 pub const STREAM_LIVED_MS: Bounds = Bounds::new(1_000, 10_000);
 
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_lies_outside_becomes_the_nearer_bound() {
+    fn a_value_outside_the_bounds_becomes_the_nearer_bound() {
         assert_eq!(HEARTBEAT_MS.clamp(0), 100);
         assert_eq!(HEARTBEAT_MS.clamp(25_000), 25_000);
         assert_eq!(HEARTBEAT_MS.clamp(u64::MAX), 600_000);
@@ -59,9 +59,7 @@ mod tests {
     fn the_protocols_page_has_the_same_bounds() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/protocol.md");
         let page = std::fs::read_to_string(path).unwrap();
-        let (_, section) = page
-            .split_once("## Bounds of the server's numbers\n")
-            .unwrap();
+        let (_, section) = page.split_once("## Bounds\n").unwrap();
         let section = section.split("\n## ").next().unwrap();
         let rows: Vec<&str> = section
             .lines()

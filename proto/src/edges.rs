@@ -1,20 +1,21 @@
-//! What texts carry at their edges when they come from files, forms and clipboards: byte order marks,
-//! line ends, blanks.
+//! What files, forms and clipboards leave at the edges of a text: byte order marks, line ends,
+//! white space.
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// The text without what stands at its edges and belongs to none: for tickets, keys, addresses and
-/// other texts without blanks of their own.
+/// The text without anything extra at its edges: for tickets, keys, addresses and other texts
+/// without white space of their own.
 pub fn trimmed(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || c == BYTE_ORDER_MARK)
 }
 
-/// The text without byte order mark and line ends at its edges: for texts that may end with a blank.
+/// The text without a byte order mark and line ends at its edges: for texts that may end with a
+/// space.
 pub fn without_line_ends(text: &str) -> &str {
     text.trim_matches(['\r', '\n', BYTE_ORDER_MARK])
 }
 
-/// What stands at an edge of the text, for a message: "ends with a blank".
+/// What is at an edge of the text, for a message: "ends with a blank".
 pub fn named(text: &str) -> Option<&'static str> {
     let kind = |c: char| match c {
         BYTE_ORDER_MARK => Some(0),

@@ -1,5 +1,5 @@
-//! Who may be named: the one rule for user ids and for device ids and names, applied alike in the
-//! library, the server and the ticket tool.
+//! Valid user ids, device ids and device names: one rule, applied by the library, the server and
+//! the ticket tool.
 
 /// The longest user id, in bytes of UTF-8.
 pub const USER_ID_MAX: usize = 32;
@@ -19,9 +19,9 @@ pub fn is_device_id(text: &str) -> bool {
     (1..=DEVICE_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
-/// What a device calls itself, in a form that can be shown: without control characters and what turns
-/// the direction of text, and cut to 64 bytes at a character. People name their devices as they like;
-/// no name is a reason to refuse one.
+/// A device's name in a form safe to display: without control characters and characters that change
+/// the direction of text, and cut to 64 bytes at a character boundary. People name their devices as
+/// they like; no name is a reason to refuse one.
 pub fn device_name(text: &str) -> String {
     let shown = text.chars().filter_map(|c| match c {
         c if c.is_whitespace() => Some(' '),
@@ -32,7 +32,7 @@ pub fn device_name(text: &str) -> String {
     let name: String = shown.collect();
     let name = name.trim();
     let cut = &name[..name.floor_char_boundary(DEVICE_MAX)];
-    // What joins to a next character that is not there any more.
+    // What would join to a next character that is no longer there.
     let cut = if cut.len() < name.len() {
         cut.trim_end_matches('\u{200d}')
     } else {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A device's platform, as it is written in configurations and on the wire.
+/// A device's platform, as written in configurations and on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Platform {
@@ -47,7 +47,7 @@ impl Platform {
         }
     }
 
-    /// The platform of that name.
+    /// The platform with that name.
     pub fn from_name(name: &str) -> Option<Platform> {
         Platform::ALL.into_iter().find(|p| p.name() == name)
     }

@@ -1,8 +1,8 @@
-//! UserSig tickets, version 2: making, reading and checking them as the public generators write
-//! them.
+//! UserSig tickets, version 2: making, reading and verifying them in the format of the public
+//! generators.
 //!
-//! A ticket is a JSON object, zlib-compressed, in base64 with `*`, `-` and `_` for `+`, `/` and
-//! `=` (not the url-safe alphabet of RFC 4648). Its MAC covers a text of its own, not the JSON, so
+//! A ticket is a JSON object, zlib-compressed, in base64 with `*`, `-` and `_` for `+`, `/` and `=`
+//! (not the url-safe alphabet of RFC 4648). Its MAC covers a separate text rather than the JSON, so
 //! key order, white space, escapes and compression level are free, and generators differ in them.
 
 use crate::identity::{USER_SIG_MAX, is_user_id};
@@ -30,23 +30,23 @@ const TOKEN: GeneralPurpose = GeneralPurpose::new(
 );
 const PAD: char = '_';
 
-/// How much a ticket may hold when inflated, in bytes. An honest ticket holds less than its own
-/// length or little more; the limit is there for zip bombs.
+/// The most that a ticket may hold when inflated, in bytes. A genuine ticket holds hardly more than
+/// its own length; the limit is there for zip bombs.
 const JSON_MAX: usize = 2 * USER_SIG_MAX;
 
-/// Keys that everybody knows: the one in the public generators' own examples, and the one of this
+/// Publicly known keys: the one in the public generators' own examples, and the one in this
 /// project's test fixtures.
 const PUBLIC_KEYS: [&str; 2] = [
     "5bd2850fff3ecb11d7c805251c51ee463a25727bddc2385f3fa8bfee1bb93b5e",
     "84b5f4e40d73b39498bd822e4a9c619d517c1ea462f375716745cbffed3bf3dd",
 ];
 
-/// A ticket that was read. Its fields are claims until [`UserSig::verify_mac`] says yes.
+/// A parsed ticket. Its fields are only claims until [`UserSig::verify_mac`] returns true.
 ///
-/// There is no `Debug`: who can print the signature can print a ticket.
+/// It has no `Debug`: printing the signature amounts to printing the ticket.
 pub struct UserSig {
-    /// Whom the ticket is for. Without control characters; otherwise as the ticket has it, so
-    /// that it may be empty or longer than a user id can be.
+    /// Whom the ticket is for. Free of control characters, but otherwise as found: possibly empty,
+    /// or longer than a user id may be.
     pub user_id: String,
     /// The app that the ticket is for.
     pub sdk_app_id: u32,
@@ -54,14 +54,14 @@ pub struct UserSig {
     pub issued_s: i64,
     /// How long the ticket is good for after that, in seconds.
     pub expire_s: i64,
-    /// The base64 text of the userbuf, which is signed as it stands.
+    /// The userbuf in base64, which is signed in this form.
     userbuf: Option<String>,
-    /// The MAC as the ticket claims it, of whatever length.
+    /// The MAC that the ticket claims, of any length.
     sig: Vec<u8>,
 }
 
-/// The JSON inside a ticket, in the order in which it is written here. Some generators omit
-/// numbers that are 0 and strings that are empty.
+/// The JSON inside a ticket, in the order in which it is written. Some generators omit numbers that
+/// are 0 and strings that are empty.
 #[derive(Serialize, Deserialize)]
 struct Fields {
     #[serde(rename = "TLS.ver", default)]
@@ -90,11 +90,11 @@ struct Fields {
 pub enum MakeError {
     /// [`is_user_id`] refuses the user id.
     UserId,
-    /// The userbuf is so long that the ticket would have more than [`USER_SIG_MAX`] bytes.
+    /// The userbuf is so long that the ticket would exceed [`USER_SIG_MAX`] bytes.
     TooLong,
 }
 
-/// The text is not a ticket: empty, over [`USER_SIG_MAX`] bytes, cut off, changed, or for a user
+/// The text is not a ticket: empty, over [`USER_SIG_MAX`] bytes, truncated, modified, or for a user
 /// id with control characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unreadable;
@@ -103,17 +103,17 @@ pub struct Unreadable;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WeakKey {
-    /// Under 32 bytes; how many it has.
+    /// Under 32 bytes; holds the number of bytes.
     Short(usize),
-    /// Under 8 different bytes; how many it has.
+    /// Under 8 different bytes; holds their number.
     Monotonous(usize),
     /// Published, as an example or in a test.
     Public,
 }
 
-/// Makes a ticket for `user_id`, good from `issued_s` (seconds of Unix time) for `expire_s`
-/// seconds. `key` is the key's text as it stands in the key file. `userbuf` is signed with it and
-/// otherwise left alone.
+/// Makes a ticket for `user_id`, valid for `expire_s` seconds from `issued_s` (seconds of Unix
+/// time). `key` is the text of the key file. `userbuf` is signed with the rest and otherwise left
+/// alone.
 pub fn make(
     key: &str,
     sdk_app_id: u32,
@@ -137,14 +137,14 @@ pub fn make(
     encode(&ticket).ok_or(MakeError::TooLong)
 }
 
-/// Reads a ticket. Whether it is genuine, [`UserSig::verify_mac`] tells.
+/// Parses a ticket. [`UserSig::verify_mac`] says whether it is genuine.
 pub fn parse(token: &str) -> Result<UserSig, Unreadable> {
     if token.len() > USER_SIG_MAX {
         return Err(Unreadable);
     }
     let compressed = from_token(token).ok_or(Unreadable)?;
     let fields: Fields = inflated(&compressed, |json| serde_json::from_slice(json).ok())?;
-    // A line feed would make one signed text out of two different sets of fields.
+    // A line feed would let two different sets of fields share one signed text.
     let userbuf = fields.userbuf.as_deref().unwrap_or_default();
     if [&fields.user_id, userbuf]
         .iter()
@@ -163,13 +163,13 @@ pub fn parse(token: &str) -> Result<UserSig, Unreadable> {
 }
 
 impl UserSig {
-    /// Whether this key signed exactly these fields. Takes the same time for every wrong
-    /// signature.
+    /// Whether this key signed exactly these fields. Takes equally long for every wrong signature.
     pub fn verify_mac(&self, key: &str) -> bool {
         self.mac(key).verify_slice(&self.sig).is_ok()
     }
 
-    /// Tells tickets apart, once the MAC has been verified: two with the same number say the same.
+    /// Identifies a ticket whose MAC has been verified: two with the same number have the same
+    /// content.
     pub fn print(&self) -> u64 {
         let mut first = [0; 8];
         for (byte, of_sig) in first.iter_mut().zip(&self.sig) {
@@ -178,17 +178,17 @@ impl UserSig {
         u64::from_le_bytes(first)
     }
 
-    /// The last second of Unix time at which the ticket is good.
+    /// The last second of Unix time at which the ticket is valid.
     pub fn expires_s(&self) -> i64 {
         self.issued_s.saturating_add(self.expire_s)
     }
 
-    /// Whether the ticket's time has passed at `now_s`, in seconds of Unix time.
+    /// Whether the ticket has expired at `now_s`, in seconds of Unix time.
     pub fn is_expired(&self, now_s: i64) -> bool {
         now_s > self.expires_s()
     }
 
-    /// The MAC over the signed text: one line a field, each ended by a line feed.
+    /// The MAC over the signed text: one line per field, each ended by a line feed.
     fn mac(&self, key: &str) -> Hmac<Sha256> {
         #[expect(clippy::expect_used, reason = "HMAC takes keys of every length")]
         let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("any key length");
@@ -230,7 +230,7 @@ pub fn check_key(key: &str) -> Result<(), WeakKey> {
     }
 }
 
-/// The ticket's text; `None` if it is too long.
+/// The ticket's text; `None` if it would be too long.
 fn encode(ticket: &UserSig) -> Option<String> {
     let json = serde_json::to_vec(&Fields {
         version: "2.0".to_owned(),
@@ -258,19 +258,20 @@ fn to_token(compressed: &[u8]) -> String {
     token
 }
 
-/// What a token stands for; none if another text would have to stand for the same.
+/// Decodes a token; `None` if a different text encodes the same bytes.
 fn from_token(token: &str) -> Option<Vec<u8>> {
     let text = token.trim_end_matches(PAD);
     let is_padded = token.len().is_multiple_of(4) && token.len() - text.len() < 3;
     is_padded.then(|| TOKEN.decode(text).ok())?
 }
 
-/// Reads what a zlib stream holds: the whole of one stream, checksum included, with nothing after it.
+/// Reads what a zlib stream holds: exactly one whole stream, checksum included, with nothing after
+/// it.
 fn inflated<T>(compressed: &[u8], read: impl FnOnce(&[u8]) -> Option<T>) -> Result<T, Unreadable> {
     thread_local! {
-        // Its 50 KiB are made once a thread: making them takes longer than reading a ticket.
-        // The text has one byte more than may be, and never grows: a longer stream does not reach
-        // its end.
+        // Allocated once per thread: its 50 KiB take longer to set up than a ticket takes to read.
+        // The buffer has one byte more than a ticket may fill and never grows, so that a longer
+        // stream does not reach its end.
         static INFLATING: RefCell<(Decompress, Vec<u8>)> =
             RefCell::new((Decompress::new(true), Vec::with_capacity(JSON_MAX + 1)));
     }

@@ -1,7 +1,7 @@
-//! The messages of the protocol (docs/protocol.md), as library and server write and read them.
+//! The protocol's messages (docs/protocol.md), as the library and the server write and read them.
 //!
-//! Unknown fields are ignored on both sides, so that either can be updated first. Types that hold
-//! a ticket or a token do not implement `Debug`: secrets stay out of logs.
+//! Both sides ignore unknown fields, so that either can be updated first. Types that hold a ticket
+//! or a token do not implement `Debug`, which keeps secrets out of logs.
 
 use crate::Platform;
 use serde::{Deserialize, Serialize};
@@ -16,29 +16,29 @@ pub const LOGIN_PATH: &str = "/v1/login";
 pub const RESUME_PATH: &str = "/v1/resume";
 /// The path of a logout.
 pub const LOGOUT_PATH: &str = "/v1/logout";
-/// The largest body of a request, in bytes; beyond it the server answers 413.
+/// The largest request body, in bytes; the server answers 413 to a larger one.
 pub const BODY_MAX: usize = 16 * 1024;
-/// How many earlier logins one login may end.
+/// The most earlier logins that one login may end.
 pub const ENDS_MAX: usize = 4;
 
-/// Who stands behind a login.
+/// What caused a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Intent {
-    /// The app asked: this login takes over from other devices.
+    /// A call by the app: this login takes over from other devices.
     Interactive,
-    /// The library came back by itself: it displaces nobody.
+    /// The library reconnected by itself: it displaces nobody.
     Reconnect,
 }
 
-/// What numbers a request: a request that comes late or twice has no effect.
+/// Numbers a request, so that one that arrives late or twice has no effect.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RequestNumber {
     /// 32 lower-case hexadecimal digits, random per client handle.
     pub instance: String,
-    /// Counts the app's logins; the same over a login's retries and its session's life.
+    /// Counts the app's logins; stays the same over a login's retries and its session's life.
     pub login_no: u64,
-    /// Counts the requests of this instance.
+    /// Counts this instance's requests.
     pub seq: u64,
 }
 
@@ -55,10 +55,10 @@ pub struct LoginRequest {
     pub device_id: String,
     /// The device's platform.
     pub platform: Platform,
-    /// What a person calls the device.
+    /// The device's name, for people.
     #[serde(default)]
     pub device_name: String,
-    /// Who stands behind this login.
+    /// What caused this login.
     pub intent: Intent,
     /// The client handle that sends this; see [`RequestNumber`].
     pub instance: String,
@@ -66,13 +66,13 @@ pub struct LoginRequest {
     pub login_no: u64,
     /// The request's number.
     pub seq: u64,
-    /// Earlier logins of this client that end with this request, whatever becomes of it.
+    /// Earlier logins of this client, to be ended by this request whatever its own result.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ends: Vec<Ending>,
 }
 
 impl LoginRequest {
-    /// What numbers this request.
+    /// The numbers of this request.
     pub fn number(&self) -> RequestNumber {
         RequestNumber {
             instance: self.instance.clone(),
@@ -82,7 +82,7 @@ impl LoginRequest {
     }
 }
 
-/// Which login is to end.
+/// A login to end.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Ending {
@@ -91,7 +91,7 @@ pub enum Ending {
         /// The session token.
         session: String,
     },
-    /// By its number, where no token was received: also ends a login that has not arrived yet.
+    /// By its number, if no token was received: also ends a login that has not arrived yet.
     Login {
         /// The app.
         sdk_app_id: u32,
@@ -108,7 +108,7 @@ pub enum Ending {
     },
 }
 
-/// The body of `POST /v1/resume`. With `user_sig` it is a renewal.
+/// The body of `POST /v1/resume`. With `user_sig`, it is a renewal.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ResumeRequest {
     /// The session token.
@@ -125,7 +125,7 @@ pub struct ResumeRequest {
 }
 
 impl ResumeRequest {
-    /// What numbers this request.
+    /// The numbers of this request.
     pub fn number(&self) -> RequestNumber {
         RequestNumber {
             instance: self.instance.clone(),
@@ -138,7 +138,7 @@ impl ResumeRequest {
 /// The body of `POST /v1/logout`.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LogoutRequest {
-    /// Which login is to end.
+    /// The login to end.
     #[serde(flatten)]
     pub ends: Ending,
     /// The number of this request, echoed in the answer.
@@ -161,10 +161,10 @@ pub struct Refusal {
     pub code: i32,
     /// What happened, for people.
     pub message: String,
-    /// The request's instance; empty where the request could not be read.
+    /// The request's instance; empty if the request could not be read.
     #[serde(default)]
     pub instance: String,
-    /// The request's seq; 0 where the request could not be read.
+    /// The request's seq; 0 if the request could not be read.
     #[serde(default)]
     pub seq: u64,
     /// Who took the session over, with 6208.
@@ -175,7 +175,7 @@ pub struct Refusal {
 /// Why a session was taken over, and by whom.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Kick {
-    /// What took it over.
+    /// What took the session over.
     pub cause: KickCause,
     /// The platform of the device that took it over.
     pub platform: Option<Platform>,
@@ -196,7 +196,7 @@ pub enum KickCause {
     SameDevice,
     /// The operator.
     Operator,
-    /// A cause that this version does not know.
+    /// A cause unknown to this version.
     #[serde(other)]
     Unknown,
 }
@@ -204,15 +204,15 @@ pub enum KickCause {
 /// The first event of a stream: the login or resume was accepted.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SessionEvent {
-    /// The session token; a resume may give a new one.
+    /// The session token; a resume may replace it.
     pub session: String,
-    /// Orders the logins of a user: in ms of Unix time, or above where clocks stood.
+    /// Orders a user's logins: in ms of Unix time, or above that if clocks stood still.
     pub epoch: u64,
     /// The server's Unix time in ms.
     pub server_time_ms: i64,
-    /// How often a silent stream carries a heartbeat, in ms.
+    /// How often an idle stream carries a heartbeat, in ms.
     pub heartbeat_ms: u64,
-    /// Over how long a time the first reconnects are to be spread, in ms.
+    /// The period over which the first reconnects are to be spread, in ms.
     pub spread_ms: u64,
     /// The end of the ticket, in ms of Unix time.
     pub user_sig_expires_ms: i64,
@@ -222,7 +222,7 @@ pub struct SessionEvent {
     pub seq: u64,
 }
 
-/// A stream's end with a code: `user_sig_expired` and `session_ended`.
+/// The end of a stream, with a code: `user_sig_expired` and `session_ended`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct EndEvent {
     /// One of [`crate::code`].
@@ -232,17 +232,17 @@ pub struct EndEvent {
     pub message: String,
 }
 
-/// The server is about to close the stream; the session stays.
+/// The server is about to close the stream; the session remains.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct GoingAwayEvent {
-    /// After how many ms this client is to come back.
+    /// When this client should come back, in ms from now.
     pub return_in_ms: u64,
 }
 
-/// The server's load has changed: the time over which reconnects are to be spread is another.
+/// The server's load has changed, and with it the period over which reconnects are to be spread.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SpreadEvent {
-    /// Over how long a time the first reconnects are to be spread, in ms.
+    /// The period over which the first reconnects are to be spread, in ms.
     pub spread_ms: u64,
 }
 
@@ -259,7 +259,7 @@ pub enum StreamEvent {
     SessionEnded(EndEvent),
     /// The server is about to close the stream.
     GoingAway(GoingAwayEvent),
-    /// Reconnects are to be spread over another time.
+    /// The period for reconnects has changed.
     Spread(SpreadEvent),
 }
 
@@ -276,9 +276,9 @@ impl StreamEvent {
         }
     }
 
-    /// The event as it is written on the stream.
+    /// The event as written on the stream.
     pub fn to_bytes(&self) -> Vec<u8> {
-        // Enough not to grow. A server that goes has an event for each of its streams at once.
+        // Enough to avoid growing. A server that shuts down has an event for every stream at once.
         let mut bytes = Vec::with_capacity(match self {
             StreamEvent::Session(_) => 768,
             _ => 64,
@@ -303,7 +303,7 @@ impl StreamEvent {
         bytes
     }
 
-    /// The event of that name and data: `Ok(None)` for a name that this version does not know.
+    /// The event with that name and data; `Ok(None)` for a name unknown to this version.
     pub fn parse(name: &str, data: &str) -> Result<Option<StreamEvent>, serde_json::Error> {
         Ok(Some(match name {
             "session" => StreamEvent::Session(serde_json::from_str(data)?),
@@ -317,7 +317,7 @@ impl StreamEvent {
     }
 }
 
-/// The token is left out: a session event may be printed.
+/// Leaves the token out, so that a session event may be printed.
 impl std::fmt::Debug for SessionEvent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SessionEvent")

@@ -1,8 +1,8 @@
-//! The operator's listener: the reference system's REST paths (`reference.rs`) and this server's own
-//! (`own.rs`), with faults for tests where they are enabled (`faults.rs`). Somebody who does not show an
-//! administrator's ticket is told health, and the figures unless they are closed.
+//! The operator's listener: the reference system's REST paths (`reference.rs`) and this server's
+//! own (`own.rs`), plus faults for tests if enabled (`faults.rs`). Without an administrator's
+//! ticket, only health is answered, and the metrics unless they are restricted.
 //!
-//! A ticket comes in the query where the reference system has it there: queries reach no log.
+//! A ticket may be in the query, where the reference system expects it; queries are never logged.
 
 mod faults;
 mod own;
@@ -30,19 +30,19 @@ use tim_proto::{code, identity};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-/// The largest body: a hundred accounts with everything that they may have.
+/// The largest body: a hundred accounts with every field at its longest.
 const BODY_MAX: usize = 256 * 1024;
-/// How many connections may be open.
+/// The most connections that may be open.
 const CONNECTIONS_MAX: usize = 256;
 
-/// The paths for everybody; the last one can be closed.
+/// The public paths; the last one can be restricted.
 const HEALTH_PATH: &str = "/healthz";
 const READY_PATH: &str = "/readyz";
 const METRICS_PATH: &str = "/metrics";
-/// The code of somebody who is not an administrator.
+/// The code for a caller who is not an administrator.
 const NOT_ADMIN: i32 = 70403;
 
-/// Every route, those of fault injection among them: method and path, with variable parts in braces.
+/// Every route, including those of fault injection: method and path, with variable parts in braces.
 pub fn routes() -> impl Iterator<Item = (&'static str, &'static str)> {
     let reference = reference::PATHS.iter().map(|(path, _)| ("POST", *path));
     let own = own::ROUTES.iter().map(|(method, path, _)| (*method, *path));
@@ -59,11 +59,11 @@ pub fn routes() -> impl Iterator<Item = (&'static str, &'static str)> {
 
 type Answer = Response<Full<Bytes>>;
 
-/// Serves for as long as the process lives.
+/// Serves for the life of the process.
 pub async fn serve(listener: TcpListener, has_tls: bool, service: Arc<Service>) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
-        // The others wait until one of them ends.
+        // Further connections wait until one of the open ones ends.
         let Ok(slot) = slots.clone().acquire_owned().await else {
             return;
         };
@@ -88,7 +88,7 @@ pub async fn serve(listener: TcpListener, has_tls: bool, service: Arc<Service>) 
     }
 }
 
-/// Answers by a task of its own: who asked may go away, but what has begun is finished.
+/// Answers in a separate task: the client may disconnect, but what has begun is finished.
 fn answered(
     service: Arc<Service>,
     from: IpAddr,
@@ -97,7 +97,7 @@ fn answered(
     let answering = tokio::spawn(answer(service, from, request));
     async move {
         answering.await.unwrap_or_else(|_| {
-            let what = "the server failed while it answered\n";
+            let what = "the server failed while answering\n";
             Ok(text(StatusCode::INTERNAL_SERVER_ERROR, what))
         })
     }
@@ -130,13 +130,13 @@ async fn answer(
         Err(refused) => return Ok(refused),
     };
     if path.starts_with(reference::PREFIX) {
-        let asked = reference::Asked {
+        let request = reference::ReferenceRequest {
             method: &method,
             path: &path,
             query: &query,
             body: &body,
         };
-        return Ok(reference::answer(&service, from, &asked).await);
+        return Ok(reference::answer(&service, from, &request).await);
     }
     let admin_id = match by_bearer(&service, from, bearer).await {
         Ok(admin_id) => admin_id,
@@ -149,8 +149,8 @@ async fn answer(
         return Ok(figures(&service, &method));
     }
     let result = match service.faults() {
-        Some(asked) if path.starts_with(faults::PREFIX) => {
-            faults::answer(&service, asked, from, &method, &path, &body).await
+        Some(request) if path.starts_with(faults::PREFIX) => {
+            faults::answer(&service, request, from, &method, &path, &body).await
         }
         _ => {
             let by = Operator { admin_id, from };
@@ -173,7 +173,7 @@ fn is_admin(service: &Service, user_id: &str) -> bool {
     settings.admins.iter().any(|admin| admin == user_id)
 }
 
-/// Who asks, by the ticket in the header.
+/// The administrator identified by the ticket in the header.
 async fn by_bearer(
     service: &Service,
     from: IpAddr,
@@ -206,15 +206,12 @@ async fn read(request: Request<Incoming>, in_time: Duration) -> Result<Bytes, An
             StatusCode::PAYLOAD_TOO_LARGE,
             "the body is larger than 256 KiB\n",
         ),
-        Unread::NotWhole => text(StatusCode::BAD_REQUEST, "the body did not come whole\n"),
-        Unread::TooLate => text(
-            StatusCode::REQUEST_TIMEOUT,
-            "the body did not come in time\n",
-        ),
+        Unread::NotWhole => text(StatusCode::BAD_REQUEST, "the body ended early\n"),
+        Unread::TooLate => text(StatusCode::REQUEST_TIMEOUT, "the body took too long\n"),
     })
 }
 
-/// What this server's own paths say where they refuse.
+/// The body of a refusal on this server's own paths.
 #[derive(Serialize)]
 struct Refusal<'a> {
     code: i32,
@@ -225,7 +222,7 @@ fn bad(what: impl Into<String>) -> Refused {
     Refused::new(code::BAD_REQUEST, what)
 }
 
-/// Reads the body of a request to this server's own paths, of the form that is expected.
+/// Parses the body of a request to this server's own paths.
 fn parse<T: DeserializeOwned>(body: &[u8], expected: &str) -> Result<T, Refused> {
     serde_json::from_slice(body).map_err(|error| bad(format!("expected {expected}: {error}")))
 }
@@ -270,7 +267,7 @@ fn refusal(refused: &Refused) -> Answer {
 }
 
 fn json(status: StatusCode, body: &impl Serialize) -> Answer {
-    // Strings and numbers only: writing them as JSON into memory cannot fail.
+    // Serializing strings and numbers into memory cannot fail.
     let body = serde_json::to_vec(body).unwrap_or_default();
     with_type(status, body.into(), "application/json")
 }

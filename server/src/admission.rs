@@ -1,5 +1,5 @@
-//! Admission: how many logins are decided at once, and how many streams a user and an address may hold.
-//! A client beyond that is refused with a time to come back, and loses nothing.
+//! Admission: how many logins are decided at once, and how many streams a user and an address may
+//! hold. A client beyond a limit is refused with a time to come back and loses nothing.
 
 use crate::limits::LoginLimits;
 use crate::refused::Refused;
@@ -19,7 +19,7 @@ fn overloaded(what: &str) -> Refused {
     Refused::new(code::SERVER_OVERLOADED, what)
 }
 
-/// The slots of logins that are being decided.
+/// The slots for logins being decided.
 #[derive(Default)]
 pub struct LoginSlots {
     count: AtomicUsize,
@@ -27,7 +27,7 @@ pub struct LoginSlots {
 }
 
 impl LoginSlots {
-    /// Takes a slot, after a wait where all are taken; it is free again once it is dropped.
+    /// Takes a slot, waiting if all are taken; dropping it frees it.
     pub async fn take(&self, limits: &LoginLimits) -> Result<LoginSlot<'_>, Refused> {
         if let Some(slot) = self.try_take(limits.logins_at_once) {
             return Ok(slot);
@@ -54,7 +54,7 @@ impl LoginSlots {
     }
 }
 
-/// A login that is being decided.
+/// A login being decided.
 pub struct LoginSlot<'a>(&'a LoginSlots);
 
 impl Drop for LoginSlot<'_> {
@@ -64,16 +64,16 @@ impl Drop for LoginSlot<'_> {
     }
 }
 
-/// How many streams users and addresses hold.
+/// How many streams each user and each address holds.
 #[derive(Default)]
 pub struct StreamQuota {
     hasher: RandomState,
-    /// By a hash of whom they concern.
+    /// By a hash of the user or address.
     counts: Sharded<HashMap<u64, usize>>,
 }
 
 impl StreamQuota {
-    /// A permit for one more stream.
+    /// Takes a permit for one more stream.
     pub fn take(
         self: &Arc<Self>,
         from: IpAddr,
@@ -81,10 +81,10 @@ impl StreamQuota {
         limits: &LoginLimits,
     ) -> Result<StreamPermit, Refused> {
         let of_user = self.one(self.hasher.hash_one(user_id), limits.streams_per_user);
-        let of_user = of_user.ok_or_else(|| overloaded("too many streams of this user"))?;
+        let of_user = of_user.ok_or_else(|| overloaded("this user has too many streams"))?;
         let of_address = self.one(self.hasher.hash_one(host(from)), limits.streams_per_address);
         let of_address =
-            of_address.ok_or_else(|| overloaded("too many streams of this address"))?;
+            of_address.ok_or_else(|| overloaded("this address has too many streams"))?;
         Ok(StreamPermit {
             _of_user: of_user,
             _of_address: of_address,
@@ -105,7 +105,7 @@ impl StreamQuota {
     }
 }
 
-/// The permit of a stream, which counts until it is dropped.
+/// The permit of a stream; counts until it is dropped.
 pub struct StreamPermit {
     _of_user: Counted,
     _of_address: Counted,

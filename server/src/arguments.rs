@@ -1,10 +1,10 @@
-//! What the command line takes.
+//! The command line's arguments.
 
 use crate::logs;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
-/// The login service that libtim talks to.
+/// The login service for libtim
 #[derive(Parser)]
 #[command(version)]
 pub struct Cli {
@@ -18,17 +18,18 @@ pub struct Cli {
 pub enum Command {
     /// Serve logins (the default).
     Serve(Serve),
-    /// Print a ticket that lets a user log in.
+    /// Print a ticket that lets a user log in
     Usersig(UserSigArgs),
-    /// Copy the embedded store into a file; the server may run.
+    /// Copy the embedded store to a file; the server may be running
     Backup(BackupArgs),
-    /// Write all that the store holds, one JSON object a line. It has the keys of session tokens.
+    /// Write everything in the store, one JSON object per line. The output contains the keys of
+    /// session tokens
     Export(ExportArgs),
-    /// Read what `export` has written into a store without users, while no server runs on it.
+    /// Read what `export` wrote into a store without users; no server may be running on it
     Import(ImportArgs),
 }
 
-/// Which store.
+/// Which store to use.
 #[derive(Args)]
 pub struct StoreArgs {
     /// The data directory of the server [default: ./tim-server-data]
@@ -47,7 +48,7 @@ pub struct StoreArgs {
 
 #[derive(Args)]
 pub struct BackupArgs {
-    /// The copy, which must not be there yet
+    /// The copy, which must not exist yet
     pub file: PathBuf,
     #[command(flatten)]
     pub store: StoreArgs,
@@ -55,7 +56,7 @@ pub struct BackupArgs {
 
 #[derive(Args)]
 pub struct ExportArgs {
-    /// Where to write; must not be there yet [default: stdout]
+    /// The output file, which must not exist yet [default: stdout]
     pub file: Option<PathBuf>,
     #[command(flatten)]
     pub store: StoreArgs,
@@ -63,56 +64,57 @@ pub struct ExportArgs {
 
 #[derive(Args)]
 pub struct ImportArgs {
-    /// What to read; `-` is stdin
+    /// The file to read; `-` is stdin
     pub file: PathBuf,
     #[command(flatten)]
     pub store: StoreArgs,
 }
 
-/// What the command line says to a server.
+/// The arguments of `serve`.
 #[derive(Args)]
 pub struct Serve {
-    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:7700]
+    /// Address to listen on; port 0 picks a free port [default: 127.0.0.1:7700]
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<String>,
-    /// Where accounts and keys are kept [default: ./tim-server-data]
+    /// Directory for accounts and keys [default: ./tim-server-data]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Where users are kept: `embedded` in the data directory, or a Valkey or Redis that nodes
-    /// share, as redis://HOST:PORT, rediss://HOST:PORT or redis-cluster://HOST:PORT,HOST:PORT; its
-    /// password stands in the settings or in TIM_SERVER_STORE_PASSWORD [default: embedded]
+    /// Where to keep users: `embedded` (in the data directory), or a Valkey or Redis shared by
+    /// several nodes, as redis://HOST:PORT, rediss://HOST:PORT or
+    /// redis-cluster://HOST:PORT,HOST:PORT; its password comes from the settings or from
+    /// TIM_SERVER_STORE_PASSWORD [default: embedded]
     #[arg(long, value_name = "WHERE")]
     pub store: Option<String>,
     #[command(flatten)]
     pub app: AppArgs,
-    /// The TLS certificate chain, in PEM form
+    /// The TLS certificate chain, in PEM
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
-    /// The key of the TLS certificate, in PEM form
+    /// The key of the TLS certificate, in PEM
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
-    /// How logs are written [default: text]
+    /// Format of the log [default: text]
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<logs::Format>,
-    /// Where the operator's requests are answered; a port alone is one of 127.0.0.1 [default: nowhere]
+    /// Address for the operator's requests; a port alone means 127.0.0.1 [default: none]
     #[arg(long, value_name = "ADDR:PORT")]
     pub admin_listen: Option<String>,
-    /// Let the operator ask for faults, for tests of apps: never where real users are. Only with an
-    /// --admin-listen of this machine's own
+    /// Let the operator inject faults, for tests of apps: never use it with real users. Requires an
+    /// --admin-listen on a loopback address
     #[arg(long)]
     pub enable_fault_injection: bool,
-    /// Settings in TOML; the command line stands above them
+    /// Settings in TOML; command-line arguments override them
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
 
-/// What it says about the app.
+/// Arguments that name the app.
 #[derive(Args)]
 pub struct AppArgs {
     /// The app, instead of the data directory's own
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub sdk_app_id: Option<u32>,
-    /// The file with the app's key, which signs its tickets; without it the key stands in
+    /// The file with the app's key, which signs its tickets; without it, the key comes from
     /// TIM_SERVER_SECRET_KEY
     #[arg(long, value_name = "FILE", requires = "sdk_app_id")]
     pub secret_key_file: Option<PathBuf>,
@@ -120,10 +122,10 @@ pub struct AppArgs {
 
 #[derive(Args)]
 pub struct UserSigArgs {
-    /// Whom the ticket lets in
+    /// The user whom the ticket is for
     #[arg(long)]
     pub user_id: String,
-    /// How long it holds; below zero it has expired already [default: 604800, a week]
+    /// Seconds until the ticket expires; negative: it has expired already [default: 604800, a week]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub expire: Option<i64>,
     /// The data directory of the server [default: ./tim-server-data]

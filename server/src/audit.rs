@@ -1,5 +1,5 @@
-//! What administrators change: who, what, whose, and what came of it. A file of its own where the
-//! settings name one, and the log otherwise.
+//! The audit log of administrators' changes: who changed what, for whom, with which result. It is a
+//! file of its own if the settings name one, otherwise part of the log.
 
 use crate::clock::true_now_ms;
 use serde::Serialize;
@@ -32,7 +32,7 @@ struct Entry<'a> {
     code: i32,
 }
 
-/// What a change is about.
+/// The subject of a change.
 #[derive(Clone, Copy, Default)]
 pub struct Target<'a> {
     pub user_id: Option<&'a str>,
@@ -48,14 +48,14 @@ impl<'a> Target<'a> {
     }
 }
 
-/// Where the entries go.
+/// The destination of the entries.
 #[derive(Default)]
 pub struct Audit {
     file: Option<Mutex<File>>,
 }
 
 impl Audit {
-    /// Adds to this file.
+    /// Appends to this file.
     pub fn to(path: &Path) -> io::Result<Audit> {
         let mut options = OpenOptions::new();
         let file = options.append(true).create(true).mode(0o600).open(path)?;
@@ -64,7 +64,7 @@ impl Audit {
         })
     }
 
-    /// An administrator has changed something, or was refused with this code.
+    /// Records that an administrator changed something, or was refused with this code.
     pub fn note(&self, by: &Operator, action: &str, target: Target<'_>, code: i32) {
         let Operator { admin_id, from } = by;
         let (user_id, device_id) = (target.user_id, target.device_id);
@@ -82,7 +82,7 @@ impl Audit {
             device_id,
             code,
         };
-        // Strings and numbers only: writing them as JSON into memory cannot fail.
+        // Serializing strings and numbers into memory cannot fail.
         let mut line = serde_json::to_vec(&entry).unwrap_or_default();
         line.push(b'\n');
         let written = file
@@ -90,7 +90,7 @@ impl Audit {
             .unwrap_or_else(PoisonError::into_inner)
             .write_all(&line);
         if let Err(error) = written {
-            // What is not in the file is in the log at least.
+            // If the file cannot be written, at least the log has the entry.
             tracing::error!(
                 target: "audit", admin_id, %from, action, user_id, device_id, code, %error, "audit log"
             );

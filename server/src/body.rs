@@ -1,4 +1,4 @@
-//! The body of a request: small, in time, and in one piece.
+//! Reads the body of a request: bounded in size and time, in one piece.
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -20,8 +20,8 @@ pub async fn read(body: Incoming, max: usize, in_time: Duration) -> Result<Bytes
     whole.unwrap_or(Err(Unread::TooLate))
 }
 
-/// Copies what comes: each part keeps the whole buffer that it was read into, so that the parts of a
-/// body that comes byte by byte would be thousands of times as large as the body.
+/// Copies the parts as they arrive: each part keeps the whole buffer it was read into, so the parts
+/// of a body that arrives byte by byte would take thousands of times its size.
 async fn whole(mut body: Incoming, max: usize) -> Result<Bytes, Unread> {
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {

@@ -1,4 +1,4 @@
-//! Days as the app counts them: those of its time zone.
+//! Days in the app's time zone.
 
 use jiff::civil::Date;
 use jiff::fmt::temporal::DateTimeParser;
@@ -21,7 +21,7 @@ impl Default for TimeZone {
     }
 }
 
-/// A day: so many after the first of 1970. 0 also stands for none.
+/// A day, as the number of days since 1970-01-01. 0 also means none.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -44,16 +44,16 @@ impl TryFrom<String> for TimeZone {
 }
 
 impl TimeZone {
-    /// Reads `Asia/Shanghai` or `+08:00`.
+    /// Parses `Asia/Shanghai` or `+08:00`.
     pub fn parse(text: &str) -> Option<TimeZone> {
         let parsed = DateTimeParser::new().parse_time_zone(text);
         parsed.ok().map(TimeZone)
     }
 
-    /// The day at a moment, in ms of Unix time.
+    /// The day at a moment in ms of Unix time.
     pub fn day(&self, now_ms: i64) -> Day {
         let now_s = now_ms.div_euclid(1000);
-        // Beyond what a calendar can tell, the offset does not matter.
+        // Beyond the calendar's range, the offset does not matter.
         let offset_s = Timestamp::from_second(now_s)
             .map_or(0, |now| i64::from(self.0.to_offset(now).seconds()));
         let local_s = now_s.saturating_add(offset_s);
@@ -62,13 +62,13 @@ impl TimeZone {
 }
 
 impl Day {
-    /// The day so many days before this one.
+    /// The day that many days earlier.
     pub fn before(self, days: u32) -> Day {
         Day(self.0.saturating_sub(days))
     }
 }
 
-/// As the reference system writes dates: YYYYMMDD.
+/// In the reference system's date format: YYYYMMDD.
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let days = Span::new().try_days(self.0).unwrap_or_default();
@@ -117,7 +117,7 @@ mod tests {
     fn a_day_of_a_named_zone_is_an_hour_shorter_where_its_clocks_go_forward() {
         let berlin = TimeZone::parse("Europe/Berlin").unwrap();
         let hour_ms = 3_600_000;
-        // 2024-03-31 00:00 there.
+        // 2024-03-31 00:00 in that zone.
         let midnight_ms = 1_711_839_600_000;
         let day = berlin.day(midnight_ms);
         assert_eq!(day.to_string(), "20240331");

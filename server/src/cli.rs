@@ -1,4 +1,4 @@
-//! The command line: `serve`, which is also the default, `usersig`, and what moves a store.
+//! The command line: `serve`, which is the default, `usersig`, and the commands that move a store.
 
 use crate::arguments::{BackupArgs, Cli, Command, ExportArgs, ImportArgs, StoreArgs, UserSigArgs};
 use crate::clock::now_ms;
@@ -16,7 +16,7 @@ use tim_proto::{edges, user_sig};
 
 const DEFAULT_EXPIRE_S: i64 = 7 * 86_400;
 
-/// Does what the command line says.
+/// Runs the command.
 pub fn run() -> Result<(), String> {
     let cli = Cli::parse();
     match cli.command {
@@ -41,7 +41,7 @@ impl StoreArgs {
         Ok(config)
     }
 
-    /// The place, and the app whose users are there.
+    /// The store's place, and the app whose users it holds.
     fn place(&self) -> Result<(Place, u32), String> {
         let config = self.config()?;
         let app = match config.sdk_app_id {

@@ -1,5 +1,5 @@
-//! Whose request it is, behind proxies: what a trusted proxy says of its client, by a header or by the
-//! PROXY protocol. What anybody else says of it counts for nothing.
+//! The client's address behind proxies: a trusted proxy names its client in a header or with the
+//! PROXY protocol. Anyone else's claim is ignored.
 
 use hyper::HeaderMap;
 use hyper::header::{FORWARDED, HeaderName};
@@ -9,7 +9,8 @@ use std::net::{IpAddr, SocketAddr};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The header in which proxies name their clients. One alone: a proxy passes on what it does not know.
+/// The header in which proxies name their clients. Only one is read: a proxy passes on headers that
+/// it does not know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Header {
@@ -24,20 +25,20 @@ pub enum Header {
 pub struct Proxies {
     pub trusted: Vec<IpNet>,
     pub header: Header,
-    /// Their connections begin with a header of the PROXY protocol.
+    /// Their connections begin with a PROXY protocol header.
     pub proxy_protocol: bool,
 }
 
 impl Proxies {
-    /// Whether this is one of them.
+    /// Whether the address is one of theirs.
     pub fn trusts(&self, address: IpAddr) -> bool {
-        // An IPv4 address may come in the form of an IPv6 one.
+        // An IPv4 address may be written as an IPv6 one.
         let address = address.to_canonical();
         self.trusted.iter().any(|net| net.contains(&address))
     }
 
-    /// Where a request comes from that came over a connection from `peer`: the last address that no
-    /// trusted proxy has.
+    /// The address of the client whose request came over a connection from `peer`: the last address
+    /// that is not a trusted proxy's.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         if self.trusted.is_empty() || !self.trusts(peer) {
             return peer;
@@ -59,7 +60,7 @@ impl Proxies {
                 Header::XForwardedFor => Some(hop),
                 Header::Forwarded => for_of(hop),
             };
-            // One that hides itself hides what is before it.
+            // An entry that hides its address also hides those before it.
             let Some(address) = named.and_then(address) else {
                 break;
             };
@@ -72,7 +73,7 @@ impl Proxies {
     }
 }
 
-/// The elements of a list, whose commas may stand in quotes.
+/// The elements of a list; commas inside quotes do not separate.
 fn elements(line: &str) -> Vec<&str> {
     let (mut elements, mut start, mut is_quoted) = (Vec::new(), 0, false);
     for (at, byte) in line.bytes().enumerate() {
@@ -89,7 +90,7 @@ fn elements(line: &str) -> Vec<&str> {
     elements
 }
 
-/// What an element of `Forwarded` says after `for=`.
+/// The value of `for=` in an element of `Forwarded`.
 fn for_of(element: &str) -> Option<&str> {
     element.split(';').find_map(|pair| {
         let (name, value) = pair.split_once('=')?;
@@ -98,7 +99,8 @@ fn for_of(element: &str) -> Option<&str> {
     })
 }
 
-/// An address, perhaps with a port: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]:80`.
+/// Parses an address with an optional port: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`,
+/// `[2001:db8::1]:80`.
 fn address(text: &str) -> Option<IpAddr> {
     let bare = text
         .strip_prefix('[')

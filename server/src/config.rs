@@ -1,4 +1,4 @@
-//! The settings of a server: a TOML file, and the command line above it.
+//! The server's settings: a TOML file, overridden by the command line.
 
 mod bounded;
 mod mistake;
@@ -19,83 +19,83 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tim_proto::{Platform, edges};
 
-/// Where accounts and keys are kept, unless the operator names another folder.
+/// Where accounts and keys are kept by default.
 pub const DEFAULT_DATA_DIR: &str = "./tim-server-data";
 
-/// The settings of a file. Every key may be left out.
+/// The settings in a file. Every key is optional.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// `ADDR:PORT`.
     pub listen: Option<String>,
     pub data_dir: Option<PathBuf>,
-    /// `embedded`, or the address of a Valkey or Redis that nodes share.
+    /// `embedded`, or the address of a Valkey or Redis shared by several nodes.
     pub store: Option<String>,
     pub store_password_file: Option<PathBuf>,
     pub sentinel_password_file: Option<PathBuf>,
     pub sdk_app_id: Option<u32>,
     pub secret_key_file: Option<PathBuf>,
-    /// Further keys whose tickets are good.
+    /// Further keys whose tickets are accepted.
     #[serde(default)]
     pub old_secret_key_files: Vec<PathBuf>,
     pub tls_cert: Option<PathBuf>,
     pub tls_key: Option<PathBuf>,
     #[serde(default, deserialize_with = "heartbeat_ms")]
     pub heartbeat_ms: Option<u64>,
-    /// Where `GET /metrics` is answered; none: nowhere.
+    /// The address that answers `GET /metrics`; none by default.
     pub metrics_listen: Option<String>,
     pub log_format: Option<logs::Format>,
-    /// How long a server that was told to end waits for its clients to go.
+    /// How long a server that is shutting down waits for its clients to leave.
     #[serde(default, deserialize_with = "some_within::<_, _, 0, 3600>")]
     pub drain_timeout_s: Option<u64>,
-    /// `ADDR:PORT`, or a port of 127.0.0.1; without it there is no listener for the operator.
+    /// `ADDR:PORT`, or a port on 127.0.0.1; without it there is no listener for the operator.
     pub admin_listen: Option<String>,
-    /// Whether that address may be another than this machine's own.
+    /// Whether that address may be other than a loopback one.
     #[serde(default)]
     pub admin_allow_remote: bool,
-    /// Whether `GET /metrics` is answered there to whoever reaches it; otherwise to the operator.
+    /// Whether `GET /metrics` is answered there without a ticket.
     pub admin_metrics: Option<bool>,
     /// The users who administer the app.
     #[serde(default, deserialize_with = "admins")]
     pub admins: Vec<String>,
-    /// The file of what administrators change; without it the log has it.
+    /// The audit log's file; without it the log has the entries.
     pub audit_log: Option<PathBuf>,
     /// Whether logs name users.
     pub log_users: Option<bool>,
     /// The proxies in front of the server, as addresses or networks.
     #[serde(default, deserialize_with = "networks")]
     pub trusted_proxies: Vec<IpNet>,
-    /// The header in which they name their clients.
+    /// The header in which the proxies name their clients.
     #[serde(default)]
     pub forwarded_header: client_address::Header,
-    /// Whether their connections begin with a header of the PROXY protocol.
+    /// Whether the proxies' connections begin with a PROXY protocol header.
     #[serde(default)]
     pub proxy_protocol: bool,
-    /// The web pages that may talk to the server: `https://app.example.org`.
+    /// The web origins that may talk to the server: `https://app.example.org`.
     #[serde(default, deserialize_with = "origins")]
     pub allowed_origins: Vec<String>,
-    /// Where the app's days begin: `Asia/Shanghai` or `+08:00`.
+    /// The time zone of the app's days: `Asia/Shanghai` or `+08:00`.
     #[serde(default)]
     pub time_zone: TimeZone,
-    /// Where the app's backend is told who comes and goes.
+    /// The URL of the app's backend, which receives events of who comes and goes.
     pub webhook_url: Option<String>,
-    /// The file with the token that signs what it is told.
+    /// The file with the token that signs webhook requests.
     pub webhook_token_file: Option<PathBuf>,
-    /// How often it is told again where it does not answer.
+    /// How often an unanswered webhook request is retried.
     #[serde(default, deserialize_with = "some_within::<_, _, 0, 10>")]
     pub webhook_retries: Option<u32>,
     #[serde(default)]
     pub policy: Mode,
-    /// Platform -> how many instances.
+    /// The number of instances per platform.
     #[serde(default, deserialize_with = "instances")]
     pub instances: BTreeMap<Platform, usize>,
-    /// Whether a device that was kicked while it was away is told so at its next login.
+    /// Whether a device that was kicked while away learns of it at its next login.
     #[serde(default)]
     pub kicked_while_away_notice: bool,
-    /// After how many days a session ends that nobody comes back to.
+    /// After how many days a session that nobody resumes ends.
     #[serde(default, deserialize_with = "some_within::<_, _, 1, 3650>")]
     pub away_days: Option<u32>,
-    /// For how many days a ticket is good at most, whatever it claims.
+    /// For how many days a ticket is valid at most, whatever it claims.
     #[serde(default, deserialize_with = "some_within::<_, _, 1, 3650>")]
     pub max_ticket_days: Option<u32>,
     #[serde(default)]
@@ -116,20 +116,20 @@ impl Config {
         Config::parse(&text).map_err(|error| failed(&error))
     }
 
-    /// Reads the text of a file. The error names the line and the key, and repeats no text.
+    /// Parses the text of a file. The error names the line and the key, but repeats no text.
     pub fn parse(text: &str) -> Result<Config, String> {
-        // Some editors put a byte order mark in front.
+        // Some editors start a file with a byte order mark.
         toml::from_str(text.trim_start_matches('\u{feff}'))
             .map_err(|error| mistake::message(&error))
     }
 
-    /// Where accounts and keys are kept.
+    /// The directory for accounts and keys.
     pub fn data_dir(&self) -> &Path {
         let given = self.data_dir.as_deref();
         given.unwrap_or_else(|| Path::new(DEFAULT_DATA_DIR))
     }
 
-    /// Where and how the app's backend is told who comes and goes.
+    /// The settings of the webhook, if there is one.
     pub fn webhook(&self, sdk_app_id: u32) -> Result<Option<webhook::Settings>, String> {
         let Some(url) = &self.webhook_url else {
             return match self.webhook_token_file {
@@ -155,7 +155,7 @@ impl Config {
         Ok(Some(settings))
     }
 
-    /// Who stands between the server and its clients.
+    /// The proxies between the server and its clients.
     pub fn proxies(&self) -> client_address::Proxies {
         client_address::Proxies {
             trusted: self.trusted_proxies.clone(),
@@ -164,14 +164,14 @@ impl Config {
         }
     }
 
-    /// What the operator says about tickets.
+    /// The limits on tickets.
     pub fn tickets(&self) -> TicketLimits {
         TicketLimits {
             longest_s: self.max_ticket_days.map(|days| i64::from(days) * 86_400),
         }
     }
 
-    /// What the app decides about its users' logins.
+    /// The app's rules for its users' logins.
     pub fn rules(&self) -> Rules {
         Rules {
             policy: Policy {
@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(config.rules(), Rules::default());
     }
 
-    /// The keys that a section knows: the parser lists them when it meets another.
+    /// The keys of a section: the parser lists them when it meets an unknown one.
     fn keys_of(section: &str) -> Vec<String> {
         let text = refused(&format!("{section}\nno_such_key = 1\n"));
         let (_, list) = text.split_once("expected").unwrap();

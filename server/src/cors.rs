@@ -1,4 +1,4 @@
-//! Requests of web pages: which origins may read the answers.
+//! Requests from web pages: which origins may read the answers.
 
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -10,14 +10,14 @@ use hyper::{Method, Request, Response};
 /// Any page may.
 const ANY: &str = "*";
 
-/// The origin of a request, where the settings allow it.
+/// The origin of a request, if the settings allow it.
 pub fn allowed<B>(request: &Request<B>, origins: &[String]) -> Option<HeaderValue> {
     let origin = request.headers().get(ORIGIN)?;
     let is_it = |allowed: &String| allowed == ANY || allowed.as_bytes() == origin.as_bytes();
     origins.iter().any(is_it).then(|| origin.clone())
 }
 
-/// Whether a browser asks what it may ask.
+/// Whether the request is a browser's preflight.
 pub fn is_preflight<B>(request: &Request<B>) -> bool {
     request.method() == Method::OPTIONS
         && request
@@ -25,7 +25,7 @@ pub fn is_preflight<B>(request: &Request<B>) -> bool {
             .contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// Lets a page of that origin read an answer.
+/// Lets a page of that origin read the answer.
 pub fn allow<B>(answer: &mut Response<B>, origin: HeaderValue) {
     let headers = answer.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
@@ -34,7 +34,7 @@ pub fn allow<B>(answer: &mut Response<B>, origin: HeaderValue) {
     headers.insert(VARY, HeaderValue::from_static("origin"));
 }
 
-/// Says what a page may send.
+/// Adds the headers that tell a browser what a page may send.
 pub fn describe(headers: &mut HeaderMap) {
     let methods = HeaderValue::from_static("POST, GET");
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
@@ -43,7 +43,7 @@ pub fn describe(headers: &mut HeaderMap) {
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
 }
 
-/// Whether a setting is an origin: `*`, or a scheme, a host and perhaps a port.
+/// Checks that a setting is an origin: `*`, or a scheme, a host and an optional port.
 pub fn check(origin: &str) -> Result<(), &'static str> {
     const EXPECTED: &str =
         "expected \"*\" or an origin such as \"https://app.example.org\", without a path";

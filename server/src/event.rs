@@ -1,5 +1,5 @@
-//! An event for the app's backend: one change of a user. It is stored with the decision that it comes
-//! from, and delivered by the webhook.
+//! An event for the app's backend: one change of a user. It is stored with the decision that caused
+//! it and delivered by the webhook.
 
 use crate::user::Change;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use std::net::IpAddr;
 pub struct Event {
     pub user_id: String,
     pub change: Change,
-    /// Where it came from, if that is known.
+    /// The client's address, if known.
     pub from: Option<IpAddr>,
     pub time_ms: i64,
 }

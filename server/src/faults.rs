@@ -1,5 +1,5 @@
-//! Fault injection: what a test of an app asks a server to do wrong. Without
-//! `--enable-fault-injection` there is none of it.
+//! Fault injection: lets the test of an app make the server misbehave. Does not exist without
+//! `--enable-fault-injection`.
 
 use crate::clock;
 use hyper::StatusCode;
@@ -17,25 +17,25 @@ pub struct Faults {
 #[derive(Default)]
 struct State {
     failing: Option<Failing>,
-    /// The marks of the tickets that were shown here, by user and device.
+    /// The marks of the tickets used here, by user and device.
     shown: HashMap<(String, String), HashSet<u64>>,
-    /// Those that count as run out.
+    /// Those treated as expired.
     run_out_tickets: HashSet<u64>,
-    /// Sessions whose tickets count as run out, by id and by the end that their token tells; and
-    /// since when. A renewal gives a session another end.
+    /// Sessions whose tickets are treated as expired, by session id and the end in their token,
+    /// with the time since when. A renewal gives a session another end.
     run_out_sessions: HashMap<(u64, i64), i64>,
 }
 
-/// How requests are answered instead of being served.
+/// The failure to answer requests with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failing {
     pub status: StatusCode,
-    /// How many more; none: all.
+    /// How many more requests fail; none: all of them.
     pub left: Option<u32>,
     pub retry_after_s: Option<u32>,
 }
 
-/// What is set.
+/// The faults that are set.
 pub struct Set {
     pub delay: Duration,
     pub failing: Option<Failing>,
@@ -67,8 +67,7 @@ impl Faults {
         }
     }
 
-    /// Takes everything back that can be but the clock, which the service moves: what has ended stays
-    /// ended.
+    /// Clears every fault except the clock, which the service resets. What has ended stays ended.
     pub fn clear(&self) {
         {
             let mut state = self.state();
@@ -79,12 +78,12 @@ impl Faults {
         self.set_delay(Duration::ZERO);
     }
 
-    /// Answers are held back for so long from now on; those that are held back now are let go.
+    /// Delays answers by this much from now on; answers delayed now are released.
     pub fn set_delay(&self, delay: Duration) {
         self.delay.send_replace(delay);
     }
 
-    /// Waits for as long as answers are held back.
+    /// Waits as long as answers are delayed.
     pub async fn hold_back(&self) {
         let mut delay = self.delay.subscribe();
         let wait = *delay.borrow_and_update();
@@ -100,7 +99,7 @@ impl Faults {
         self.state().failing = failing;
     }
 
-    /// How the request that has come is to be answered instead of being served, if it is.
+    /// The failure to answer the current request with, if one is set.
     pub fn next_failure(&self) -> Option<Failing> {
         let mut state = self.state();
         let failing = state.failing?;
@@ -114,7 +113,7 @@ impl Faults {
         Some(failing)
     }
 
-    /// A user shows a ticket on a device. Whether it counts as run out.
+    /// Records that a user showed a ticket on a device. Returns whether it is treated as expired.
     pub fn is_run_out(&self, user_id: &str, device_id: &str, ticket: u64) -> bool {
         let mut state = self.state();
         let of_device = (user_id.to_owned(), device_id.to_owned());
@@ -122,7 +121,7 @@ impl Faults {
         state.run_out_tickets.contains(&ticket)
     }
 
-    /// From now on, these tickets of a user's device count as run out: all that were shown.
+    /// From now on, treats every ticket used on a user's device as expired.
     pub fn run_out_tickets(&self, user_id: &str, device_id: &str) {
         let mut state = self.state();
         let of_device = (user_id.to_owned(), device_id.to_owned());
@@ -130,7 +129,7 @@ impl Faults {
         state.run_out_tickets.extend(shown);
     }
 
-    /// The ticket of a session, whose token tells this end, has ended already: then.
+    /// Treats the ticket of a session whose token has this end as expired since `ended_ms`.
     pub fn run_out_session(&self, session_id: u64, ends_ms: i64, ended_ms: i64) {
         let mut state = self.state();
         state
@@ -138,7 +137,7 @@ impl Faults {
             .insert((session_id, ends_ms), ended_ms);
     }
 
-    /// When the ticket of a session ends, whose token tells that end.
+    /// When the ticket of a session ends whose token has that end.
     pub fn end_of_session(&self, session_id: u64, ends_ms: i64) -> i64 {
         let ended = self.state();
         let ended = ended.run_out_sessions.get(&(session_id, ends_ms));
@@ -151,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn so_many_requests_fail_as_were_asked_for_and_the_next_is_served() {
+    fn the_configured_number_of_requests_fail_and_the_next_is_served() {
         let faults = Faults::default();
         let failing = |left| Failing {
             status: StatusCode::BAD_GATEWAY,

@@ -1,10 +1,10 @@
-//! What `fuzz/` feeds: parsers that are nobody's interface. Built with `--cfg fuzzing` alone.
+//! Entry points for `fuzz/`: parsers that are not public. Built with `--cfg fuzzing` only.
 
 use crate::config::Config;
 use crate::limits::{ConnectionLimits, LoginLimits};
 use crate::store::valkey;
 
-/// Reads settings, without the files that they name; what the operator would be told.
+/// Parses settings without the files they name; the error is the message for the operator.
 pub fn configuration(text: &str) -> Result<(), String> {
     let mut config = Config::parse(text)?;
     config.rules();

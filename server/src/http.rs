@@ -1,4 +1,5 @@
-//! The accept loop: connections in, with bounds on how many and how slow, and an orderly end.
+//! The accept loop: bounds the number and slowness of connections, and closes them in an orderly
+//! way.
 
 use crate::cors;
 use crate::limits::ConnectionLimits;
@@ -29,38 +30,38 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
-/// How many connections may wait to be accepted, a listener.
+/// How many connections per listener may wait to be accepted.
 const BACKLOG: i32 = 1024;
-/// What a connection beyond the limit gets, where it speaks without TLS.
+/// The answer to a connection beyond the limit, if it is without TLS.
 const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n\
     Content-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// What every connection of a server shares.
+/// What all connections of a server share.
 #[derive(Clone)]
 struct Shared {
     service: Arc<Service>,
     slots: Arc<Semaphore>,
-    /// Changes when the server is going.
+    /// Changes when the server shuts down.
     stays: watch::Receiver<bool>,
 }
 
-/// What keeps a connection counted, for as long as it lasts.
+/// Counts a connection for as long as it lasts.
 struct Slot {
     _slot: OwnedSemaphorePermit,
     _counted: Counted,
-    /// None for those that came when the server was going: it does not wait for them.
+    /// `None` for connections accepted during shutdown, which does not wait for them.
     awaited: Option<mpsc::Sender<Infallible>>,
 }
 
-/// A server that serves.
+/// A running server.
 pub struct Server {
     going: watch::Sender<bool>,
-    /// Ends with the last connection that it waits for.
+    /// Closes with the last connection that shutdown waits for.
     awaited: mpsc::Receiver<Infallible>,
 }
 
-/// Serves from now on. Each listener has a thread that accepts its connections and serves them to
-/// their end: no connection is handed from thread to thread.
+/// Starts serving. Each listener has a thread that accepts its connections and serves them to the
+/// end: no connection moves between threads.
 pub fn start(listeners: Vec<std::net::TcpListener>, service: Arc<Service>) -> io::Result<Server> {
     let most = service.settings().connections.connections;
     let slots = Arc::new(Semaphore::new(most));
@@ -82,8 +83,8 @@ pub fn start(listeners: Vec<std::net::TcpListener>, service: Arc<Service>) -> io
 }
 
 impl Server {
-    /// Ends every stream with a word, refuses new ones, and waits until all connections have gone,
-    /// but not beyond the deadline.
+    /// Ends every stream with an event, refuses new ones, and waits until all connections have
+    /// closed, but not beyond the deadline.
     pub async fn drain(mut self, service: &Service, deadline: Instant) {
         tracing::info!(streams = service.open_streams(), "draining");
         service.say_goodbye();
@@ -94,7 +95,7 @@ impl Server {
     }
 }
 
-/// Takes a listener's connections, and serves them for as long as the process lives.
+/// Accepts a listener's connections and serves them for the life of the process.
 async fn accept(listener: std::net::TcpListener, shared: Shared, waits: mpsc::Sender<Infallible>) {
     let listener = match TcpListener::from_std(listener) {
         Ok(listener) => listener,
@@ -118,17 +119,19 @@ async fn accept(listener: std::net::TcpListener, shared: Shared, waits: mpsc::Se
                     let slot = Slot {
                         _slot: slot,
                         _counted: shared.service.metrics().connection(),
-                        // One that comes now is to be told so, and not to be closed unanswered.
+                        // A connection that arrives now is to get an answer, not to be closed
+                        // without one.
                         awaited: waits.clone().filter(|_| !shared.service.is_going()),
                     };
                     tokio::spawn(welcome(stream, from.ip(), shared.clone(), slot));
                 }
-                // A TLS client could not read it, and a handshake would cost what there is too little of.
+                // A TLS client could not read it, and a handshake would cost what is already
+                // scarce.
                 Err(_) if shared.service.settings().tls.is_some() => drop(stream),
                 Err(_) => drop(tokio::spawn(turn_away(stream))),
             },
             Err(error) => {
-                // Out of descriptors, most likely: those that end give theirs back.
+                // Most likely out of descriptors: connections that close free theirs.
                 tracing::warn!("accept: {error}");
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
@@ -136,8 +139,8 @@ async fn accept(listener: std::net::TcpListener, shared: Shared, waits: mpsc::Se
     }
 }
 
-/// Has a timer of this thread end sooner than those of its connections. The runtime wakes its own
-/// thread, by a system call, for each timer that would be the first to end.
+/// Keeps one timer of this thread ahead of those of its connections. For each timer that would be
+/// the first to expire, the runtime wakes its own thread with a system call.
 async fn tick(service: Arc<Service>) {
     loop {
         tokio::time::sleep(service.settings().connections.header_timeout / 2).await;
@@ -151,7 +154,7 @@ async fn welcome(mut stream: TcpStream, from: IpAddr, shared: Shared, slot: Slot
     };
     let result = match shared.service.settings().tls.clone() {
         None => connection(stream, from, shared, slot).await,
-        // Apart, or plain connections would take up as much memory.
+        // Boxed, or plain connections would take as much memory.
         Some(tls) => Box::pin(secured(tls, stream, from, shared, slot)).await,
     };
     if let Err(error) = result {
@@ -159,7 +162,7 @@ async fn welcome(mut stream: TcpStream, from: IpAddr, shared: Shared, slot: Slot
     }
 }
 
-/// Where a connection comes from, if a proxy says so before its client's first byte.
+/// The client's address, if a proxy announces it before the client's first byte.
 async fn named_by_proxy(
     stream: &mut TcpStream,
     from: IpAddr,
@@ -184,7 +187,7 @@ async fn secured(
     shared: Shared,
     slot: Slot,
 ) -> Result<(), String> {
-    // Its many states are forgotten once it is done.
+    // Boxed, so that its large state is freed once the handshake is done.
     let handshake = Box::pin(tls.accept(stream));
     let in_time = shared.service.settings().connections.header_timeout;
     match timeout(in_time, handshake).await {
@@ -194,7 +197,7 @@ async fn secured(
     }
 }
 
-/// What a connection has answered.
+/// Answers the requests of a connection.
 struct Answers {
     service: Arc<Service>,
     from: IpAddr,
@@ -204,7 +207,7 @@ struct Answers {
 impl hyper::service::Service<Request<Incoming>> for Answers {
     type Response = routes::Answer;
     type Error = Infallible;
-    /// Boxed, so that a stream does not keep the memory that its login needed.
+    /// Boxed, so that a stream does not keep the memory its login needed.
     type Future = routes::Answering;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
@@ -247,7 +250,7 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     ended.map_err(|error| error.to_string())
 }
 
-/// Apart and boxed: what a task holds is copied when it begins, also what it has no use for yet.
+/// Boxed and separate: a task is copied when it is spawned, including state it does not use yet.
 fn served<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     from: IpAddr,
@@ -273,7 +276,7 @@ async fn turn_away(mut stream: TcpStream) {
     let _ = timeout(Duration::from_secs(1), stream.write_all(TOO_MANY)).await;
 }
 
-/// Serves one connection to its end, with no other word when the server is going.
+/// Serves one connection to its end. At shutdown it closes without a further answer.
 pub async fn talk<A, F, B>(
     stream: TcpStream,
     tls: Option<TlsAcceptor>,
@@ -303,8 +306,8 @@ where
     ended.map_err(|error| error.to_string())
 }
 
-/// Opens as many listeners on one address as this machine has processors; the system spreads the
-/// connections over them. The port 0 takes a free one.
+/// Opens as many listeners on an address as this machine has processors; the system spreads the
+/// connections over them. Port 0 picks a free port.
 pub fn listen(address: &str, unread_timeout: Duration) -> io::Result<Vec<std::net::TcpListener>> {
     // Alone at first: listeners that share a port would also share it with another server.
     let address = std::net::TcpListener::bind(address)?.local_addr()?;
@@ -315,7 +318,7 @@ pub fn listen(address: &str, unread_timeout: Duration) -> io::Result<Vec<std::ne
             socket.set_reuse_address(true)?;
             socket.set_reuse_port(true)?;
             cut_off_unread(&socket, unread_timeout)?;
-            // Accepted connections inherit it, on Linux at least.
+            // Accepted connections inherit it, at least on Linux.
             socket.set_tcp_nodelay(true)?;
             socket.bind(&address.into())?;
             socket.listen(BACKLOG)?;
@@ -325,8 +328,8 @@ pub fn listen(address: &str, unread_timeout: Duration) -> io::Result<Vec<std::ne
         .collect()
 }
 
-/// Ends the connections of a listener whose clients leave unread for that long what was sent: they
-/// inherit it.
+/// Closes connections whose clients leave sent data unread for that long. Set on the listener; its
+/// connections inherit it.
 #[cfg_attr(not(target_os = "linux"), allow(unused_variables))]
 pub fn cut_off_unread<S: AsFd>(listener: &S, in_time: Duration) -> io::Result<()> {
     #[cfg(target_os = "linux")]

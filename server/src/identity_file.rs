@@ -1,5 +1,5 @@
-//! The app that a server serves: its id and keys, from files of the operator's or of the data
-//! directory, where the first start makes them.
+//! The app that the server serves: its id and keys, from the operator's files or from the data
+//! directory, where the first start creates them.
 
 use std::fs;
 use std::io::Write;
@@ -8,35 +8,35 @@ use std::path::{Path, PathBuf};
 use tim_proto::edges;
 use tim_proto::user_sig::{UserSig, check_key};
 
-/// The names in a data directory.
+/// The file names in a data directory.
 const APP_ID_FILE: &str = "sdk_app_id";
 const KEY_FILE: &str = "secret_key";
 
-/// The key, where no file of the operator's has it.
+/// The environment variable with the key, unless a file has it.
 const KEY_VARIABLE: &str = "TIM_SERVER_SECRET_KEY";
 
-/// An app. Has no `Debug`: the keys must not be printed.
+/// An app. It has no `Debug`: the keys must not be printed.
 #[derive(Clone)]
 pub struct App {
     pub sdk_app_id: u32,
-    /// Makes new tickets.
+    /// Signs new tickets.
     key: String,
-    /// Others whose tickets are good.
+    /// Further keys whose tickets are accepted.
     old_keys: Vec<String>,
 }
 
 impl App {
-    /// The key that makes tickets.
+    /// The key that signs tickets.
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// Whether one of the app's keys made the ticket.
+    /// Whether one of the app's keys signed the ticket.
     pub fn made(&self, sig: &UserSig) -> bool {
         sig.verify_mac(&self.key) || self.old_keys.iter().any(|key| sig.verify_mac(key))
     }
 
-    /// The app with these further keys.
+    /// Adds further keys to the app.
     pub fn with_old_keys(self, files: &[PathBuf]) -> Result<App, String> {
         let old_keys = files.iter().map(|file| read_key(file));
         Ok(App {
@@ -73,7 +73,7 @@ pub fn of_environment(sdk_app_id: u32) -> Result<App, String> {
     })
 }
 
-/// Reads the app of a data directory, which must have one.
+/// Reads the app of a data directory; it is an error if there is none.
 pub fn of_data_dir(data_dir: &Path) -> Result<App, String> {
     let (id_file, key_file) = files(data_dir);
     let text = fs::read_to_string(&id_file).map_err(|error| {
@@ -85,7 +85,7 @@ pub fn of_data_dir(data_dir: &Path) -> Result<App, String> {
     })?;
     if edges::trimmed(&text).is_empty() {
         return Err(format!(
-            "{} is empty: restore it, or remove it and {} to have a new app made",
+            "{} is empty: restore it, or remove it and {} to create a new app",
             id_file.display(),
             key_file.display()
         ));
@@ -100,7 +100,7 @@ pub fn of_data_dir(data_dir: &Path) -> Result<App, String> {
     given(sdk_app_id, &key_file)
 }
 
-/// Reads the app of a data directory, or makes one; the truth says that it was made.
+/// Reads the app of a data directory, or creates one; `true` if it was created.
 pub fn of_data_dir_or_new(data_dir: &Path) -> Result<(App, bool), String> {
     let (id_file, key_file) = files(data_dir);
     if id_file.exists() {
@@ -109,11 +109,11 @@ pub fn of_data_dir_or_new(data_dir: &Path) -> Result<(App, bool), String> {
     let mut random = [0; 36];
     getrandom::fill(&mut random).map_err(|error| format!("no random numbers: {error}"))?;
     let (id, key) = random.split_at(4);
-    // Ten digits that begin with 14, as app ids of the reference system do.
+    // Ten digits that start with 14, like the reference system's app ids.
     let id = id.iter().fold(0, |id, byte| id << 8 | u32::from(*byte));
     let sdk_app_id = 1_400_000_000 + id % 100_000_000;
     let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    // The key first: an id without a key would stop the next start.
+    // The key first: an id without a key would prevent the next start.
     write_private(&key_file, &format!("{key}\n"))?;
     write_private(&id_file, &format!("{sdk_app_id}\n"))?;
     Ok((given(sdk_app_id, &key_file)?, true))
@@ -123,7 +123,7 @@ fn files(data_dir: &Path) -> (PathBuf, PathBuf) {
     (data_dir.join(APP_ID_FILE), data_dir.join(KEY_FILE))
 }
 
-/// The key of a file; line ends and blanks around it do not count.
+/// Reads a key file, without line ends and white space around the key.
 fn read_key(path: &Path) -> Result<String, String> {
     let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let key = edges::trimmed(&text);

@@ -1,16 +1,16 @@
 //! tim-server: the login service that libtim talks to.
 //!
 //! A request goes from `http` (the accept loop) through `routes` (bodies and answers) to `service`
-//! (tickets, tokens, streams), which decides over a user's record (`user`, with the pure `policy`)
-//! and has the `store` make it durable before it answers. The operator's requests come in at
-//! `admin`, on a listener of their own, and go the same way.
+//! (tickets, tokens, streams), which decides over the user's record (`user`, with the pure
+//! `policy`) and has the `store` make the decision durable before answering. The operator's
+//! requests arrive at `admin`, on their own listener, and take the same way.
 //!
-//! The program is `main.rs`; this library is there for it and for tests of the rules.
+//! The program is `main.rs`; the library exists for it and for tests of the rules.
 
 #![forbid(unsafe_code)]
 #![allow(
     missing_docs,
-    reason = "the library is for this program and its tests alone"
+    reason = "the library exists for this program and its tests only"
 )]
 
 pub mod admin;

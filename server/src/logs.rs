@@ -5,20 +5,20 @@ use serde::Deserialize;
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
 
-/// How log lines are written.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// For people.
     #[default]
     Text,
-    /// One object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Logs from now on; `TIM_SERVER_LOG` says how much. A thread of its own writes, so that nobody waits for
-/// whoever reads stderr; what it cannot keep up with is dropped. What is left is written when what this
-/// gives is dropped.
+/// Starts logging; `TIM_SERVER_LOG` sets the level. A separate thread writes, so that nobody waits
+/// for a slow reader of stderr; lines that it cannot keep up with are dropped. Dropping the
+/// returned guard writes what is left.
 pub fn start(format: Format) -> WorkerGuard {
     let filter = EnvFilter::try_from_env("TIM_SERVER_LOG").unwrap_or_else(|_| "info".into());
     let (stderr, guard) = tracing_appender::non_blocking(std::io::stderr());

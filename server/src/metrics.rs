@@ -1,4 +1,4 @@
-//! Metrics in the form that Prometheus reads. Counting costs a login a few additions.
+//! Metrics in Prometheus' text format. Counting costs a login a few additions.
 
 mod process;
 
@@ -12,40 +12,41 @@ use std::time::Duration;
 use tim_proto::Platform;
 use tim_proto::wire::{self, KickCause};
 
-/// What [`Metrics::to_text`] is, to HTTP.
+/// The content type of [`Metrics::to_text`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// In seconds: from what a store in memory takes to where clients give up.
+/// In seconds: from the latency of a store in memory to where clients give up.
 const BUCKETS: [f64; 12] = [
     0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0,
 ];
 
-/// One label with its value.
+/// One label and its value.
 type Label<T> = [(&'static str, T); 1];
 
-/// What a request asks for.
+/// The kinds of client requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum RequestKind {
     Login,
     Resume,
     Logout,
 }
 
-impl Asked {
-    /// All there is to ask for.
-    pub const ALL: [Asked; 3] = [Asked::Login, Asked::Resume, Asked::Logout];
+impl RequestKind {
+    /// All kinds.
+    pub const ALL: [RequestKind; 3] =
+        [RequestKind::Login, RequestKind::Resume, RequestKind::Logout];
 
-    /// Where that is asked for.
+    /// The path of such a request.
     pub fn path(self) -> &'static str {
         match self {
-            Asked::Login => wire::LOGIN_PATH,
-            Asked::Resume => wire::RESUME_PATH,
-            Asked::Logout => wire::LOGOUT_PATH,
+            RequestKind::Login => wire::LOGIN_PATH,
+            RequestKind::Resume => wire::RESUME_PATH,
+            RequestKind::Logout => wire::LOGOUT_PATH,
         }
     }
 }
 
-/// The figures.
+/// The metrics of this node.
 pub struct Metrics {
     registry: Registry,
     requests: [Requests; 3],
@@ -74,7 +75,7 @@ impl Default for Metrics {
         let latency = Family::<Label<&'static str>, Histogram>::new_with_constructor(histograms);
         registry.register_with_unit(
             "request",
-            "From the whole request to the head of the answer",
+            "Time from the complete request to the head of the answer",
             Unit::Seconds,
             latency.clone(),
         );
@@ -88,11 +89,7 @@ impl Default for Metrics {
             }
         };
         let requests = [
-            requests(
-                "logins",
-                "Logins by code of the answer, 0: accepted",
-                "login",
-            ),
+            requests("logins", "Logins by code, 0: accepted", "login"),
             requests("resumes", "Resumes by code, 0: accepted", "resume"),
             requests("logouts", "Logouts by code, 0: done", "logout"),
         ];
@@ -116,7 +113,7 @@ impl Default for Metrics {
         let webhook_pending = Gauge::default();
         registry.register(
             "webhook_pending",
-            "Events that the webhook has not heard of yet",
+            "Events that have not reached the webhook yet",
             webhook_pending.clone(),
         );
         let mut webhook = |name, what: &'static str| {
@@ -124,10 +121,11 @@ impl Default for Metrics {
             registry.register(name, what, counter.clone());
             counter
         };
-        let webhook_delivered = webhook("webhook_delivered", "Events that it has heard of");
-        let webhook_failures = webhook("webhook_failures", "Requests to it that failed");
-        let webhook_dropped = webhook("webhook_dropped", "Events that it will never hear of");
-        // A series that begins at 0 shows its first event as a rise.
+        let webhook_delivered =
+            webhook("webhook_delivered", "Events that the webhook has received");
+        let webhook_failures = webhook("webhook_failures", "Webhook requests that failed");
+        let webhook_dropped = webhook("webhook_dropped", "Events that were dropped");
+        // A series that starts at 0 shows its first event as an increase.
         for platform in Platform::ALL {
             drop(online.get_or_create(&platform_label(platform)));
         }
@@ -173,9 +171,9 @@ fn cause_label(cause: KickCause) -> Label<&'static str> {
 }
 
 impl Metrics {
-    /// A request was answered with this code.
-    pub fn answered(&self, asked: Asked, code: i32, took: Duration) {
-        let requests = &self.requests[asked as usize];
+    /// Counts a request answered with this code.
+    pub fn answered(&self, kind: RequestKind, code: i32, took: Duration) {
+        let requests = &self.requests[kind as usize];
         match code {
             0 => requests.accepted.inc(),
             _ => requests.by_code.get_or_create(&[("code", code)]).inc(),
@@ -183,53 +181,53 @@ impl Metrics {
         requests.seconds.observe(took.as_secs_f64());
     }
 
-    /// A session was kicked.
+    /// Counts a kicked session.
     pub fn kicked(&self, cause: KickCause) {
         self.kicks.get_or_create(&cause_label(cause)).inc();
     }
 
-    /// A stream of this platform is open until what this gives is dropped.
+    /// Counts an open stream of this platform until the guard is dropped.
     pub fn online(&self, platform: Platform) -> Counted {
         Counted::one(self.online.get_or_create_owned(&platform_label(platform)))
     }
 
-    /// A connection is open until what this gives is dropped.
+    /// Counts an open connection until the guard is dropped.
     pub fn connection(&self) -> Counted {
         Counted::one(self.connections.clone())
     }
 
-    /// The store has loaded a record, or failed to.
+    /// Records how long the store took to load a record, or to fail.
     pub fn store_loaded(&self, took: Duration) {
         self.store_load.observe(took.as_secs_f64());
     }
 
-    /// The store has swapped a record and written it, or failed to.
+    /// Records how long the store took to swap and write a record, or to fail.
     pub fn store_swapped(&self, took: Duration) {
         self.store_swap.observe(took.as_secs_f64());
     }
 
-    /// So many events are pending.
+    /// Sets the number of pending events.
     pub fn events_pending(&self, count: usize) {
         self.webhook_pending
             .set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
-    /// The webhook has heard of an event.
+    /// Counts an event delivered to the webhook.
     pub fn event_delivered(&self) {
         self.webhook_delivered.inc();
     }
 
-    /// An attempt to deliver an event has failed.
+    /// Counts a failed delivery attempt.
     pub fn event_failed(&self) {
         self.webhook_failures.inc();
     }
 
-    /// So many events are not delivered.
+    /// Counts dropped events.
     pub fn events_dropped(&self, count: usize) {
         self.webhook_dropped.inc_by(count as u64);
     }
 
-    /// All figures, as text.
+    /// All metrics, as text.
     pub fn to_text(&self) -> String {
         let mut all = String::new();
         // Writing into memory cannot fail.
@@ -238,7 +236,7 @@ impl Metrics {
     }
 }
 
-/// One more, until it is dropped.
+/// One more, until dropped.
 pub struct Counted(Gauge);
 
 impl Counted {

@@ -1,4 +1,4 @@
-//! The listener of `metrics_listen`: `GET /metrics`, for anybody who reaches it.
+//! The listener of `metrics_listen`: `GET /metrics`, without authentication.
 
 use crate::http;
 use crate::metrics::CONTENT_TYPE as OPEN_METRICS;
@@ -16,10 +16,10 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-/// How many connections it serves at once; others wait.
+/// How many connections are served at once; others wait.
 const CONNECTIONS: usize = 16;
 
-/// Serves the figures at an address from now on, which it gives with its port.
+/// Starts serving the metrics; returns the address with its port.
 pub async fn listen(address: &str, service: Arc<Service>) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
     http::cut_off_unread(&listener, service.settings().connections.unread_timeout)?;

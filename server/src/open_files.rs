@@ -1,13 +1,12 @@
-//! How many files and sockets the process may open: each connection takes one.
+//! Raises the number of files and sockets that the process may open: each connection takes one.
 
 use crate::config::Config;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What is open beside connections: listeners, logs, the store.
+/// Descriptors other than connections: listeners, logs, the store.
 const OTHERS: u64 = 100;
 
-/// Takes as many as the system lets this process have, and says so where that is less than the settings
-/// count on.
+/// Raises the limit as far as the system allows, and warns if that is less than the settings need.
 pub fn raise(config: &Config) {
     let limit = getrlimit(Resource::Nofile);
     let most = Rlimit {

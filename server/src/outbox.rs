@@ -1,20 +1,20 @@
-//! What a stream is sent, and the queue in which it waits for the stream's body to be read.
+//! Messages for a stream, and the queue in which they wait until the stream's body is read.
 
 use bytes::Bytes;
 use tokio::sync::mpsc::UnboundedSender;
 
-/// What a stream is sent.
+/// A message for a stream.
 pub enum Message {
-    /// Boxed: the queue of each stream has space for many messages, and most are heartbeats.
+    /// Boxed: each stream's queue has space for many messages, and most are heartbeats.
     Event(Box<Bytes>),
     Heartbeat,
-    /// The ticket's time has come: the stream's owner finds out whether it has ended.
+    /// The ticket's time has come: the stream's owner checks whether it has expired.
     Expiry,
     End,
-    /// The connection is to break off.
+    /// The connection is to be cut.
     Cut,
 }
 
-/// Where a stream's messages go. A stream gets a handful of events in its life, and the last one
-/// ends it: its queue needs no bound.
+/// The queue of a stream's messages. A stream gets a handful of events in its life, and the last
+/// one ends it, so the queue needs no bound.
 pub type Outbox = UnboundedSender<Message>;

@@ -6,14 +6,14 @@ use crate::store::{Opened, StoreError, embedded, valkey};
 use std::path::PathBuf;
 use tim_proto::edges;
 
-/// The engine's password, where no file has it.
+/// The environment variable with the engine's password, unless a file has it.
 const PASSWORD_VARIABLE: &str = "TIM_SERVER_STORE_PASSWORD";
 
 /// A place for users' records.
 pub enum Place {
     /// A data directory.
     Embedded(PathBuf),
-    /// An engine that nodes share.
+    /// An engine shared by several nodes.
     Shared(Address),
 }
 
@@ -38,7 +38,7 @@ impl Place {
             .map_err(|error| format!("store: {error}"))
     }
 
-    /// Opens it for a server of this app.
+    /// Opens the store for a server of this app.
     pub fn open(self, app: u32) -> Result<Opened, StoreError> {
         match self {
             Place::Embedded(directory) => embedded::open(&directory),
@@ -47,7 +47,7 @@ impl Place {
     }
 }
 
-/// The password of a file. It may end with a blank.
+/// Reads a password file. The password may end with a space.
 fn password_of(file: &Option<PathBuf>) -> Result<Option<String>, String> {
     let Some(file) = file else {
         return Ok(None);

@@ -1,26 +1,26 @@
-//! Who may be logged in beside whom: pure. Given the sessions of a user and a new login, which of
-//! them are displaced.
+//! Decides who may be logged in beside whom. Pure: given a user's sessions and a new login, returns
+//! the sessions that the login displaces.
 //!
-//! A group allows one platform at a time, and that platform as many instances as its limit says;
-//! a login from another platform of the group displaces all of the old one. The newest login
-//! always wins; of several instances the oldest is displaced first.
+//! A group allows one platform at a time, with as many instances of it as its limit says; a login
+//! from another platform of the group displaces all instances of the old one. The newest login
+//! always wins; among instances, the oldest is displaced first.
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use tim_proto::Platform;
 
-/// Which platforms share a group.
+/// Which platforms form a group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// All platforms, the Web among them, share one.
+    /// All platforms, including the Web, form one group.
     Single,
-    /// Phones, tablets and desktops share one; the Web has its own.
+    /// Phones, tablets and desktops form one; the Web its own.
     #[default]
     Dual,
-    /// Phones and tablets share one, desktops another; the Web has its own.
+    /// Phones and tablets form one, desktops another; the Web its own.
     Triple,
-    /// Each platform has its own.
+    /// Each platform forms its own.
     Multi,
 }
 
@@ -28,11 +28,11 @@ pub enum Mode {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Policy {
     pub mode: Mode,
-    /// How many instances a platform may have; 1 where it is not named.
+    /// How many instances a platform may have; 1 if not listed.
     pub instances: BTreeMap<Platform, usize>,
 }
 
-/// The most instances that a platform can be given.
+/// The highest number of instances that can be configured for a platform.
 pub fn instances_max(platform: Platform) -> usize {
     if platform == Platform::Web { 10 } else { 3 }
 }
@@ -55,7 +55,7 @@ impl Mode {
 }
 
 impl Policy {
-    /// Tells policies apart, also in tokens of earlier runs: FNV-1a over what it says. Never 0.
+    /// Identifies a policy, also in tokens from earlier runs: FNV-1a over its content. Never 0.
     pub fn print(&self) -> u32 {
         let mode = [self.mode as u8];
         let instances = self.instances.iter();
@@ -69,7 +69,7 @@ impl Policy {
         hash.max(1)
     }
 
-    /// The places in `sessions` (platform and epoch of each) that a login of `platform` displaces,
+    /// The indexes in `sessions` (platform and epoch of each) that a login of `platform` displaces,
     /// oldest first.
     pub fn displaced(&self, sessions: &[(Platform, u64)], platform: Platform) -> Vec<usize> {
         let limit = self.instances.get(&platform).copied().unwrap_or(1).max(1);

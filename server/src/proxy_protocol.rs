@@ -1,19 +1,20 @@
-//! The PROXY protocol, versions 1 and 2: what a proxy says of its client before the client's first byte.
+//! The PROXY protocol, versions 1 and 2: a header in which a proxy announces its client before the
+//! client's first byte.
 
 use proxy_header::{ParseConfig, ProxyHeader};
 use std::io;
 use std::net::IpAddr;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// How the second version begins.
+/// The start of a version 2 header.
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
-/// The longest header of the first version, with its line end.
+/// The longest version 1 header, with its line end.
 const LINE_MAX: usize = 107;
-/// What the second version may say beside the addresses.
+/// The most that version 2 may carry after the addresses.
 const REST_MAX: usize = 4096;
 
-/// Reads the header, and nothing behind it. None: the proxy speaks for itself, to see whether the server
-/// is there.
+/// Reads the header and nothing after it. `None`: the proxy speaks for itself, for instance for a
+/// health check.
 pub async fn client<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<Option<IpAddr>> {
     let mut bytes = vec![0; SIGNATURE.len()];
     stream.read_exact(&mut bytes).await?;
@@ -54,7 +55,7 @@ fn bad(what: &str) -> io::Error {
 mod tests {
     use super::*;
 
-    /// What is read, and what is left behind it.
+    /// The parsed header, and the bytes left after it.
     fn read(bytes: &[u8]) -> (Result<Option<IpAddr>, String>, Vec<u8>) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()

@@ -1,17 +1,17 @@
-//! What has ended or was decided at this node recently, and must not be undone by a fail-over: it is
-//! said again for a while, to an engine that may have lost it.
+//! What ended or was decided at this node recently and must survive a fail-over: it is repeated for
+//! a while, in case the new engine has lost it.
 
 use crate::user::{Decided, Gone};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long an ending is said again. An engine loses seconds, not minutes.
+/// How long an ending is repeated. An engine loses seconds, not minutes.
 const RECENT: Duration = Duration::from_secs(120);
 /// How many are remembered; the oldest go first.
 const ENDINGS_MAX: usize = 10_000;
 
-/// The endings of this node, the oldest first.
+/// This node's endings, oldest first.
 #[derive(Default)]
 pub struct RecentEndings(Mutex<VecDeque<Arc<OfUser>>>);
 
@@ -29,7 +29,7 @@ pub enum Ending {
 }
 
 impl RecentEndings {
-    /// Remembers what a decision has ended.
+    /// Remembers what a decision ended.
     pub fn add(&self, user_id: &str, endings: impl IntoIterator<Item = Ending>) {
         let at = Instant::now();
         for ending in endings {
@@ -46,7 +46,7 @@ impl RecentEndings {
         }
     }
 
-    /// What is to be said again.
+    /// What is to be repeated.
     pub fn all(&self) -> Vec<Arc<OfUser>> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while kept

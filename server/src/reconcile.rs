@@ -1,6 +1,6 @@
-//! Where nodes share a store: each says again, once a heartbeat, which streams it holds, and for a while
-//! what has ended at it and what the operator has decided there. A push that was lost, and writes that
-//! the engine lost in a fail-over, are made good by that.
+//! For nodes that share a store: each node repeats, once per heartbeat, which streams it holds and,
+//! for a while, what ended or was decided at it. That repairs lost pushes and writes that the
+//! engine lost in a fail-over.
 
 use crate::recent_endings::Ending;
 use crate::service::Service;
@@ -8,11 +8,11 @@ use crate::stream::HeldBy;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
-/// The streams of a node are gone through in so many parts, spread over a heartbeat.
+/// A node's streams are processed in this many parts, spread over a heartbeat.
 const PARTS: u64 = 8;
-/// So many records are looked at at once.
+/// How many records are processed at once.
 const AT_ONCE: usize = 64;
-/// Says all of it again, once a heartbeat, for as long as the process lives.
+/// Repeats all of it once per heartbeat, for the life of the process.
 pub async fn run(service: Arc<Service>) {
     for part in (0..PARTS).cycle() {
         let pause = service.heartbeat() / u32::try_from(PARTS).unwrap_or(1);
@@ -37,13 +37,13 @@ pub async fn run(service: Arc<Service>) {
     }
 }
 
-/// Says that this node holds a stream, and ends it if it should not be there. `false`: the store
-/// is away, and later will do.
+/// Reports that this node holds a stream, and ends the stream if it should not exist. `false`: the
+/// store is unavailable; try later.
 async fn said_to_be_held(service: &Service, stream: &HeldBy) -> bool {
     let (held, settings) = (&stream.held, service.settings());
     let said = service
         .decide(&stream.user_id, |user, now, pushes| {
-            // It may have been closed in the meantime, and its record may say so already.
+            // It may have closed meanwhile, and its record may already say so.
             if !service.streams().has(held.stream.stream_id) {
                 return None;
             }
@@ -58,7 +58,7 @@ async fn said_to_be_held(service: &Service, stream: &HeldBy) -> bool {
     true
 }
 
-/// Does something for each, several at once, until the store is found to be away.
+/// Runs `act` for each item, several at once, until the store turns out to be unavailable.
 async fn each<T, F>(service: &Arc<Service>, items: Vec<T>, act: impl Fn(Arc<Service>, T) -> F)
 where
     T: Send + 'static,

@@ -1,14 +1,14 @@
-//! Why a request is refused.
+//! Refusals of requests.
 
 use tim_proto::code;
 use tim_proto::wire::Kick;
 
-/// A refusal: the code, what to tell people, and who took the session over.
+/// A refusal: the code, the message, and who took the session over.
 pub struct Refused {
     pub code: i32,
     pub message: String,
     pub kick: Option<Kick>,
-    /// How long to wait, where the server knows it.
+    /// How long to wait, if the server knows.
     pub retry_after_ms: Option<i64>,
 }
 
@@ -22,7 +22,7 @@ impl Refused {
         }
     }
 
-    /// A ticket whose time has passed.
+    /// The refusal of an expired ticket.
     pub fn user_sig_expired() -> Refused {
         Refused::new(code::USER_SIG_EXPIRED, "the ticket has expired")
     }

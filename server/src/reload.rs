@@ -1,5 +1,5 @@
-//! What the operator says: the command line, the settings file and the files they name. Read at the
-//! start and again at SIGHUP, then all or nothing.
+//! The operator's settings: the command line, the settings file and the files they name. Read at
+//! the start and again at SIGHUP, then all or nothing.
 
 use crate::arguments::Serve;
 use crate::audit::Audit;
@@ -21,7 +21,7 @@ use tokio_rustls::rustls::{
 
 const DEFAULT_HEARTBEAT_MS: u64 = 25_000;
 
-/// The settings file with the command line above it.
+/// The settings file, overridden by the command line.
 pub fn config(args: &Serve) -> Result<Config, String> {
     let mut config = match &args.config {
         Some(path) => Config::read(path)?,
@@ -44,7 +44,7 @@ pub fn config(args: &Serve) -> Result<Config, String> {
     Ok(config)
 }
 
-/// The settings, with the keys and certificates of the files that `config` names.
+/// The settings, with the keys and certificates from the files that `config` names.
 pub fn settings(config: &Config, app: App) -> Result<Settings, String> {
     let tls = match (&config.tls_cert, &config.tls_key) {
         (Some(cert), Some(key)) => Some(tls_acceptor(cert, key)?),
@@ -67,7 +67,7 @@ pub fn settings(config: &Config, app: App) -> Result<Settings, String> {
         log_users: config.log_users.unwrap_or(true),
         audit: match &config.audit_log {
             None => Audit::default(),
-            // Opened anew at each reload, so that it can be moved away before.
+            // Opened again at each reload, so that it can be moved away before.
             Some(path) => {
                 Audit::to(path).map_err(|error| format!("audit_log {}: {error}", path.display()))?
             }
@@ -76,7 +76,7 @@ pub fn settings(config: &Config, app: App) -> Result<Settings, String> {
     })
 }
 
-/// The app that the operator names; none: the data directory's own.
+/// The app that the operator names; `None`: the data directory's.
 pub fn given_app(config: &Config) -> Result<Option<App>, String> {
     match (config.sdk_app_id, &config.secret_key_file) {
         (Some(id), Some(file)) => identity_file::given(id, file).map(Some),
@@ -86,7 +86,7 @@ pub fn given_app(config: &Config) -> Result<Option<App>, String> {
     }
 }
 
-/// Reads all of it again. `started` is what the process was started with.
+/// Reads everything again. `started` is what the process started with.
 pub fn reload(args: &Serve, started: &Config, service: &Service) {
     let read = || {
         let config = config(args)?;
@@ -97,26 +97,26 @@ pub fn reload(args: &Serve, started: &Config, service: &Service) {
         let settings = settings(&config, app)?;
         let now = service.settings();
         if settings.app.sdk_app_id != now.app.sdk_app_id {
-            return Err("sdk_app_id: a running server stays with its app".to_owned());
+            return Err("sdk_app_id: a running server cannot change its app".to_owned());
         }
         if settings.tls.is_some() != now.tls.is_some() {
-            return Err("tls_cert: a running server keeps TLS on or off".to_owned());
+            return Err("tls_cert: a running server cannot turn TLS on or off".to_owned());
         }
         Ok((config, settings))
     };
     match read() {
         Ok((config, settings)) => {
             for key in fixed(started, &config) {
-                tracing::warn!("{key} has changed: that takes effect at the next start");
+                tracing::warn!("{key} has changed: restart to apply it");
             }
             service.replace_settings(settings);
             tracing::info!("settings reloaded");
         }
-        Err(error) => tracing::error!("all settings stay as they were: {error}"),
+        Err(error) => tracing::error!("no settings were changed: {error}"),
     }
 }
 
-/// The keys that differ, of those that are read at the start alone.
+/// The changed keys among those that are only read at the start.
 fn fixed(started: &Config, now: &Config) -> Vec<&'static str> {
     let (limits, now_limits) = (&started.limits, &now.limits);
     [
@@ -186,7 +186,7 @@ fn tls_acceptor(cert: &Path, key: &Path) -> Result<TlsAcceptor, String> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// Tells the operator of a certificate that only some clients take.
+/// Warns of a certificate that only some clients accept.
 fn warn_of_authority(path: &Path, certificate: &CertificateDer<'_>) {
     if is_authority(certificate) {
         tracing::warn!(
@@ -198,8 +198,8 @@ fn warn_of_authority(path: &Path, certificate: &CertificateDer<'_>) {
     }
 }
 
-/// Whether a certificate is marked as an authority's: then it is refused for a server even where it is
-/// trusted itself.
+/// Whether a certificate is marked as an authority's: such a one is rejected for a server even if
+/// it is trusted itself.
 fn is_authority(certificate: &CertificateDer<'_>) -> bool {
     let mut roots = RootCertStore::empty();
     if roots.add(certificate.clone().into_owned()).is_err() {

@@ -3,7 +3,7 @@
 use crate::body::{self, Unread};
 use crate::cors;
 use crate::faults::{Failing, Faults};
-use crate::metrics::Asked;
+use crate::metrics::RequestKind;
 use crate::refused::Refused;
 use crate::service::{Asker, Request, Service, Stream};
 use bytes::Bytes;
@@ -25,13 +25,13 @@ const PROTOCOL: HeaderName = HeaderName::from_static(wire::PROTOCOL_HEADER);
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// How long a client waits where the server cannot say anything better.
+/// How long a client should wait if the server has no better estimate.
 const RETRY_AFTER_S: u64 = 5;
 
-/// What a client gets.
+/// The answer to a client.
 pub type Answer = Response<Either<Full<Bytes>, Stream>>;
 
-/// What every request carries and a refusal echoes.
+/// What a refusal echoes from its request.
 #[derive(Default, Deserialize)]
 struct Echo {
     #[serde(default)]
@@ -42,17 +42,17 @@ struct Echo {
 
 /// What a request is for.
 pub enum Route {
-    Asked(Asked),
+    Request(RequestKind),
     Health,
     Readiness,
-    /// A browser asks what a page may send.
+    /// A browser's preflight.
     Preflight,
     NotPost,
     Unknown,
 }
 
 impl Route {
-    /// By its head.
+    /// Determined from the request's head.
     pub fn of<B>(request: &hyper::Request<B>) -> Route {
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         let path = request.uri().path();
@@ -61,20 +61,23 @@ impl Route {
             "/readyz" if reads => return Route::Readiness,
             _ => {}
         }
-        match Asked::ALL.into_iter().find(|asked| asked.path() == path) {
+        match RequestKind::ALL
+            .into_iter()
+            .find(|kind| kind.path() == path)
+        {
             None => Route::Unknown,
             Some(_) if cors::is_preflight(request) => Route::Preflight,
-            Some(asked) if *request.method() == Method::POST => Route::Asked(asked),
+            Some(kind) if *request.method() == Method::POST => Route::Request(kind),
             Some(_) => Route::NotPost,
         }
     }
 }
 
-/// What a request is answered, in the end.
+/// The future of an answer.
 pub type Answering = Pin<Box<dyn Future<Output = Result<Answer, Infallible>> + Send>>;
 
-/// Answers a request of a client at that address. What asks for a decision is done by a task of its own,
-/// from here on: a client that has sent its request may go away, and what has begun is finished.
+/// Answers the request of a client at that address. Requests that need a decision run in a separate
+/// task: the client may disconnect once the request is sent, but what has begun is finished.
 pub fn answer(
     service: Arc<Service>,
     from: IpAddr,
@@ -82,13 +85,13 @@ pub fn answer(
     route: Route,
     body: Incoming,
 ) -> Answering {
-    let Route::Asked(asked) = route else {
+    let Route::Request(kind) = route else {
         return Box::pin(answer_at_once(service, route));
     };
-    let answering = tokio::spawn(answer_asked(service, from, asked, body, body_timeout));
+    let answering = tokio::spawn(answer_request(service, from, kind, body, body_timeout));
     Box::pin(async move {
         Ok(answering.await.unwrap_or_else(|_| {
-            let what = "the server failed while it answered";
+            let what = "the server failed while answering";
             refusal(Refused::new(code::SERVER_ERROR, what), Echo::default())
         }))
     })
@@ -106,17 +109,17 @@ async fn answer_at_once(service: Arc<Service>, route: Route) -> Result<Answer, I
             cors::describe(answer.headers_mut());
             answer
         }
-        Route::Asked(_) | Route::NotPost => {
+        Route::Request(_) | Route::NotPost => {
             plain(StatusCode::METHOD_NOT_ALLOWED, "expected POST\n")
         }
         Route::Unknown => plain(StatusCode::NOT_FOUND, "no such path\n"),
     })
 }
 
-async fn answer_asked(
+async fn answer_request(
     service: Arc<Service>,
     from: IpAddr,
-    asked: Asked,
+    kind: RequestKind,
     body: Incoming,
     body_timeout: Duration,
 ) -> Answer {
@@ -128,7 +131,7 @@ async fn answer_asked(
         return failed(&failing);
     }
     let start = Instant::now();
-    let request = parse_request(asked, &body);
+    let request = parse_request(kind, &body);
     let asker = match &request {
         Ok(request) if is_logged() => service.asker(request),
         _ => Asker::default(),
@@ -138,11 +141,11 @@ async fn answer_asked(
         Err(refused) => Err(refused),
     };
     let code = result.as_ref().map_or_else(|refused| refused.code, |_| 0);
-    service.metrics().answered(asked, code, start.elapsed());
+    service.metrics().answered(kind, code, start.elapsed());
     if let Some(faults) = service.faults() {
         Box::pin(faults.hold_back()).await;
     }
-    log(&service, asked, from, asker, code);
+    log(&service, kind, from, asker, code);
     let mut answer = result.unwrap_or_else(|refused| {
         let echo = serde_json::from_slice(&body).unwrap_or_default();
         refusal(refused, echo)
@@ -151,8 +154,8 @@ async fn answer_asked(
     answer
 }
 
-/// Says how long the connection may idle before the next request: a second less than it may, so that none
-/// is on its way when it is closed.
+/// Announces how long the connection may idle before the next request: a second less than it may,
+/// so that no request is on its way when it closes.
 fn announce_keep_alive(answer: &mut Answer, service: &Service) {
     if service.is_going() || matches!(answer.body(), Either::Right(_)) {
         return;
@@ -168,30 +171,30 @@ fn announce_keep_alive(answer: &mut Answer, service: &Service) {
     }
 }
 
-/// Whether the log has what becomes of requests.
+/// Whether requests are logged.
 fn is_logged() -> bool {
     tracing::enabled!(tracing::Level::INFO)
 }
 
-/// What became of a request. A flood of bad tickets does not flood the log.
-fn log(service: &Service, asked: Asked, from: IpAddr, asker: Asker, code: i32) {
+/// Logs a request's result. A flood of invalid tickets does not flood the log.
+fn log(service: &Service, kind: RequestKind, from: IpAddr, asker: Asker, code: i32) {
     if !is_logged() {
         return;
     }
     let user = asker.user_id.filter(|_| service.settings().log_users);
     let (user, device) = (user.as_deref(), asker.device_id.as_deref());
-    let (path, what) = (asked.path(), if code == 0 { "accepted" } else { "refused" });
+    let (path, what) = (kind.path(), if code == 0 { "accepted" } else { "refused" });
     match code {
         code::TOO_MANY_FAILURES => tracing::debug!(path, user, device, %from, code, "{what}"),
         _ => tracing::info!(path, user, device, %from, code, "{what}"),
     }
 }
 
-fn parse_request(asked: Asked, body: &[u8]) -> Result<Request, Refused> {
-    match asked {
-        Asked::Login => parse(body).map(Request::Login),
-        Asked::Resume => parse(body).map(Request::Resume),
-        Asked::Logout => parse(body).map(Request::Logout),
+fn parse_request(kind: RequestKind, body: &[u8]) -> Result<Request, Refused> {
+    match kind {
+        RequestKind::Login => parse(body).map(Request::Login),
+        RequestKind::Resume => parse(body).map(Request::Resume),
+        RequestKind::Logout => parse(body).map(Request::Logout),
     }
 }
 
@@ -211,7 +214,7 @@ async fn answer_to(
     }
 }
 
-/// Reads a body that is small and comes in time.
+/// Reads a body within the bounds of size and time.
 async fn read(body: Incoming, in_time: Duration) -> Result<Bytes, Box<Answer>> {
     let body = body::read(body, wire::BODY_MAX, in_time).await;
     body.map_err(|unread| {
@@ -221,22 +224,19 @@ async fn read(body: Incoming, in_time: Duration) -> Result<Bytes, Box<Answer>> {
                 Refused::new(code::BAD_REQUEST, "the body is larger than 16 KiB"),
                 Echo::default(),
             ),
-            Unread::NotWhole => plain(StatusCode::BAD_REQUEST, "the body did not come whole\n"),
-            Unread::TooLate => plain(
-                StatusCode::REQUEST_TIMEOUT,
-                "the body did not come in time\n",
-            ),
+            Unread::NotWhole => plain(StatusCode::BAD_REQUEST, "the body ended early\n"),
+            Unread::TooLate => plain(StatusCode::REQUEST_TIMEOUT, "the body took too long\n"),
         })
     })
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
-    // Checked once, or each string is checked by itself.
+    // Checked once, rather than string by string.
     let body = std::str::from_utf8(body)
         .map_err(|error| Refused::new(code::BAD_REQUEST, format!("the body: {error}")))?;
     serde_json::from_str(body).map_err(|error| {
-        // serde's message names the field or the place; it may quote a value of the wrong type,
-        // so a body whose secrets stand in the wrong place is not repeated.
+        // serde's message names the field or the place, but it may quote a value of the wrong type;
+        // the body may hold a secret in the wrong place, so nothing of it is repeated.
         let text = error.to_string();
         let text = match text.split_once(": ") {
             Some((kind, _)) if kind.starts_with("invalid") => {
@@ -252,7 +252,7 @@ fn stream(body: Stream) -> Answer {
     let mut answer = Response::new(Either::Right(body));
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    // Reverse proxies that buffer would hold events back.
+    // Buffering reverse proxies would hold events back.
     headers.insert(
         CACHE_CONTROL,
         HeaderValue::from_static("no-cache, no-transform"),
@@ -263,7 +263,7 @@ fn stream(body: Stream) -> Answer {
 }
 
 fn json<T: serde::Serialize>(status: StatusCode, body: &T) -> Answer {
-    // Strings and numbers only: writing them as JSON into memory cannot fail.
+    // Serializing strings and numbers into memory cannot fail.
     let body = serde_json::to_vec(body).unwrap_or_default();
     let mut answer = Response::new(Either::Left(Full::new(body.into())));
     *answer.status_mut() = status;
@@ -280,7 +280,7 @@ fn plain(status: StatusCode, text: impl Into<Bytes>) -> Answer {
     answer
 }
 
-/// An answer that fault injection asked for, as a proxy before the server may give it.
+/// An answer set by fault injection, in the form that a proxy in front might give it.
 fn failed(failing: &Failing) -> Answer {
     let mut answer = plain(failing.status, "fault injection\n");
     if let Some(after_s) = failing.retry_after_s {
@@ -305,8 +305,8 @@ fn refusal(refused: Refused, echo: Echo) -> Answer {
 
 fn refusal_with(status: StatusCode, refused: Refused, echo: Echo) -> Answer {
     let waits = code::class(refused.code) == Some(Class::Retry);
-    // In whole seconds, none too few.
-    let told_s = refused
+    // In whole seconds, rounded up.
+    let wait_s = refused
         .retry_after_ms
         .and_then(|ms| u64::try_from(ms).ok())
         .map(|ms| ms.div_ceil(1000));
@@ -321,7 +321,7 @@ fn refusal_with(status: StatusCode, refused: Refused, echo: Echo) -> Answer {
     if waits {
         answer.headers_mut().insert(
             RETRY_AFTER,
-            HeaderValue::from(told_s.unwrap_or(RETRY_AFTER_S)),
+            HeaderValue::from(wait_s.unwrap_or(RETRY_AFTER_S)),
         );
     }
     answer

@@ -1,4 +1,4 @@
-//! The service behind the listeners: what it holds, its settings, its end.
+//! The service behind the listeners: its state, its settings, its shutdown.
 
 mod asker;
 mod decision;
@@ -43,19 +43,19 @@ pub struct Service {
     rates: UserRates,
     timer: Arc<Timer>,
     store: Arc<dyn Store>,
-    /// The newest first.
+    /// Newest first.
     token_keys: Mutex<Arc<[TokenKey]>>,
     node: u64,
     streams: Arc<Streams>,
     last_id: AtomicU64,
     metrics: Arc<Metrics>,
-    /// Where the app's backend hears of decisions.
+    /// Delivers decisions to the app's backend.
     delivery: Option<Arc<Delivery>>,
     under_way: UnderWay,
     faults: Option<Box<Faults>>,
-    /// The process is about to end.
+    /// The process is shutting down.
     going: AtomicBool,
-    /// What has ended here recently, where nodes share the store.
+    /// What ended here recently, if nodes share the store.
     pub(crate) recent_endings: RecentEndings,
 }
 
@@ -80,12 +80,13 @@ impl Service {
             recent_endings: RecentEndings::default(),
             metrics: Arc::default(),
             going: AtomicBool::new(false),
-            // Session ids differ from those of earlier runs and other nodes, which are in tokens.
+            // Random start, so that session ids differ from those of earlier runs and other nodes,
+            // which are in tokens.
             last_id: AtomicU64::new(u64::from_le_bytes(random) >> 1),
         })
     }
 
-    /// Has other nodes heard: their pushes, and what they change for all users.
+    /// Subscribes to other nodes: their pushes, and changes that concern all users.
     pub fn listening(self) -> Arc<Service> {
         let service = Arc::new(self);
         let (for_pushes, for_all) = (service.streams.clone(), Arc::downgrade(&service));
@@ -100,13 +101,13 @@ impl Service {
         service
     }
 
-    /// Takes up what holds for all users: the token keys, and that everybody was signed out.
+    /// Applies what concerns all users: the token keys, and that everybody was signed out.
     fn apply_to_all(&self) {
         self.set_token_keys(self.store.token_keys());
         self.streams.end_below(self.store.signed_out().epoch);
     }
 
-    /// Has the app's backend hear who comes and goes.
+    /// Starts delivering events to the app's backend.
     pub fn with_webhook(self, settings: Option<&webhook::Settings>) -> Result<Service, String> {
         let start = |settings| Delivery::start(settings, &self.store, &self.metrics);
         let delivery = settings.map(start).transpose();
@@ -120,12 +121,12 @@ impl Service {
         self.last_id.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The figures of this node.
+    /// The metrics of this node.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
 
-    /// The settings of now.
+    /// The current settings.
     pub fn settings(&self) -> Guard<Arc<Settings>> {
         self.settings.get()
     }
@@ -134,12 +135,12 @@ impl Service {
         &self.streams
     }
 
-    /// How often a silent stream carries a heartbeat.
+    /// How often an idle stream carries a heartbeat.
     pub fn heartbeat(&self) -> Duration {
         self.settings.get().heartbeat
     }
 
-    /// Whether other nodes decide over the same records.
+    /// Whether other nodes share the store.
     pub fn is_one_of_many(&self) -> bool {
         self.store.is_shared()
     }
@@ -149,30 +150,30 @@ impl Service {
         self.streams.count()
     }
 
-    /// The server is going: every stream is told when to come back, and ends.
+    /// The server is shutting down: every stream gets a time to come back, and ends.
     pub fn say_goodbye(&self) {
         self.going.store(true, Ordering::SeqCst);
         let spread = self.streams.spread_ms();
         self.streams.end_all(|place| going_away(place, spread));
     }
 
-    /// Whether it was told to end.
+    /// Whether the server is shutting down.
     pub fn is_going(&self) -> bool {
         self.going.load(Ordering::SeqCst)
     }
 
-    /// Finishes what is under way, once nobody comes any more: decisions, and what the app's backend
-    /// has not heard yet.
+    /// Finishes what is in progress once no more requests arrive: decisions, and deliveries to the
+    /// app's backend.
     pub async fn finish(&self) {
         self.under_way.finished().await;
-        // Events are announced once they are on disk: what comes last is written with the figures.
+        // Events are announced once they are on disk; the last ones are written with the figures.
         self.write_figures().await;
         if let Some(delivery) = &self.delivery {
             delivery.drained().await;
         }
     }
 
-    /// Whether logins are served, or else why not.
+    /// Whether logins are served; otherwise why not.
     pub async fn ready(&self) -> Result<(), String> {
         if self.is_going() {
             return Err("draining\n".to_owned());
@@ -181,7 +182,7 @@ impl Service {
         ready.map_err(|error| format!("{error}\n"))
     }
 
-    /// Has what follows done by other settings.
+    /// Replaces the settings for everything that follows.
     pub fn replace_settings(&self, settings: Settings) {
         self.settings.replace(settings);
     }
@@ -196,7 +197,7 @@ impl Service {
         *held.unwrap_or_else(PoisonError::into_inner) = keys.into();
     }
 
-    /// Gives old token keys their successors, and learns of those that other nodes have made.
+    /// Creates successors of old token keys, and picks up those made by other nodes.
     async fn turn_token_keys(&self) {
         let ages = self.settings.get().token_keys;
         match self.store.turn_token_keys(&ages, now_ms()).await {
@@ -205,8 +206,8 @@ impl Service {
         }
     }
 
-    /// Does what time makes due: sessions end that nobody came back to, users are forgotten of whom
-    /// nothing is left, token keys turn.
+    /// Does what has become due: ends sessions that nobody resumed, forgets users of whom nothing
+    /// is left, renews token keys.
     pub async fn look_after(&self) {
         self.sweep(now_ms()).await;
         self.turn_token_keys().await;
@@ -218,7 +219,8 @@ impl Service {
             logins: 0,
             online_max: self.streams.count(),
         };
-        // One node alone says so at logins; of several, each has to know how many the others have.
+        // A single node says so at logins; of several, each must know how many streams the others
+        // have.
         if self.store.is_shared() {
             self.store
                 .tally(settings.rules.time_zone.day(now_ms), tally);
@@ -226,7 +228,8 @@ impl Service {
         match self.store.sweep(now_ms, &settings.rules).await {
             Ok(due) => {
                 for user_id in due {
-                    // Looking ends what time has ended. Where the store is away, the next sweep does.
+                    // Looking at a user ends what time has ended. If the store is unavailable, the
+                    // next sweep does.
                     let _ = self.look(&user_id, |_, _| ()).await;
                 }
             }

@@ -1,20 +1,20 @@
-//! What the service manager that started the process is told: that it serves, that it ends, and now and
-//! then that it lives (systemd's `Type=notify` and `WatchdogSec`). Without one nothing happens.
+//! Notifies the service manager that started the process: ready, stopping, and alive now and then
+//! (systemd's `Type=notify` and `WatchdogSec`). Without one, nothing happens.
 
 use sd_notify::NotifyState;
 use std::time::Duration;
 
-/// The server serves.
+/// The server is serving.
 pub fn ready() {
     notify(NotifyState::Ready);
 }
 
-/// It is draining, and will end.
+/// The server is draining and will exit.
 pub fn stopping() {
     notify(NotifyState::Stopping);
 }
 
-/// Says that the process lives, twice as often as it is asked for, for as long as it does.
+/// Reports that the process is alive, twice as often as required, for the life of the process.
 pub async fn watchdog() {
     let Some(within) = sd_notify::watchdog_enabled() else {
         return;

@@ -1,4 +1,4 @@
-//! What may change while the server runs: replaced whole, and read anew by every request.
+//! What may change while the server runs: replaced as a whole, and read by every request.
 
 use crate::audit::Audit;
 use crate::client_address::Proxies;
@@ -11,33 +11,33 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_rustls::TlsAcceptor;
 
-/// The settings of the moment. Has no `Debug`: there are keys in it.
+/// The current settings. They have no `Debug`: they contain keys.
 pub struct Settings {
     pub app: App,
     pub rules: Rules,
     /// The users who administer the app.
     pub admins: Vec<String>,
-    /// Whether the operator's listener gives the figures to whoever reaches it.
+    /// Whether the operator's listener serves the metrics without a ticket.
     pub admin_metrics: bool,
-    /// Of streams that begin from now on.
+    /// For streams opened from now on.
     pub heartbeat: Duration,
     pub failures: FailureLimits,
     pub logins: LoginLimits,
     pub connections: ConnectionLimits,
     pub token_keys: KeyAges,
     pub tickets: TicketLimits,
-    /// Who stands between the server and its clients.
+    /// The proxies between the server and its clients.
     pub proxies: Proxies,
-    /// The web pages that may read answers.
+    /// The web origins that may read answers.
     pub allowed_origins: Vec<String>,
     /// Whether logs name users.
     pub log_users: bool,
     pub audit: Audit,
-    /// Of connections that begin from now on; none where the server speaks without TLS.
+    /// For connections opened from now on; `None` if the server runs without TLS.
     pub tls: Option<TlsAcceptor>,
 }
 
-/// Where the settings are read.
+/// Gives access to the current settings.
 pub struct Current(ArcSwap<Settings>);
 
 impl Current {
@@ -45,12 +45,12 @@ impl Current {
         Current(ArcSwap::from_pointee(settings))
     }
 
-    /// The settings of now, which a request keeps to its end.
+    /// The current settings, which a request keeps to its end.
     pub fn get(&self) -> Guard<Arc<Settings>> {
         self.0.load()
     }
 
-    /// Puts others in their place.
+    /// Replaces the settings.
     pub fn replace(&self, settings: Settings) {
         self.0.store(Arc::new(settings));
     }

@@ -1,4 +1,4 @@
-//! A server from its start to its end: files, store and listeners, the ready line, signals.
+//! A server's life: files, store and listeners, the ready line, signals.
 
 use crate::admin;
 use crate::arguments::Serve;
@@ -26,14 +26,14 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 const DEFAULT_LISTEN: &str = "127.0.0.1:7700";
 const DEFAULT_DRAIN_TIMEOUT_S: u64 = 30;
-/// A file has grown beyond what `ulimit -f` allows.
+/// A file has reached the limit of `ulimit -f`.
 const SIGXFSZ: i32 = 25;
-/// How long the last figures may take: the process ends, whatever the disk does.
+/// How long the last figures may take: the process exits whatever the disk does.
 const LAST_WRITE: Duration = Duration::from_millis(500);
-/// How often records of which nothing is left are forgotten, and token keys looked after.
+/// How often empty records are forgotten and token keys checked.
 const SWEEP: Duration = Duration::from_secs(60);
 
-/// Serves until a signal ends it.
+/// Serves until a signal stops it.
 pub fn serve(args: Serve) -> Result<(), String> {
     let config = reload::config(&args)?;
     let _logs = logs::start(config.log_format.unwrap_or_default());
@@ -53,7 +53,7 @@ pub fn serve(args: Serve) -> Result<(), String> {
         .with_webhook(webhook.as_ref())?
         .with_faults(faults)
         .listening();
-    // Connections are served by threads of their own: this one waits for signals.
+    // Connections have threads of their own; this one waits for signals.
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -72,7 +72,7 @@ async fn run(
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
-    // A file that may not grow further is a full disk, and no reason to die.
+    // A file that may not grow counts as a full disk, which is no reason to die.
     let _too_large = signal(SignalKind::from_raw(SIGXFSZ)).map_err(failed)?;
     let limits = service.settings().connections;
     let listeners = http::listen(listen, limits.unread_timeout).map_err(failed)?;
@@ -94,13 +94,11 @@ async fn run(
     }
     if service.faults().is_some() {
         ready.push_str(" fault_injection=on");
-        tracing::warn!(
-            "FAULT INJECTION IS ON: this server fails when it is asked to; for tests alone"
-        );
+        tracing::warn!("FAULT INJECTION IS ON: requests can make this server fail; for tests only");
     }
     {
         let mut stdout = std::io::stdout().lock();
-        // Whoever started this may not read it; that is no reason not to serve.
+        // The parent process may not read it; that is no reason not to serve.
         let _ = writeln!(stdout, "{ready}");
         let _ = stdout.flush();
     }
@@ -124,13 +122,13 @@ async fn run(
     let drained = async {
         server.drain(&service, deadline).await;
         if timeout_at(deadline, service.finish()).await.is_err() {
-            tracing::warn!("events of the webhook are left for the next start");
+            tracing::warn!("webhook events are left for the next start");
         }
     };
     tokio::select! {
         () = drained => {}
-        _ = terminate.recv() => tracing::warn!("a second signal: ending at once"),
-        _ = interrupt.recv() => tracing::warn!("a second signal: ending at once"),
+        _ = terminate.recv() => tracing::warn!("second signal: exiting at once"),
+        _ = interrupt.recv() => tracing::warn!("second signal: exiting at once"),
     }
     if timeout(LAST_WRITE, service.write_figures()).await.is_err() {
         tracing::error!("the last figures could not be written");
@@ -138,7 +136,7 @@ async fn run(
     Ok(())
 }
 
-/// The faults, where the command line enables them: for the operator on this machine alone.
+/// The faults, if the command line enables them: for an operator on this machine only.
 fn faults(args: &Serve, admin: Option<SocketAddr>) -> Result<Option<Box<Faults>>, String> {
     if !args.enable_fault_injection {
         return Ok(None);
@@ -157,7 +155,7 @@ fn faults(args: &Serve, admin: Option<SocketAddr>) -> Result<Option<Box<Faults>>
     }
 }
 
-/// Where the operator's listener is to be.
+/// The address of the operator's listener.
 fn admin_address(text: &str, config: &Config) -> Result<SocketAddr, String> {
     let failed = |what: &str| format!("admin_listen {text}: {what}");
     let address = match text.parse::<u16>() {
@@ -179,8 +177,8 @@ fn admin_address(text: &str, config: &Config) -> Result<SocketAddr, String> {
     Ok(address)
 }
 
-/// Opens the operator's listener, and gives its URL. On this machine's own address it is plain;
-/// elsewhere it has TLS where the server has.
+/// Opens the operator's listener and returns its URL. On a loopback address it is plain HTTP;
+/// elsewhere it uses TLS if the server does.
 async fn start_admin(address: SocketAddr, service: Arc<Service>) -> Result<String, String> {
     let failed = |error| format!("admin_listen {address}: {error}");
     let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -189,7 +187,7 @@ async fn start_admin(address: SocketAddr, service: Arc<Service>) -> Result<Strin
     let local = listener.local_addr().map_err(failed)?;
     let has_tls = !local.ip().is_loopback() && service.settings().tls.is_some();
     if !has_tls && !local.ip().is_loopback() {
-        tracing::warn!(%local, "administrators' tickets travel in the clear: give it TLS");
+        tracing::warn!(%local, "administrators' tickets travel in clear text: use TLS");
     }
     let scheme = if has_tls { "https" } else { "http" };
     tokio::spawn(admin::serve(listener, has_tls, service));
@@ -204,7 +202,7 @@ async fn look_after(service: Arc<Service>) {
     }
 }
 
-/// The app that the operator names, or the data directory's, which the first start makes.
+/// The app that the operator names, or the data directory's, which the first start creates.
 fn app(config: &Config, data_dir: &Path) -> Result<App, String> {
     if let Some(app) = reload::given_app(config)? {
         return Ok(app);
@@ -223,7 +221,7 @@ fn app(config: &Config, data_dir: &Path) -> Result<App, String> {
 
 /// Opens the store that the command line or the settings name.
 fn open_store(args: &Serve, config: &Config, app: u32) -> Result<Opened, String> {
-    // A user of the engine's may stand there by itself.
+    // The place may name an ACL user without a password.
     let has_password = |place: &String| {
         let place = place
             .split_once("://")

@@ -1,5 +1,6 @@
 //! Where users' records are kept. One small trait, so that the rules (`user.rs`) are the same
-//! whether one node keeps them itself (`embedded.rs`) or many share an engine (`valkey.rs`).
+//! whether a single node keeps them itself (`embedded.rs`) or several share an engine
+//! (`valkey.rs`).
 
 pub mod embedded;
 pub mod transfer;
@@ -17,10 +18,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 pub use written::Written;
 
-/// What the store's methods give: they are called through `dyn Store`.
+/// The result of the store's methods, which are called through `dyn Store`.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
-/// What a store calls when other nodes have something to say.
+/// Callbacks for what other nodes send.
 pub struct Watch {
     /// A push to a stream of this node.
     pub push: Box<dyn Fn(Push) + Send + Sync>,
@@ -28,20 +29,20 @@ pub struct Watch {
     pub changed: Box<dyn Fn() + Send + Sync>,
 }
 
-/// When everybody was signed out, the last time.
+/// When everybody was last signed out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SignedOut {
-    /// Tickets made before are void. 0: never.
+    /// Tickets issued before are void. 0: never.
     pub at_ms: i64,
     /// Sessions up to this epoch have ended.
     pub epoch: u64,
 }
 
 impl SignedOut {
-    /// Epochs are ms of a clock, which may be another node's.
+    /// Epochs are ms of a clock, possibly another node's.
     const AHEAD_MS: u64 = 60_000;
 
-    /// Signs everybody out at this time. `highest` is the highest epoch that is known.
+    /// Signs everybody out at this time. `highest` is the highest known epoch.
     pub fn at(now_ms: i64, highest: u64) -> SignedOut {
         let clock = u64::try_from(now_ms).unwrap_or(0);
         SignedOut {
@@ -51,137 +52,137 @@ impl SignedOut {
     }
 }
 
-/// Is called with the user of each event that can be delivered.
+/// Called with the user of each event that can be delivered.
 pub type Announce = Box<dyn Fn(&str, Origin) + Send + Sync>;
 
 /// Where an event comes from.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// A decision of this run.
+    /// A decision made in this run.
     Here,
-    /// Another node, which may be dead; it may also be known here already.
+    /// Another node, which may be dead; the event may also be known here already.
     Elsewhere,
 }
 
-/// Stands for an event that is being delivered.
+/// Identifies an event being delivered.
 pub enum Receipt {
     Id(u64),
     Text(Vec<u8>),
 }
 
-/// A record as it was loaded.
+/// A record as loaded.
 #[derive(Clone, Debug)]
 pub struct Versioned {
     pub user: Arc<User>,
-    /// Changes with every swap; 0 where there is no record yet.
+    /// Changes with every swap; 0 if there is no record yet.
     pub version: u64,
 }
 
-/// What a decision changes.
+/// The change made by a decision.
 pub struct Swap<'a> {
     pub user_id: &'a str,
-    /// The version that it was made over.
+    /// The version that the decision was based on.
     pub version: u64,
     pub user: Arc<User>,
-    /// When time ends the next of its sessions.
+    /// When the next of its sessions ends by time.
     pub due_ms: Option<i64>,
-    /// Kept with the record until they were delivered.
+    /// Stored with the record until delivered.
     pub events: Vec<Event>,
 }
 
-/// What came of a swap.
+/// The result of a swap.
 pub enum Swapped {
-    /// Somebody was faster, and nothing has changed.
+    /// Another decision came first; nothing has changed.
     Late,
-    /// From now on all decide over the new record. Nobody may be answered before it is written.
+    /// Every decision from now on sees the new record. No answer may be sent before it is written.
     Done(Written),
 }
 
-/// Users' records, and the way to streams of other nodes.
+/// Users' records, and pushes to streams on other nodes.
 pub trait Store: Send + Sync + 'static {
-    /// The record of a user; an empty one where there is none.
+    /// A user's record; an empty one if there is none.
     fn load<'a>(&'a self, user_id: &'a str) -> Answer<'a, Versioned>;
 
-    /// Puts a record in the place of the version that it was decided over, unless somebody was faster.
-    /// An error: nothing has changed, as far as is known.
+    /// Replaces the record that a decision was based on, unless another decision came first. On an
+    /// error, nothing has changed as far as is known.
     ///
-    /// With a swap the figures grow, once per user and day: by an active user where `active_day`
-    /// has grown, by an account made or removed where there is one now or none any more.
+    /// A swap also updates the figures, once per user and day: an active user if `active_day`
+    /// advanced, and an account created or removed if the record says so.
     fn swap<'a>(&'a self, swap: Swap<'a>) -> Answer<'a, Swapped>;
 
-    /// Comes once the user's record, as it is now, is as durable as the store promises.
+    /// Completes once the user's record, as it is now, is as durable as the store promises.
     fn settled<'a>(&'a self, user_id: &'a str) -> Answer<'a, ()>;
 
-    /// Comes once what was swapped for this user survives the loss of the engine that took it, where there
-    /// is one beside it that can take its place.
+    /// Completes once what was swapped for this user survives the loss of the engine that took it,
+    /// if that engine has a replica.
     fn confirm<'a>(&'a self, user_id: &'a str) -> Answer<'a, ()>;
 
-    /// Tells streams of other nodes. May be lost on the way: see `reconcile.rs`.
+    /// Pushes to streams on other nodes. May be lost on the way: see `reconcile.rs`.
     fn push<'a>(&'a self, pushes: &'a [Push]) -> Answer<'a, ()>;
 
-    /// Has this called from now on.
+    /// Sets the callbacks for what other nodes send.
     fn watch(&self, watch: Watch);
 
-    /// When everybody was signed out, the last time.
+    /// When everybody was last signed out.
     fn signed_out(&self) -> SignedOut;
 
-    /// Signs everybody out: of this node at once, and every other one learns it within seconds.
+    /// Signs everybody out: on this node at once, on every other within seconds.
     fn sign_everybody_out(&self, now_ms: i64) -> Answer<'_, ()>;
 
-    /// Whether nodes share this store.
+    /// Whether several nodes share this store.
     fn is_shared(&self) -> bool;
 
     /// Whether a node is known to be dead, and its streams with it.
     fn is_dead(&self, node: u64) -> bool;
 
-    /// Adds to a day's figures. What is added within a minute before the process dies may be lost.
+    /// Adds to a day's figures. If the process dies, up to a minute of it is lost.
     fn tally(&self, day: Day, tally: Tally);
 
-    /// The figures from a day on, with all that was added before.
+    /// The figures since a day, including everything added so far.
     fn figures(&self, since: Day) -> Answer<'_, Figures>;
 
-    /// Gives old token keys their successors. The keys as they are then, the newest first.
+    /// Creates successors of old token keys. Returns the keys afterwards, newest first.
     fn turn_token_keys<'a>(&'a self, ages: &'a KeyAges, now_ms: i64) -> Answer<'a, Vec<TokenKey>>;
 
-    /// Makes a new token key and drops all others: no token that they made is good any more.
+    /// Creates a new token key and drops all others, which voids every token they signed.
     fn replace_token_keys(&self, now_ms: i64) -> Answer<'_, ()>;
 
-    /// The token keys as they are known here, the newest first.
+    /// The token keys known here, newest first.
     fn token_keys(&self) -> Vec<TokenKey>;
 
     /// Whether the store answers.
     fn ready(&self) -> Answer<'_, ()>;
 
-    /// Forgets users of whom nothing is left but what lasts. Gives those with sessions that time has
-    /// ended.
+    /// Forgets users of whom nothing but the lasting part is left. Returns those with sessions that
+    /// time has ended.
     fn sweep<'a>(&'a self, now_ms: i64, rules: &'a Rules) -> Answer<'a, Vec<String>>;
 
-    /// Has `announce` called with the user of each event that can be delivered, once an event, and first
-    /// for those that earlier runs have left.
+    /// Sets the callback that announces each deliverable event, once per event; those left by
+    /// earlier runs come first.
     fn watch_events(&self, announce: Announce);
 
-    /// The oldest event of a user, which stays until [`Store::event_delivered`].
+    /// The oldest event of a user; it stays until [`Store::event_delivered`].
     fn first_event<'a>(&'a self, user_id: &'a str) -> Answer<'a, Option<(Receipt, Event)>>;
 
     /// Forgets an event.
     fn event_delivered<'a>(&'a self, user_id: &'a str, receipt: &'a Receipt) -> Answer<'a, ()>;
 }
 
-/// What a store is opened with.
+/// The result of opening a store.
 pub struct Opened {
     pub store: Arc<dyn Store>,
-    /// The newest first; the others verify what they have issued.
+    /// Newest first; the others only verify.
     pub token_keys: Vec<TokenKey>,
-    /// This node's own number, new at each start.
+    /// This node's number, new at each start.
     pub node: u64,
 }
 
-/// Why the store failed. Never holds a key or a password.
+/// Why the store failed. Never contains a key or a password.
 #[derive(Clone, Debug)]
 pub enum StoreError {
-    /// It could not be reached, or did not answer in time: it may be back soon.
+    /// It could not be reached or did not answer in time; it may be back soon.
     Unavailable(String),
-    /// What was decided is in force, but would not survive the loss of the engine yet.
+    /// The decision is in force, but would not survive the loss of the engine yet.
     Unconfirmed(&'static str),
     /// It failed.
     Failed(String),

@@ -1,4 +1,4 @@
-//! Event streams: the streams that this node holds, and the response body that each is.
+//! Event streams: the streams that this node holds, and the response body of each.
 
 use crate::outbox::{Message, Outbox};
 use crate::sharded::Sharded;
@@ -16,34 +16,34 @@ use tim_proto::code;
 use tim_proto::wire::{EndEvent, SpreadEvent, StreamEvent};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-/// A comment: it says that the stream is alive, and nothing else. One follows the first event as a chunk
-/// of its own: what stands between may hold a chunk back until the next one comes.
+/// A comment, which only shows that the stream is alive. One follows the first event as a separate
+/// chunk, because proxies may hold a chunk back until the next one arrives.
 const HEARTBEAT: &[u8] = b": hb\n\n";
-/// At this rate of reconnects the server is at ease: it spreads its clients' return over as long
-/// as that takes.
+/// At this rate of reconnects the server is comfortable: it spreads its clients' return over as
+/// long as that takes.
 const EASY_RECONNECTS_PER_S: u64 = 2_000;
 const SPREAD_MAX_MS: u64 = 60_000;
-/// A stream is sent a new time when it is off by this and by a quarter.
+/// A stream gets a new period if its own is off by this much and by a quarter.
 const SPREAD_STEP_MS: u64 = 50;
 
-/// Why a body ends before its end: fault injection has cut its connection.
+/// Ends a body early: fault injection cut its connection.
 #[derive(Debug)]
 pub struct Cut;
 
 impl std::fmt::Display for Cut {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the connection was cut, as asked for")
+        f.write_str("fault injection cut the connection")
     }
 }
 
 impl std::error::Error for Cut {}
 
-/// A stream of this node, from the side that sends.
+/// A stream of this node, from the sending side.
 struct Entry {
     outbox: Outbox,
-    /// Whose it is; none before it has begun, and where nodes share nothing.
+    /// Who holds it; `None` before it has begun, and if the store is not shared.
     held: Option<Arc<HeldBy>>,
-    /// Of its session; 0 before it has begun.
+    /// The session's; 0 before the stream has begun.
     epoch: u64,
 }
 
@@ -61,16 +61,16 @@ pub struct Streams {
     open: AtomicU64,
 }
 
-/// What a stream makes known.
+/// Receives what happens to a stream.
 pub trait Owner: Send + Sync + 'static {
     /// The ticket's time has come.
     fn expired(&self, stream_id: u64);
-    /// Nobody reads any more.
+    /// The stream is no longer read.
     fn closed(&self, stream_id: u64);
 }
 
 impl Streams {
-    /// A stream that can be sent to at once, and that says nothing before [`StreamBody::begin`].
+    /// Opens a stream that can be sent to at once but sends nothing before [`StreamBody::begin`].
     pub fn open<O: Owner>(self: &Arc<Self>, owner: O) -> StreamBody<O> {
         let stream_id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
         let (outbox, received) = unbounded_channel();
@@ -91,7 +91,7 @@ impl Streams {
         }
     }
 
-    /// Sends a stream what the store decided. One that is not here has been closed already.
+    /// Sends a stream what the store decided. If it is not here, it has closed already.
     pub fn push(&self, stream_id: u64, what: Pushed) {
         match what {
             Pushed::Kicked(kick) => self.last(stream_id, &StreamEvent::Kicked(kick)),
@@ -120,7 +120,7 @@ impl Streams {
         let Some(entry) = self.entries.of(stream_id).remove(&stream_id) else {
             return;
         };
-        // Its reader may have gone.
+        // Its reader may be gone.
         for message in event
             .map(|text| Message::Event(Box::new(text)))
             .into_iter()
@@ -130,7 +130,7 @@ impl Streams {
         }
     }
 
-    /// Ends the streams that have begun for sessions up to this epoch: everybody was signed out.
+    /// Ends the streams of sessions up to this epoch: everybody was signed out.
     pub fn end_below(&self, epoch: u64) {
         let is_below = |entry: &Entry| (1..=epoch).contains(&entry.epoch);
         for entries in self.entries.iter() {
@@ -143,14 +143,14 @@ impl Streams {
         }
     }
 
-    /// Breaks a stream's connection off, and gives whether it was here. Its session stays.
+    /// Cuts a stream's connection, and returns whether it was here. Its session remains.
     pub fn cut(&self, stream_id: u64) -> bool {
         let entries = self.entries.of(stream_id);
         let entry = entries.get(&stream_id);
         entry.is_some_and(|entry| entry.outbox.send(Message::Cut).is_ok())
     }
 
-    /// Breaks the connections of all streams off, and gives how many.
+    /// Cuts the connections of all streams, and returns how many.
     pub fn cut_all(&self) -> usize {
         let cut = |entries: MutexGuard<'_, HashMap<u64, Entry>>| {
             let sent = entries
@@ -166,7 +166,7 @@ impl Streams {
         self.entries.of(stream_id).contains_key(&stream_id)
     }
 
-    /// One part of all streams that are held, of so many parts.
+    /// One of `parts` parts of all held streams.
     pub fn held(&self, part: u64, parts: u64) -> Vec<Arc<HeldBy>> {
         let mut held = Vec::new();
         for entries in self.entries.iter() {
@@ -183,12 +183,12 @@ impl Streams {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Over how long a time the clients of these streams are to come back.
+    /// The period over which the clients of these streams should come back.
     pub fn spread_ms(&self) -> u64 {
         (self.count() * 1000 / EASY_RECONNECTS_PER_S).min(SPREAD_MAX_MS)
     }
 
-    /// Ends every stream with an event of its own, given the stream's place in a row.
+    /// Ends every stream with its own event, given the stream's position.
     pub fn end_all(&self, event: impl Fn(u64) -> StreamEvent) {
         let mut place = 0;
         for mut entries in self.entries.iter() {
@@ -204,7 +204,7 @@ impl Streams {
     }
 }
 
-/// What a stream is sent whose ticket has ended.
+/// The event for a stream whose ticket has expired.
 pub fn user_sig_expired() -> StreamEvent {
     StreamEvent::UserSigExpired(EndEvent {
         code: code::USER_SIG_EXPIRED,
@@ -214,22 +214,22 @@ pub fn user_sig_expired() -> StreamEvent {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// Its login or resume is being decided.
+    /// The login or resume is being decided.
     Opening,
-    /// That was refused.
+    /// It was refused.
     Refused,
     Open,
     Ended,
 }
 
-/// The body of a stream. Its owner is told when it is dropped, wherever that happens: the
-/// connection may end while the login is being decided.
+/// The body of a stream. Its owner learns when it is dropped, wherever that happens: the connection
+/// may end while the login is being decided.
 pub struct StreamBody<O: Owner> {
     pub stream_id: u64,
     streams: Arc<Streams>,
-    /// What is said before everything else.
+    /// Sent before everything else.
     first: [Option<Bytes>; 2],
-    /// The time to come back in that its client knows.
+    /// The period for reconnects that its client knows.
     announced_spread_ms: u64,
     messages: UnboundedReceiver<Message>,
     stage: Stage,
@@ -237,8 +237,8 @@ pub struct StreamBody<O: Owner> {
 }
 
 impl<O: Owner> StreamBody<O> {
-    /// The login or resume was accepted: the stream begins with this event, lives on with
-    /// heartbeats, and is told to expire after that time.
+    /// The login or resume was accepted: the stream starts with this event, stays alive by
+    /// heartbeats, and expires after that time.
     pub fn begin(
         &mut self,
         first: &StreamEvent,
@@ -255,7 +255,7 @@ impl<O: Owner> StreamBody<O> {
         self.stage = Stage::Open;
         self.streams.open.fetch_add(1, Ordering::Relaxed);
         let mut entries = self.streams.entries.of(self.stream_id);
-        // If it is not there, the end is in the outbox already.
+        // If it is missing, the end is in the outbox already.
         if let Some(entry) = entries.get_mut(&self.stream_id) {
             entry.held = held;
             if let StreamEvent::Session(session) = first {
@@ -265,8 +265,8 @@ impl<O: Owner> StreamBody<O> {
         }
     }
 
-    /// What is said when it is time for a heartbeat: that the time to come back in is another one
-    /// than when the client came, or nothing. Those who come first would else come back first.
+    /// The heartbeat: announces a changed period for reconnects, if there is one. Otherwise the
+    /// clients that came first would all come back first.
     fn heartbeat(&mut self) -> Bytes {
         let spread_ms = self.streams.spread_ms();
         let off = spread_ms.abs_diff(self.announced_spread_ms);
@@ -278,7 +278,7 @@ impl<O: Owner> StreamBody<O> {
         event.to_bytes().into()
     }
 
-    /// What the stream makes things known to.
+    /// The owner of the stream.
     pub fn owner_mut(&mut self) -> &mut O {
         &mut self.owner
     }

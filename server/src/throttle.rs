@@ -1,6 +1,6 @@
-//! Throttling of failed tickets: pure, and bounded in memory. It counts failures of an address, and
-//! of a user from an address. What it says concerns the failed ticket alone: one that verifies
-//! never comes here, so nobody is kept out by the failures of others.
+//! Throttles failed tickets: pure, and bounded in memory. It counts failures per address, and per
+//! user and address. It affects only the failed tickets themselves: a valid ticket never gets here,
+//! so nobody is locked out by others' failures.
 
 use crate::limits::FailureLimits;
 use std::collections::HashMap;
@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// How many failures it remembers of one age; it keeps two.
+/// How many failures of one age are remembered; two ages are kept.
 const ENTRIES: usize = 32_768;
 
 #[derive(Clone, Copy)]
@@ -21,7 +21,7 @@ struct Failures {
 /// The recent failures.
 pub struct Throttle {
     hasher: RandomState,
-    /// By a hash of whom they concern.
+    /// By a hash of the user or address.
     young: HashMap<u64, Failures>,
     old: HashMap<u64, Failures>,
     turned: Option<Instant>,
@@ -39,7 +39,7 @@ impl Default for Throttle {
 }
 
 impl Throttle {
-    /// Notes that a ticket failed. How long its sender has to wait, if there were too many.
+    /// Counts a failed ticket. Returns how long its sender must wait if there were too many.
     pub fn failed(
         &mut self,
         address: IpAddr,
@@ -51,7 +51,7 @@ impl Throttle {
         let host = host(address);
         let of_address = self.hasher.hash_one((host, None::<&str>));
         let of_user = self.hasher.hash_one((host, Some(user_id)));
-        // An address that waits adds no users: it could fill the memory with them.
+        // A waiting address adds no users: it could fill the memory with them.
         self.count(of_address, limits.address_failures, limits, now)
             .or_else(|| self.count(of_user, limits.failures, limits, now))
     }
@@ -89,7 +89,7 @@ impl Throttle {
         failures.waits_until.map(|until| until - now)
     }
 
-    /// Forgets the old, when time has made them void or the young are too many.
+    /// Drops the old generation when it has expired or the young one is full.
     fn turn(&mut self, limits: &FailureLimits, now: Instant) {
         let turned = *self.turned.get_or_insert(now);
         if now >= turned + limits.window.max(limits.wait) || self.young.len() >= ENTRIES {
@@ -99,7 +99,7 @@ impl Throttle {
     }
 }
 
-/// What counts as one address: of IPv6 the network, since a host has all of it to choose from.
+/// What counts as one address: for IPv6 the network, because a host may choose from all of it.
 pub fn host(address: IpAddr) -> u64 {
     match address.to_canonical() {
         IpAddr::V4(address) => u64::from(address.to_bits()),
@@ -127,7 +127,7 @@ mod tests {
         }
     }
 
-    /// The waits of `count` failures of a user.
+    /// The waits after `count` failures of a user.
     fn fail(
         throttle: &mut Throttle,
         (address, user_id): (&str, &str),

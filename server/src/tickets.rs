@@ -1,4 +1,4 @@
-//! Which tickets let in: checked in the documented order, and told to wait where too many fail.
+//! Checks tickets in the documented order, and makes clients with too many failures wait.
 
 mod known;
 
@@ -14,7 +14,7 @@ use tim_proto::code;
 use tim_proto::user_sig::{self, UserSig};
 use tim_proto::{edges, identity};
 
-/// A ticket may be made so much ahead of this server's clock.
+/// How far a ticket's time may be ahead of this server's clock.
 const AHEAD_S: i64 = 300;
 
 /// Checks tickets.
@@ -25,8 +25,8 @@ pub struct Tickets {
 }
 
 impl Tickets {
-    /// Checks the ticket that `user_id` shows at this time. The ticket alone decides whether it lets in: what
-    /// others did from the same address changes only what a failed one is told.
+    /// Checks the ticket that `user_id` presents. Only the ticket itself decides whether it is
+    /// accepted: what others did from the same address only affects the answer to a failed one.
     pub fn check(
         &self,
         settings: &Settings,
@@ -38,7 +38,7 @@ impl Tickets {
     ) -> Result<Arc<UserSig>, Refused> {
         let checked = self.check_ticket(settings, app, user_id, token, now_ms);
         let checked = checked.map_err(|refused| {
-            // Forgotten or run out: whoever shows that guesses at nothing.
+            // An expired ticket, or one with an old key, is no guess.
             let guessed = matches!(
                 refused.code,
                 code::USER_SIG_UNREADABLE
@@ -59,12 +59,12 @@ impl Tickets {
             }
         });
         let sig = checked?;
-        // Whoever has moved the clock has not moved that of those who make tickets.
+        // Moving this server's clock does not move the clock of those who issue tickets.
         check_time(&sig, true_now_ms().div_euclid(1000))?;
         Ok(sig)
     }
 
-    /// Whether a ticket lets in.
+    /// Whether a ticket is accepted.
     fn check_ticket(
         &self,
         settings: &Settings,
@@ -103,19 +103,19 @@ impl Tickets {
         if sig.sdk_app_id != app {
             return Err(Refused::new(
                 code::USER_SIG_OTHER_APP,
-                format!("the ticket was made for app {}", sig.sdk_app_id),
+                format!("the ticket was issued for app {}", sig.sdk_app_id),
             ));
         }
         if sig.user_id != user_id {
             return Err(Refused::new(
                 code::USER_SIG_OTHER_USER,
-                "the ticket was made for another user",
+                "the ticket was issued for another user",
             ));
         }
         if !ours.made(&sig) {
             return Err(Refused::new(
                 code::USER_SIG_WRONG_KEY,
-                "the ticket was not made with this app's key, or was changed",
+                "the ticket was not signed with this app's key, or was modified",
             ));
         }
         if now_ms.div_euclid(1000) > settings.tickets.end_s(&sig) {
@@ -132,14 +132,14 @@ impl Tickets {
     }
 }
 
-/// Refuses a ticket of the app's own that was made in a time to come. No guess, so that it does not count
-/// as one.
+/// Refuses the app's own tickets that were issued in the future. That is no guess, so it does not
+/// count as one.
 fn check_time(sig: &UserSig, now_s: i64) -> Result<(), Refused> {
     let ahead_s = sig.issued_s.saturating_sub(now_s);
     if ahead_s <= AHEAD_S {
         return Ok(());
     }
-    // Seconds of Unix time are below this for 30,000 years, and ms have been above since 2001.
+    // Seconds of Unix time stay below this for 30,000 years; ms have been above it since 2001.
     let what = if sig.issued_s > 1_000_000_000_000 {
         "the ticket's TLS.time is in milliseconds: expected seconds".to_owned()
     } else {

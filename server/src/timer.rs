@@ -1,5 +1,5 @@
-//! One clock for all streams: when a stream wants a heartbeat, and when its ticket ends. Timers of
-//! the runtime would cost each stream more memory, and each login two system calls.
+//! One clock for all streams: when each needs a heartbeat, and when its ticket expires. The
+//! runtime's timers would cost more memory per stream, and two system calls per login.
 
 use crate::outbox::{Message, Outbox};
 use std::collections::{BTreeMap, HashMap};
@@ -8,25 +8,25 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What is due is sent together, this often at most.
+/// Due messages are sent together, at most this often.
 const GRAIN: Duration = Duration::from_millis(20);
 
 /// One stream.
 struct Entry {
     heartbeat: Duration,
-    /// The end of its ticket; none beyond what the clock can tell, which comes with a later resume.
+    /// When its ticket expires; `None` beyond the clock's range, which a later resume will cover.
     ends: Option<Instant>,
     outbox: Outbox,
 }
 
 impl Entry {
-    /// When something is due next.
+    /// When something is next due.
     fn next(&self, now: Instant) -> Instant {
         let heartbeat = now + self.heartbeat;
         self.ends.map_or(heartbeat, |ends| heartbeat.min(ends))
     }
 
-    /// Sends what is due. `false`: nothing comes after it.
+    /// Sends what is due. `false`: this was its last message.
     fn send_due(&self, now: Instant) -> bool {
         let ended = self.ends.is_some_and(|ends| ends <= now);
         let message = if ended {
@@ -40,17 +40,17 @@ impl Entry {
 
 #[derive(Default)]
 struct Entries {
-    /// By time, and by stream.
+    /// By time and stream.
     by_time: BTreeMap<(Instant, u64), Entry>,
-    /// When something is due next for each stream.
+    /// When something is next due for each stream.
     times: HashMap<u64, Instant>,
-    /// When the thread looks again, if it does by itself. It does not look sooner for a stream that
-    /// has ended: else each of a few logins would wake it.
+    /// When the thread looks next, if it does so by itself. A stream that has ended does not move
+    /// this, or each of a few logins would wake the thread.
     looks: Option<Instant>,
 }
 
 impl Entries {
-    /// Gives when something is due.
+    /// Returns when something is due.
     fn add(&mut self, stream_id: u64, entry: Entry, now: Instant) -> Instant {
         let at = entry.next(now);
         self.by_time.insert((at, stream_id), entry);
@@ -77,7 +77,7 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// A clock with a thread of its own, which lasts as long as the process.
+    /// Starts a clock with its own thread, for the life of the process.
     pub fn start() -> io::Result<Arc<Timer>> {
         let timer = Arc::new(Timer::default());
         let for_thread = timer.clone();
@@ -91,8 +91,7 @@ impl Timer {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on the stream behind `outbox` gets its heartbeats, and is told when its ticket has
-    /// ended.
+    /// Starts the heartbeats of the stream behind `outbox`, and schedules the end of its ticket.
     pub fn add(&self, stream_id: u64, heartbeat: Duration, ends_in: Duration, outbox: Outbox) {
         let now = Instant::now();
         let entry = Entry {
@@ -109,7 +108,7 @@ impl Timer {
         }
     }
 
-    /// The stream has ended: nothing is kept of it.
+    /// Drops a stream that has ended.
     pub fn remove(&self, stream_id: u64) {
         self.entries().remove(stream_id);
     }

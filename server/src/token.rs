@@ -1,7 +1,7 @@
-//! Session tokens: what the server wrote about a session, under its own MAC, in the client's keep.
+//! Session tokens: the server's notes on a session, under its own MAC, kept by the client.
 //!
-//! A token carries enough to re-create its session after a restart. Its MAC key is the store's own
-//! and signs nothing else.
+//! A token contains enough to re-create its session after a restart. Its MAC key belongs to the
+//! store and signs nothing else.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -11,10 +11,10 @@ use sha2::Sha256;
 use std::sync::Arc;
 use tim_proto::Platform;
 
-/// The form of the tokens of this version.
+/// The format of this version's tokens.
 const VERSION: &str = "1";
 
-/// What a token says. Its names are short: it travels with every resume.
+/// The content of a token. Its names are short because it travels with every resume.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     #[serde(rename = "a")]
@@ -33,40 +33,40 @@ pub struct Claims {
     pub epoch: u64,
     #[serde(rename = "l")]
     pub login_no: u64,
-    /// The end of the ticket, in ms of Unix time.
+    /// When the ticket expires, in ms of Unix time.
     #[serde(rename = "x")]
     pub ends_ms: i64,
-    /// The latest end that any token of the session says.
+    /// The latest expiry in any token of the session.
     #[serde(rename = "m", default)]
     pub latest_end_ms: i64,
-    /// The print of the policy that its login was decided by.
+    /// The fingerprint of the policy that decided its login.
     #[serde(rename = "y", default)]
     pub policy: u32,
 }
 
-/// A key for tokens.
+/// A key that signs tokens.
 #[derive(Clone)]
 pub struct TokenKey {
-    /// Stands in the token, so that an old key can be kept beside a new one.
+    /// Part of the token, so that an old key can be kept beside a new one.
     pub id: u32,
     pub secret: [u8; 32],
     pub made_ms: i64,
 }
 
-/// A new key signs after so long: by then every node has it.
+/// A new key starts signing after this long: by then every node has it.
 pub const SETTLE_MS: i64 = 180_000;
 
-/// How old token keys get.
+/// How old token keys may get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyAges {
-    /// A key of this age gets a successor; none: never.
+    /// A key of this age gets a successor; `None`: never.
     pub renew_ms: Option<i64>,
-    /// How long it verifies from then on.
+    /// How long it verifies after that.
     pub keep_ms: i64,
 }
 
 impl KeyAges {
-    /// What a start does: a key where there is none.
+    /// For a start: creates a key only if there is none.
     pub fn only_first() -> KeyAges {
         KeyAges {
             renew_ms: None,
@@ -75,14 +75,14 @@ impl KeyAges {
     }
 }
 
-/// The key that signs, of keys with the newest first.
+/// The signing key, given the keys newest first.
 pub fn signing(keys: &[TokenKey], now_ms: i64) -> Option<&TokenKey> {
     let settled = |key: &&TokenKey| key.made_ms.saturating_add(SETTLE_MS) <= now_ms;
     keys.iter().find(settled).or(keys.last())
 }
 
-/// Adds the successor of a newest key that is old enough, and drops those whose tokens have had
-/// their time. Whether anything has changed.
+/// Adds a successor to a newest key that is old enough, and drops keys whose tokens have expired.
+/// Returns whether anything changed.
 pub fn turn(
     keys: &mut Vec<TokenKey>,
     ages: &KeyAges,
@@ -90,7 +90,7 @@ pub fn turn(
     secret: impl FnOnce() -> Option<[u8; 32]>,
 ) -> bool {
     let before = keys.len();
-    // A key verifies for as long as its successor is not old enough, and the newest for good.
+    // A key verifies until its successor is old enough; the newest verifies without limit.
     let mut successor_ms = None;
     keys.retain(|key| {
         let since = successor_ms.replace(key.made_ms);
@@ -122,12 +122,12 @@ pub fn turn(
 }
 
 impl TokenKey {
-    /// What a store keeps: the key, and when it was made.
+    /// The form in which a store keeps the key and its time.
     pub fn to_bytes(&self) -> Vec<u8> {
         [&self.secret[..], &self.made_ms.to_le_bytes()].concat()
     }
 
-    /// Reads [`TokenKey::to_bytes`].
+    /// Parses [`TokenKey::to_bytes`].
     pub fn from_bytes(id: u32, bytes: &[u8]) -> Option<TokenKey> {
         let (secret, made_ms) = bytes.split_first_chunk()?;
         Some(TokenKey {
@@ -148,7 +148,7 @@ impl TokenKey {
 
 /// Writes a token.
 pub fn issue(key: &TokenKey, claims: &Claims) -> String {
-    // Strings and numbers only: writing them as JSON into memory cannot fail.
+    // Serializing strings and numbers into memory cannot fail.
     let json = serde_json::to_vec(claims).unwrap_or_default();
     let mut token = String::with_capacity(64 + json.len().div_ceil(3) * 4);
     token.push_str(VERSION);
@@ -162,7 +162,7 @@ pub fn issue(key: &TokenKey, claims: &Claims) -> String {
     token
 }
 
-/// Reads a token that one of `keys` made; nothing else tells anything.
+/// Verifies a token against `keys`. `None` without further detail if no key signed it.
 pub fn verify(keys: &[TokenKey], token: &str) -> Option<Claims> {
     let (text, mac) = token.rsplit_once('.')?;
     let mut parts = text.split('.');
@@ -193,7 +193,7 @@ mod tests {
         keep_ms: 5_000_000,
     };
 
-    /// The ids of the keys and of the one that signs, after a turn at that time.
+    /// The ids of the keys and of the signing one, after a turn at that time.
     fn turned(keys: &mut Vec<TokenKey>, now_ms: i64) -> (Vec<u32>, u32) {
         turn(keys, &AGES, now_ms, || Some([now_ms as u8; 32]));
         let ids = keys.iter().map(|key| key.id).collect();

@@ -1,8 +1,8 @@
-//! One user's record: account, sessions, floors, and which requests were seen.
+//! A user's record: account, sessions, floors, and which requests were seen.
 //!
-//! The rules are pure: they take a record, a request and the time, change the record and say what is
-//! to be pushed to streams. The store (`store.rs`) compares and swaps whole records, so that two
-//! nodes never decide over the same one, and makes them durable before anybody is answered.
+//! The rules are pure: they take a record, a request and the time, change the record, and return
+//! what is to be pushed to streams. The store (`store.rs`) compares and swaps whole records, so
+//! that two nodes never decide over the same one, and makes them durable before the answer.
 
 mod changes;
 mod devices;
@@ -38,31 +38,31 @@ use tickets::Revoked;
 use tim_proto::Platform;
 use tim_proto::wire::{Kick, KickCause};
 
-/// A session whose ticket has ended is forgotten this much later, if its stream was not told
-/// before: the node that held it may be dead.
+/// A session whose ticket has expired is forgotten this much later, even if its stream was not
+/// ended before: the node that held it may be dead.
 const TICKET_GRACE_MS: i64 = 60_000;
 
-/// How long after its ticket's end a token brings its session back if a new ticket comes with it.
-/// What has ended must be known as long.
+/// How long after its ticket's expiry a token restores its session if a new ticket comes with it.
+/// What has ended must be remembered for as long.
 const RENEWABLE_MS: i64 = 7 * 86_400_000;
 
-/// What an app decides about its users' logins.
+/// The app's rules for its users' logins.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Rules {
     /// Who may be logged in beside whom.
     pub policy: Policy,
-    /// Whether the first login of a device that was kicked while it was away is refused once.
+    /// Whether the first login of a device that was kicked while away is refused once.
     pub kicked_while_away_notice: bool,
-    /// After so many takeovers between the same two devices within [`Rules::takeovers_window_ms`]
-    /// the next has to wait; 0: never.
+    /// After this many takeovers between the same two devices within
+    /// [`Rules::takeovers_window_ms`], the next one must wait; 0: never.
     pub takeovers_max: u32,
-    /// See [`Rules::takeovers_max`]. A pause this long forgets them all.
+    /// See [`Rules::takeovers_max`]. A pause of this length forgets them all.
     pub takeovers_window_ms: i64,
-    /// How long the next takeover has to wait.
+    /// How long the next takeover must wait.
     pub takeovers_wait_ms: i64,
-    /// A session that nobody has come back to for so long has ended.
+    /// A session that nobody resumes for this long has ended.
     pub away_max_ms: i64,
-    /// Where the app's days begin.
+    /// The time zone of the app's days.
     pub time_zone: TimeZone,
 }
 
@@ -80,11 +80,11 @@ impl Default for Rules {
     }
 }
 
-/// An account: the user has logged in once, or was imported.
+/// An account: the user has logged in once or was imported.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Account {
     pub registered_ms: i64,
-    /// The same as a day of the app.
+    /// The same, as a day of the app.
     #[serde(default)]
     pub registered_day: Day,
     #[serde(default, skip_serializing_if = "is_default")]
@@ -93,14 +93,14 @@ pub struct Account {
     pub face_url: String,
 }
 
-/// Which stream, on which node.
+/// A stream and the node that holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct StreamRef {
     pub node: u64,
     pub stream_id: u64,
 }
 
-/// A session: what the server knows of one login.
+/// A session: what the server knows about one login.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Session {
     pub session_id: u64,
@@ -110,21 +110,21 @@ pub struct Session {
     pub instance: Arc<str>,
     pub login_no: u64,
     pub epoch: u64,
-    /// The end of the ticket, in ms of Unix time.
+    /// When the ticket expires, in ms of Unix time.
     pub ends_ms: i64,
-    /// The latest end that any token of this session says: a renewal may have brought a shorter
-    /// ticket than the one before.
+    /// The latest expiry in any token of this session: a renewal may have brought a shorter ticket
+    /// than the one before.
     #[serde(default, skip_serializing_if = "is_default")]
     pub latest_end_ms: i64,
-    /// The print of the policy that its login was decided by; 0: not known.
+    /// The fingerprint of the policy that decided its login; 0: unknown.
     #[serde(default, skip_serializing_if = "is_default")]
     pub policy: u32,
-    /// Where its events go; none while nobody reads.
+    /// Where its events go; `None` while nobody reads.
     pub stream: Option<StreamRef>,
     /// Since when nobody reads.
     #[serde(default)]
     pub away_since_ms: Option<i64>,
-    /// Where its last connection came from, where the app's backend is to hear of it.
+    /// Where its last connection came from, if the app's backend is to be informed.
     #[serde(default, skip_serializing_if = "is_default")]
     pub from: Option<IpAddr>,
 }
@@ -138,16 +138,16 @@ pub struct User {
     pub sessions: Vec<Session>,
     #[serde(skip_serializing_if = "is_default")]
     pub devices: Devices,
-    /// The latest day of an accepted login or resume. The store counts the users of a day by it.
+    /// The latest day with an accepted login or resume. The store counts a day's users by it.
     pub active_day: Day,
-    /// When the operator has decided something about the user, the last time.
+    /// When the operator last decided something about the user.
     #[serde(skip_serializing_if = "is_default")]
     decided_ms: i64,
     #[serde(skip_serializing_if = "is_default")]
     ban: Option<Ban>,
     #[serde(skip_serializing_if = "is_default")]
     revoked: Option<Revoked>,
-    /// Tickets of this second that were used.
+    /// The tickets of the current second that were used.
     #[serde(skip_serializing_if = "is_default")]
     fresh_tickets: Vec<Ticket>,
     #[serde(skip_serializing_if = "is_default")]
@@ -160,7 +160,7 @@ pub struct User {
     takeovers: Takeovers,
 }
 
-/// [`User::lasting`], as it is written: nothing is copied.
+/// [`User::lasting`] in serialized form, without copying.
 #[derive(PartialEq, Serialize)]
 pub struct Lasting<'a> {
     account: &'a Option<Account>,
@@ -176,44 +176,44 @@ pub struct Lasting<'a> {
     highest_epoch: u64,
 }
 
-/// Records are written without what they do not have: most have little, and a login is a write.
+/// Empty fields are not written: most records have few, and every login is a write.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// What became of a login or resume.
+/// The result of a login or resume.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The session with this id is the client's, and the given stream is the session's.
+    /// The session with this id is the client's, and the given stream now belongs to it.
     Accepted(u64),
-    /// Displaced since, by whom if that is still known.
+    /// Displaced meanwhile, by whom if that is still known.
     Displaced(Option<Kick>),
-    /// Late or doubled: it has no effect.
+    /// Late or duplicate: it has no effect.
     Ghost,
-    /// Two devices take the session from each other, again and again: one has to wait.
+    /// Two devices keep taking the session from each other: one must wait.
     TooOften { retry_after_ms: i64 },
 }
 
-/// Something to tell a stream, once all decide over the new record.
+/// A message for a stream, to be pushed once the new record is in force.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Push {
     pub to: StreamRef,
     pub what: Pushed,
 }
 
-/// What a stream is told; each ends it.
+/// What a stream is told; each of these ends it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Pushed {
     Kicked(Kick),
-    /// No word: its client has another stream, or has asked for the end.
+    /// Without an event: its client has another stream, or asked for the end.
     Closed,
     /// The operator ended the session, with this code.
     Ended(i32),
 }
 
 impl User {
-    /// The part that survives a restart of a store that keeps sessions in memory: clients bring
-    /// their sessions back by their tokens.
+    /// The part that survives a restart of a store that keeps sessions in memory: clients restore
+    /// their sessions with their tokens.
     pub fn lasting(&self) -> User {
         User {
             account: self.account.clone(),
@@ -228,8 +228,8 @@ impl User {
         }
     }
 
-    /// The same with the highest epoch of its sessions, for another store, which shall not give it
-    /// again.
+    /// The same, with the highest epoch of its sessions, for another store, which must not assign
+    /// that epoch again.
     pub fn lasting_with_its_epoch(&self) -> User {
         User {
             highest_epoch: self.highest_epoch.max(self.floors.highest()),
@@ -237,7 +237,7 @@ impl User {
         }
     }
 
-    /// The same, to be written.
+    /// The same, for serializing.
     pub fn as_lasting(&self) -> Lasting<'_> {
         Lasting {
             account: &self.account,
@@ -251,13 +251,13 @@ impl User {
         }
     }
 
-    /// Whether [`User::lasting`] of both is the same.
+    /// Whether [`User::lasting`] of both is equal.
     pub fn lasts_as(&self, other: &User) -> bool {
         self.as_lasting() == other.as_lasting()
     }
 
-    /// Gives back room for more: most users have one session on one device, and a list that grows has
-    /// room for four.
+    /// Frees spare capacity: most users have one session on one device, and a list grows to room
+    /// for four.
     pub fn shrink_to_fit(&mut self) {
         self.sessions.shrink_to_fit();
         self.devices.shrink_to_fit();
@@ -265,24 +265,24 @@ impl User {
         self.fresh_tickets.shrink_to_fit();
     }
 
-    /// Whether there is an account, or something that the operator decided.
+    /// Whether there is an account, or a decision by the operator.
     pub fn is_worth_keeping(&self) -> bool {
         let decided = self.ban.is_some() || self.revoked.is_some() || self.floors.all_have_ended();
         self.account.is_some() || decided
     }
 
-    /// The highest epoch that was given.
+    /// The highest epoch assigned so far.
     pub fn highest_epoch(&self) -> u64 {
         self.highest_epoch
     }
 
-    /// From now on every epoch that is given is above this one: the clock may have been set back
-    /// since an earlier run gave that.
+    /// From now on every new epoch is above this one: the clock may have been set back since an
+    /// earlier run assigned it.
     pub fn epochs_above(&mut self, epoch: u64) {
         self.highest_epoch = self.highest_epoch.max(epoch);
     }
 
-    /// Forgets what time has made void. Whether anything but [`User::lasting`] is left.
+    /// Forgets what has expired. Returns whether anything but [`User::lasting`] is left.
     pub fn tidy(&mut self, now_ms: i64) -> bool {
         self.sessions
             .retain(|session| session.ends_ms.saturating_add(TICKET_GRACE_MS) > now_ms);
@@ -297,12 +297,12 @@ impl User {
         self.sessions.iter().find(|s| s.session_id == session_id)
     }
 
-    /// Nobody reads the streams of nodes that are dead.
+    /// Marks the streams of dead nodes as no longer read.
     pub fn nodes_died(&mut self, is_dead: impl Fn(u64) -> bool, now_ms: i64) {
         self.go_away(|stream| is_dead(stream.node), now_ms);
     }
 
-    /// Nobody reads this stream any more. Gives the platform of the session that had it.
+    /// Marks this stream as no longer read. Returns the platform of the session that had it.
     pub fn stream_closed(&mut self, stream: StreamRef, now_ms: i64) -> Option<Platform> {
         let had_it = |session: &&Session| session.stream == Some(stream);
         let platform = self.sessions.iter().find(had_it)?.platform;
@@ -310,7 +310,7 @@ impl User {
         Some(platform)
     }
 
-    /// Notes where the streams come from that sessions have got since.
+    /// Records where the streams come from that sessions have gained since `before`.
     pub fn came_from(&mut self, from: Option<IpAddr>, before: &User) {
         for session in &mut self.sessions {
             let old = before.session(session.session_id);
@@ -329,12 +329,12 @@ impl User {
         }
     }
 
-    /// Whether time has ended a session that is still in the record.
+    /// Whether a session in the record has ended by time.
     pub fn has_due_sessions(&self, rules: &Rules, now_ms: i64) -> bool {
         self.due_ms(rules).is_some_and(|due_ms| due_ms <= now_ms)
     }
 
-    /// When the next session ends by itself unless somebody comes back to it.
+    /// When the next session ends by itself unless it is resumed.
     pub fn due_ms(&self, rules: &Rules) -> Option<i64> {
         let sessions = self.sessions.iter();
         sessions
@@ -342,7 +342,7 @@ impl User {
             .min()
     }
 
-    /// Ends sessions that nobody has come back to for too long.
+    /// Ends sessions that nobody has resumed for too long.
     pub fn end_absent(&mut self, rules: &Rules, now_ms: i64) {
         let is_absent = |session: &&Session| {
             let since = session.away_since_ms.filter(|_| session.stream.is_none());
@@ -361,8 +361,8 @@ impl User {
             .collect()
     }
 
-    /// The places in `self.sessions` that a login of `platform` from `device_id` would displace by
-    /// the policy; the device's own sessions are not among them.
+    /// The indexes in `self.sessions` that the policy displaces for a login of `platform` from
+    /// `device_id`; the device's own sessions are not among them.
     fn displaced(&self, policy: &Policy, device_id: &str, platform: Platform) -> Vec<usize> {
         let others = self.others(device_id);
         let platforms: Vec<_> = others
@@ -378,26 +378,26 @@ impl User {
 }
 
 impl Session {
-    /// What the reader of this session's stream is told when another reader, of a client with this
-    /// instance, takes its place.
+    /// What the reader of this session's stream is told when a client with this instance takes its
+    /// place.
     fn replaced_by(&self, instance: &str, now_ms: i64) -> Pushed {
         if *self.instance == *instance {
-            // It is the same client, and has gone on without that stream.
+            // It is the same client, which has moved on from that stream.
             Pushed::Closed
         } else {
-            // Two holders of one token: the one who came last has it.
+            // Two holders of one token: the later one keeps it.
             Pushed::Kicked(self.kicks(self, now_ms))
         }
     }
 
-    /// Says that this session has the place of that one.
+    /// The kick of `victim` by this session.
     fn kicks(&self, victim: &Session, now_ms: i64) -> Kick {
         let (device_id, device_name) = (&self.device_id, &self.device_name);
         kick_by(device_id, self.platform, device_name, victim, now_ms)
     }
 }
 
-/// Says who has taken a session over.
+/// The kick of a session by a device.
 fn kick_by(
     device_id: &str,
     platform: Platform,

@@ -1,14 +1,14 @@
-//! How often one user may ask: pure, and bounded in memory. A wide bucket, which no app empties that
-//! works; one user who does cannot keep the server busy with a record.
+//! Limits how often a user may send requests: pure, and bounded in memory. The bucket is so wide
+//! that no working app fills it, yet a user who does cannot keep the server busy with one record.
 
 use crate::sharded::Sharded;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
-/// A full bucket is for so long.
+/// A full bucket covers this time.
 const WINDOW: Duration = Duration::from_secs(60);
-/// How many users a part remembers of one age; it keeps two.
+/// How many users of one age a part remembers; it keeps two ages.
 const USERS: usize = 512;
 
 /// The buckets of all users.
@@ -18,7 +18,7 @@ pub struct UserRates {
     buckets: Sharded<Buckets>,
 }
 
-/// When a user's bucket is empty again, by a hash of the user: a request fills it by a part of the
+/// When a user's bucket will be empty, by a hash of the user: a request fills it by a part of the
 /// window.
 #[derive(Default)]
 struct Buckets {
@@ -27,8 +27,8 @@ struct Buckets {
 }
 
 impl UserRates {
-    /// One more request of this user, of so many in a minute; 0: any number. How long it has to wait, if
-    /// there were too many.
+    /// Counts a request of this user, given the limit per minute; 0: no limit. Returns how long it
+    /// must wait if there were too many.
     pub fn count(&self, user_id: &str, most: u32, now: Instant) -> Option<Duration> {
         if most == 0 {
             return None;

@@ -1,7 +1,7 @@
-//! State.StateChange webhooks: the app's own backend hears who comes online and who goes.
+//! State.StateChange webhooks: inform the app's own backend about who comes online and who goes.
 //!
-//! An event is stored with the decision that it comes from, and delivered by `delivery.rs`, which no
-//! login waits for.
+//! An event is stored with the decision that caused it and delivered by `delivery.rs`; no login
+//! waits for that.
 
 mod delivery;
 
@@ -18,16 +18,16 @@ use tim_proto::Platform;
 use ureq::Agent;
 
 const COMMAND: &str = "State.StateChange";
-/// How long the backend may take for an answer.
+/// How long the backend may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Where events go. Has no `Debug`: the token is a secret.
+/// Where events go. It has no `Debug`: the token is a secret.
 #[derive(Clone)]
 pub struct Settings {
     pub url: String,
     /// Signs the requests.
     pub token: Option<String>,
-    /// How often an event is sent again that was not answered with a status of 200 to 299.
+    /// How often an event not answered with a status of 200 to 299 is sent again.
     pub retries: u32,
     pub sdk_app_id: u32,
 }
@@ -60,7 +60,7 @@ struct Device {
     platform: &'static str,
 }
 
-/// A device that was kicked, as the reference system spells it.
+/// A kicked device, as the reference system spells it.
 fn kicked_name(platform: Platform) -> &'static str {
     match platform {
         Platform::Iphone => "iOS",
@@ -73,7 +73,7 @@ fn kicked_name(platform: Platform) -> &'static str {
     }
 }
 
-/// Who caused a change, as the reference system spells it.
+/// The cause of a change, as the reference system spells it.
 fn cause_name(platform: Option<Platform>) -> &'static str {
     match platform {
         None => "RESTAPI",
@@ -111,13 +111,13 @@ impl Event {
             },
             kicked: kicked.collect(),
         };
-        // Strings and numbers only: writing them as JSON into memory cannot fail.
+        // Serializing strings and numbers into memory cannot fail.
         serde_json::to_vec(&body).unwrap_or_default()
     }
 }
 
 impl Settings {
-    /// Whether requests can be sent there.
+    /// Whether requests can be sent to the URL.
     pub fn check(&self) -> Result<(), String> {
         let is_http = ["http://", "https://"]
             .iter()
@@ -158,7 +158,7 @@ fn sign(token: &str, now_s: i64) -> String {
     })
 }
 
-/// What sends requests to the backend. It goes where the settings say, and nowhere else.
+/// The HTTP client. It goes where the settings say and nowhere else.
 fn agent() -> Agent {
     Agent::config_builder()
         .timeout_global(Some(TIMEOUT))
@@ -171,7 +171,7 @@ fn agent() -> Agent {
         .into()
 }
 
-/// The error never has the URL, which may have a secret in it.
+/// The error never contains the URL, which may hold a secret.
 fn send(settings: &Settings, agent: &Agent, event: &Event) -> Result<(), String> {
     let now_s = now_ms().div_euclid(1000);
     let answer = agent
@@ -179,7 +179,7 @@ fn send(settings: &Settings, agent: &Agent, event: &Event) -> Result<(), String>
         .content_type("application/json")
         .send(event.body());
     match answer {
-        // What it says is of no consequence: the change has happened.
+        // The body does not matter: the change has already happened.
         Ok(mut answer) if answer.status().is_success() => {
             let _ = answer.body_mut().read_to_vec();
             Ok(())

@@ -1,4 +1,4 @@
-//! The operator's listener: where it is, and who is let in.
+//! The operator's listener: where it is, and who gets in.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -55,12 +55,12 @@ fn the_command_line_stands_above_the_file_and_the_ready_line_says_where() {
 
 #[test]
 fn other_machines_reach_it_only_where_that_is_allowed() {
-    let told = refused(SETTINGS, &["--admin-listen", "0.0.0.0:0"]);
-    assert!(told.contains("admin_allow_remote = true"), "{told}");
-    let told = refused(SETTINGS, &["--admin-listen", "nowhere"]);
+    let stderr = refused(SETTINGS, &["--admin-listen", "0.0.0.0:0"]);
+    assert!(stderr.contains("admin_allow_remote = true"), "{stderr}");
+    let stderr = refused(SETTINGS, &["--admin-listen", "nowhere"]);
     assert!(
-        told.contains("admin_listen nowhere: expected ADDR:PORT"),
-        "{told}"
+        stderr.contains("admin_listen nowhere: expected ADDR:PORT"),
+        "{stderr}"
     );
     let settings =
         "admin_listen = \"0.0.0.0:0\"\nadmin_allow_remote = true\nadmins = [\"administrator\"]";
@@ -70,8 +70,8 @@ fn other_machines_reach_it_only_where_that_is_allowed() {
 
 #[test]
 fn a_listener_that_nobody_could_use_does_not_start() {
-    let told = refused("admin_listen = \"0\"", &[]);
-    assert!(told.contains("admins = [\"administrator\"]"), "{told}");
+    let stderr = refused("admin_listen = \"0\"", &[]);
+    assert!(stderr.contains("admins = [\"administrator\"]"), "{stderr}");
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn an_administrators_ticket_can_be_voided_and_an_administrator_banned() {
     assert_eq!(ask(&stolen), 0);
     let administrator = json!({"UserID": "administrator"});
     server.reference("im_open_login_svc/account_import", &administrator);
-    // With a ticket that was used before the kick, perhaps in its very second.
+    // With a ticket that was used before the kick, perhaps in the same second.
     assert_eq!(
         server.reference("im_open_login_svc/kick", &administrator)["ErrorCode"],
         0

@@ -1,4 +1,4 @@
-//! The reference system's account paths: import, check, delete and kick, and what becomes of the
+//! The reference system's account paths: import, check, delete and kick, and their effect on the
 //! users' devices.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
@@ -245,19 +245,20 @@ fn a_kick_ends_every_session_and_voids_the_tickets_from_before_also_after_a_kill
         (401, 70052),
         "the session has ended"
     );
-    // A ticket that was made after the kick is good, without waiting for its second to end.
+    // A ticket issued after the kick is valid, without waiting for its second to end.
     phone["user_sig"] = ticket_made(0, "alice").into();
     (phone["login_no"], phone["seq"]) = (3.into(), 5.into());
     server.log_in(&phone);
     assert!(
         bobs.event().is_none(),
-        "bob was told nothing but the end of the server"
+        "bob's stream had no event but the server's shutdown"
     );
 }
 
 fn within_the_second_of_a_kick_only_what_was_used_before_it_is_void(store: Store) {
     let server = store.with_admin("");
-    // From the next second, as a clock that is a little ahead makes them: the kick cannot come later.
+    // From the next second, as a clock that is slightly ahead issues them: the kick cannot come
+    // later.
     let (used, unused) = (ticket_made(-60, "alice"), ticket_made(-61, "alice"));
     let mut first = login("alice", 1, 1, 1);
     first["user_sig"] = used.clone().into();

@@ -1,4 +1,4 @@
-//! The reference system's paths that tell who is online.
+//! The reference system's paths that report who is online.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -20,7 +20,7 @@ fn on(user_id: &str, which: u8, platform: &str) -> Value {
     login
 }
 
-/// Asks until the server has seen that a connection is gone.
+/// Polls until the server has noticed that a connection is gone.
 fn until(server: &Server, status: &str) -> Value {
     let patience = Instant::now() + Duration::from_secs(30);
     loop {

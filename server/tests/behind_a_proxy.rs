@@ -1,4 +1,4 @@
-//! Behind proxies, and for pages of browsers: whose address counts, what the logs say of it, and who may
+//! Behind proxies, and for web pages: whose address counts, what the logs say about it, and who may
 //! read answers.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
@@ -10,7 +10,7 @@ use process::{Answer, Server, login, posted, resume};
 use serde_json::{Value, json};
 use std::io::Write;
 
-/// Sends a login with a further header, and gives what the log says of it.
+/// Sends a login with an additional header, and returns its log line.
 fn logged(server: &Server, user_id: &str, header: &str) -> String {
     let request = posted("/v1/login", &login(user_id, 1, 1, 1).to_string());
     let request = request.replacen("\r\n", &format!("\r\n{header}"), 1);
@@ -118,7 +118,7 @@ fn every_login_and_refusal_is_logged_with_who_where_and_what_came_of_it() {
     );
     let line = server.logged("/v1/logout");
     assert!(line.contains("user=\"alice\""), "{line}");
-    // Nobody can put a line of their own into the log.
+    // Nobody can inject a line into the log.
     let mut wrong = login("x", 1, 1, 1);
     wrong["user_id"] = "a\nb".into();
     server.post("/v1/login", &wrong);
@@ -183,7 +183,7 @@ fn what_administrators_change_is_in_the_audit_log_with_who_whose_and_what_came_o
         line("sign_out_everybody", "", "", 0),
     ];
     assert_eq!(said, expected);
-    // Where no file is named, the log has it.
+    // If no file is named, the log has it.
     let server = Server::with_admin("");
     server.own("PUT", "/v1/users/alice/ban", "{}");
     let line = server.logged("audit");

@@ -1,4 +1,4 @@
-//! The other ways to an engine: a cluster of three, and TLS with a password.
+//! The other connections to an engine: a cluster of three, and TLS with a password.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -26,7 +26,8 @@ fn cluster() -> [Engine; 3] {
         assert_eq!(engine.command(&meet), "+OK");
     }
     let until = Instant::now() + Duration::from_secs(60);
-    // A key of each engine's slots, asked of each engine: here, or moved, but not down.
+    // A key in each engine's slots, requested from each engine: found here or redirected, but not
+    // down.
     let knows_all = |engine: &Engine| {
         let replies =
             ["a", "b", "c", "d", "e", "f"].map(|key| engine.command(&format!("GET {key}")));
@@ -67,13 +68,13 @@ fn nodes_share_a_cluster() {
             (&json!(12), &json!(12))
         );
     }
-    // Both have told the engine what they counted, before they answered.
+    // Both have reported their counts to the engine before they answered.
     let (_, figures) = nodes[0].own("GET", "/v1/figures?days=1", "");
     assert_eq!(figures["days"][0]["logins"], 24);
     assert_eq!(figures["accounts"], 12);
 }
 
-/// A kick on another node would otherwise wait for a heartbeat, ten minutes here.
+/// Otherwise a kick on another node would wait for a heartbeat, ten minutes here.
 #[test]
 fn pushes_come_by_any_engine_of_a_cluster_that_lives() {
     let [first, second, third] = cluster();
@@ -83,7 +84,7 @@ fn pushes_come_by_any_engine_of_a_cluster_that_lives() {
     );
     let settings = "heartbeat_ms = 600000\ntakeovers.max = 0";
     let nodes = [(); 2].map(|()| Server::node(&store, settings));
-    // A node listens at all of them soon after its start.
+    // A node listens to all of them soon after its start.
     let until = Instant::now() + Duration::from_secs(60);
     let channels = |engine: &Engine| engine.command("PUBSUB CHANNELS tim:*:node:*");
     while [&first, &second, &third]

@@ -1,4 +1,4 @@
-//! The end of a server: every client is told when to come back, and nobody new is let in.
+//! The shutdown of a server: every client learns when to come back, and no new one is accepted.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 

@@ -1,4 +1,5 @@
-//! What files, forms and devices put around texts: it is taken, cleaned or named.
+//! What files, forms and devices add around texts: it is accepted, cleaned up, or named in the
+//! error.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -36,7 +37,7 @@ fn a_key_file_may_have_line_ends_blanks_and_a_byte_order_mark_around_the_key() {
         let made = usersig(key, "alice");
         assert!(made.status.success());
         let mut request = login("alice", which as u8 + 1, 1, 1);
-        // The line end that the program prints goes along.
+        // The program's line end goes along.
         request["user_sig"] = String::from_utf8(made.stdout).unwrap().into();
         let (_stream, session) = server.log_in(&request);
         assert!(session["session"].is_string());
@@ -109,7 +110,7 @@ fn a_certificate_that_is_marked_as_an_authoritys_is_refused_at_the_start() {
     let server = Server::with_tls(&certificate.pem(), &key.serialize_pem());
     let line = server.logged("CA:TRUE");
     assert!(line.contains("WARN") && line.contains("ca_file"), "{line}");
-    // One that is not is told nothing of.
+    // Others are not mentioned.
     let (_, certificate, key) = process::tls::certificate();
     let mut server = Server::with_tls(&certificate, &key);
     server.signal("TERM");

@@ -1,5 +1,5 @@
-//! An engine that dies, again and again, while its replica takes its place: bans that were acknowledged
-//! hold, and nobody is signed out who was not.
+//! An engine that dies, again and again, while its replica takes over: acknowledged bans hold, and
+//! nobody is signed out by accident.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -16,11 +16,11 @@ use std::thread::scope;
 use std::time::{Duration, Instant};
 
 const CLIENTS: usize = 4;
-/// A round's engine dies after so many acknowledged outcomes.
+/// In each round the engine dies after this many acknowledged outcomes.
 const OUTCOMES: usize = 40;
 const BANNED: i64 = 70051;
 
-/// A user who is logged in: the stream, and the session's newest token.
+/// A logged-in user: the stream, and the session's newest token.
 struct LoggedIn {
     user_id: String,
     stream: Answer,
@@ -28,14 +28,14 @@ struct LoggedIn {
     seq: u64,
 }
 
-/// What clients have of a round.
+/// What the clients have at the end of a round.
 #[derive(Default)]
 struct Acknowledged {
     logged_in: Vec<LoggedIn>,
     banned: Vec<String>,
 }
 
-/// The stream and first event of a request that was accepted; none where the engine is away.
+/// The stream and first event of an accepted request; `None` if the engine is unavailable.
 fn accepted(server: &Server, path: &str, body: &Value) -> Option<(Answer, Value)> {
     let mut stream = TcpStream::connect(&server.address).unwrap();
     stream
@@ -78,7 +78,7 @@ fn lives(server: &Server, name: &str, dead: &AtomicBool, all: &Mutex<Acknowledge
                 if server.own("PUT", &path, "{}").0 == 200 {
                     all.lock().unwrap().banned.push(user.user_id);
                 }
-                // Otherwise it may have happened or not.
+                // Otherwise it may or may not have happened.
                 continue;
             }
             1 => {
@@ -97,7 +97,7 @@ fn lives(server: &Server, name: &str, dead: &AtomicBool, all: &Mutex<Acknowledge
     }
 }
 
-/// Repeats a request while the engine is away.
+/// Repeats a request while the engine is unavailable.
 fn when_it_is_back(server: &Server, mut ask: impl FnMut() -> (u16, i64)) -> (u16, i64) {
     let until = Instant::now() + Duration::from_secs(60);
     loop {
@@ -149,7 +149,7 @@ fn fail_over_again_and_again(rounds: usize) {
             assert_eq!(answer, (403, BANNED), "{user_id} in round {round}");
         }
         for mut user in logged_in {
-            // Said again with the node's heartbeats, also where the engine has lost it.
+            // Repeated with the node's heartbeats, even if the engine has lost it.
             assert_eq!(
                 user.stream.block().as_deref(),
                 Some(": hb"),

@@ -1,5 +1,5 @@
-//! Fault injection: each fault reaches a client as the real thing does, and there is none unless it
-//! was asked for.
+//! Fault injection: each fault reaches a client as the real thing would, and none exists unless
+//! enabled.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -78,14 +78,14 @@ fn an_expired_session_is_reported_and_neither_its_token_nor_its_ticket_is_accept
     let back = resume(&session, 1, 1, 3);
     assert_eq!(server.refusal("/v1/resume", &back), (401, 70001));
 
-    // A new ticket brings the very session back, as after a real end.
+    // A new ticket restores the very session, as after a real expiry.
     let mut renewal = resume(&session, 1, 1, 4);
     renewal["user_sig"] = ticket("alice", 7200).into();
     let (_stream, renewed) = server.log_in_by(&renewal);
     assert_eq!(renewed["epoch"], session["epoch"]);
     let (_stream, _) = server.log_in_by(&resume(&renewed, 1, 1, 5));
 
-    // The other device was left alone: what ends it comes first on its stream.
+    // The other device was left alone: what ends it is the first event on its stream.
     server.fault("POST", "/kick", &alice());
     assert_eq!(other.event().unwrap().0, "kicked");
 }
@@ -148,7 +148,7 @@ fn a_dropped_stream_breaks_off_without_a_word_and_its_session_is_resumed() {
 }
 
 #[test]
-fn answers_are_held_back_for_as_long_as_was_asked_or_until_that_is_taken_back() {
+fn answers_are_delayed_as_configured_until_the_fault_is_cleared() {
     let server = Server::with_faults("");
     server.fault("PUT", "/delay", &json!({"ms": 300}));
     let began = Instant::now();
@@ -160,7 +160,7 @@ fn answers_are_held_back_for_as_long_as_was_asked_or_until_that_is_taken_back() 
     server.fault("PUT", "/delay", &json!({"ms": 600_000}));
     std::thread::scope(|scope| {
         let bob = scope.spawn(|| server.log_in(&login("bob", 2, 1, 1)));
-        // It is decided, and not answered.
+        // It is decided but not answered.
         while server.own("GET", "/v1/users/bob", "").0 == 404 {
             std::thread::yield_now();
         }
@@ -170,7 +170,7 @@ fn answers_are_held_back_for_as_long_as_was_asked_or_until_that_is_taken_back() 
 }
 
 #[test]
-fn requests_fail_as_often_as_was_asked_and_have_no_effect() {
+fn the_configured_number_of_requests_fail_and_have_no_effect() {
     let server = Server::with_faults("");
     let failing = json!({"status": 502, "count": 2, "retry_after_s": 7});
     server.fault("PUT", "/status", &failing);

@@ -1,4 +1,4 @@
-//! Figures of the app: who counts, on which day, and that none is lost or counted twice.
+//! The app's figures: who counts, on which day, and that nobody is lost or counted twice.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -19,7 +19,7 @@ fn active(server: &Server) -> u64 {
     figures(server, 1)["days"][0]["active"].as_u64().unwrap()
 }
 
-/// So far in the west or the east that it is another day there.
+/// Far enough west or east for it to be another day there.
 fn in_zone(zone: &str) -> String {
     format!("{SETTINGS}time_zone = \"{zone}\"\n")
 }
@@ -135,7 +135,7 @@ fn a_removed_account_leaves_the_number_of_accounts_and_stays_among_the_registere
     );
 }
 
-fn the_reference_path_tells_thirty_days_in_strings_and_only_what_it_is_asked_for(store: Store) {
+fn the_reference_path_returns_thirty_days_as_strings_and_only_the_requested_fields(store: Store) {
     let server = store.with(&in_zone("-12:00"));
     server.log_in(&login("alice", 1, 1, 1));
     let server = server.after_a_kill_with(&in_zone("+14:00"));
@@ -210,6 +210,6 @@ over_each_store! {
     what_was_acknowledged_is_counted_after_a_kill_and_not_counted_again
     logins_are_counted_over_an_orderly_end
     a_removed_account_leaves_the_number_of_accounts_and_stays_among_the_registered
-    the_reference_path_tells_thirty_days_in_strings_and_only_what_it_is_asked_for
+    the_reference_path_returns_thirty_days_as_strings_and_only_the_requested_fields
     up_to_four_hundred_days_are_reported
 }

@@ -1,5 +1,5 @@
-//! What has begun is finished, whether the client is still there or not: pushes, webhooks, figures; and
-//! what the app's backend could not be told before the end is told after the next start.
+//! What has begun is finished even if the client is gone: pushes, webhooks, figures; and what could
+//! not be delivered to the app's backend before the end is delivered after the next start.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -15,7 +15,7 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-/// Sends a request and goes away.
+/// Sends a request and disconnects.
 fn sends_and_goes(server: &Server, path: &str, body: &str) {
     let mut stream = TcpStream::connect(&server.address).unwrap();
     stream.write_all(posted(path, body).as_bytes()).unwrap();
@@ -85,7 +85,7 @@ fn a_users_events_come_in_the_order_of_the_decisions(store: Store) {
                 assert!(is_in, "a logout before the login");
                 is_in = false;
             }
-            // Whether the connection or the session ended first is not known here.
+            // It is not known here whether the connection or the session ended first.
             "Disconnect" => assert!(is_in, "a disconnect after the logout"),
             other => panic!("{other}"),
         }
@@ -113,7 +113,7 @@ fn a_user_whose_event_fails_delays_nobody_else(store: Store) {
             request.answer("204 No Content");
         }
     }
-    // Ten attempts at alice's take a quarter of an hour.
+    // Ten attempts at alice's events take a quarter of an hour.
     assert!(begun.elapsed() < Duration::from_secs(30));
 }
 
@@ -133,18 +133,22 @@ fn a_login_whose_client_went_away_meanwhile_kicks_at_once() {
     sends_and_goes(&server, "/v1/login", &login("bob", 2, 1, 1).to_string());
     let begun = Instant::now();
     assert_eq!(first.event().unwrap().0, "kicked");
-    // A heartbeat, which would find it out as well, is 25 s.
+    // A heartbeat, which would reveal it as well, takes 25 s.
     assert!(begun.elapsed() < Duration::from_secs(5));
 }
 
 #[test]
 fn what_a_kill_left_undelivered_is_delivered_after_the_start() {
     let backend = Backend::start();
-    let server = Server::with(&format!("{}webhook_retries = 10\n", backend.settings()));
+    let server = Server::with(&format!(
+        "{}webhook_retries = 10\nmetrics_listen = \"127.0.0.1:0\"\n",
+        backend.settings()
+    ));
     let (stream, session) = server.log_in(&login("alice", 1, 1, 1));
-    // On its way when the server is killed: nobody has said that it came.
+    // In transit when the server is killed: nobody has confirmed it.
     let unanswered = backend.request();
     drop(stream);
+    server.until_figure("tim_webhook_pending", 2.0);
     let (_stream, _) = server.log_in_by(&resume(&session, 1, 1, 2));
     server.signal("KILL");
     drop(unanswered);

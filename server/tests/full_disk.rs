@@ -1,5 +1,5 @@
-//! A disk without room: what cannot be kept is refused, as often as it is asked for, and once there is
-//! room again all is well without a restart.
+//! A full disk: what cannot be stored is refused, however often it is requested, and once there is
+//! space again everything works without a restart.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -11,13 +11,13 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// The store may not grow: its files are larger than this already.
+/// The store must not grow: its files are larger than this already.
 const FULL: u64 = 4096;
 
 /// The server could not write to its store.
 const FAILED: i64 = 70500;
 
-/// How far the files of a server may grow; none: as far as they like.
+/// The size to which a server's files may grow; `None`: no limit.
 fn limit_files(server: &Server, bytes: Option<u64>) {
     let limit = Rlimit {
         current: bytes,
@@ -52,7 +52,7 @@ fn has_account(server: &Server, user_id: &str) -> bool {
     checked["ResultItem"][0]["AccountStatus"] == "Imported"
 }
 
-/// A login that is refused for want of room.
+/// A login that is refused for lack of space.
 fn refused_login(server: &Server, login: &Value) {
     let mut answer = server.post("/v1/login", login);
     assert_eq!(answer.status, 500);
@@ -75,7 +75,7 @@ fn what_cannot_be_written_is_refused_each_time_and_it_heals_when_there_is_space(
     let (status, why) = readiness(&server);
     assert_eq!(status, 503);
     assert!(why.contains("full") || why.contains("disk I/O"), "{why}");
-    // What changes nothing that is kept needs no room.
+    // What changes nothing in the store needs no space.
     let resume = process::resume(&session, 1, 1, 2);
     assert_eq!(server.post("/v1/resume", &resume).status, 200);
     limit_files(&server, None);
@@ -118,8 +118,8 @@ fn an_engine_without_memory_is_not_ready_and_heals() {
     assert_eq!(import(&server, "alice"), 0);
 }
 
-/// Logins, imports and bans while the disk is full and has room again, many times: what was acknowledged
-/// is there.
+/// Logins, imports and bans while the disk repeatedly fills up and frees: what was acknowledged is
+/// there.
 fn fill_again_and_again(rounds: usize) {
     let mut server = Server::with_admin("");
     let mut acknowledged = Vec::new();
@@ -142,7 +142,7 @@ fn fill_again_and_again(rounds: usize) {
             until_ready(&server);
         }
         if round % 5 == 4 {
-            // The limit is the process's own.
+            // The limit is that of the process.
             server = server.after_a_kill_elsewhere();
         } else {
             limit_files(&server, None);

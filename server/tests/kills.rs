@@ -1,4 +1,4 @@
-//! A server that is killed in the middle of everything, again and again: whatever it acknowledged
+//! A server that is killed in the middle of everything, again and again: everything it acknowledged
 //! has happened, and still has after each restart.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
@@ -16,7 +16,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// The clients of a server, each with users of its own.
 const CLIENTS: usize = 8;
-/// A round ends after so many acknowledged outcomes, or fewer.
+/// A round ends after this many acknowledged outcomes, or fewer.
 const OUTCOMES_MAX: usize = 200;
 
 /// A number of the environment.
@@ -25,7 +25,7 @@ fn given(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
 }
 
-/// Kills a server in so many rounds, and looks after each whether all that it said is true.
+/// Kills a server in each round, and then checks everything it has said.
 fn kill_again_and_again(rounds: u64) {
     let begun = Instant::now();
     let seed = given("TIM_SEED").unwrap_or_else(|| {
@@ -43,15 +43,15 @@ fn kill_again_and_again(rounds: u64) {
     for _ in 0..rounds {
         let moment = 1 + random.below(OUTCOMES_MAX);
         scope(|scope| {
-            let (tell, heard) = channel();
+            let (tell, received) = channel();
             for client in &mut clients {
                 let (server, tell) = (&server, tell.clone());
                 scope.spawn(move || client.lives(server, &tell));
             }
             drop(tell);
-            assert_eq!(heard.iter().take(moment).count(), moment);
+            assert_eq!(received.iter().take(moment).count(), moment);
             server.signal("KILL");
-            outcomes += moment + heard.iter().count();
+            outcomes += moment + received.iter().count();
         });
         server = server.after_a_kill_elsewhere();
         scope(|scope| {

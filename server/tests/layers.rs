@@ -1,11 +1,11 @@
-//! The server's modules build on each other in one direction: no circle among them.
+//! The server's modules depend on each other in one direction: there is no cycle among them.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// What each module of the crate's root names of the others.
+/// Which modules each top-level module of the crate names.
 type Uses = BTreeMap<String, BTreeSet<String>>;
 
 fn add_uses(file: &Path, module: &str, uses: &mut Uses) {
@@ -36,7 +36,7 @@ fn walk(folder: &Path, module: Option<&str>, uses: &mut Uses) {
     }
 }
 
-/// A way from `module` back to itself, if there is one.
+/// A path from `module` back to itself, if there is one.
 fn circle(uses: &Uses, module: &str) -> Option<Vec<String>> {
     let (mut ways, mut seen) = (vec![vec![module.to_owned()]], BTreeSet::new());
     while let Some(way) = ways.pop() {

@@ -1,5 +1,5 @@
-//! What an operator does when a key has leaked, over both stores: tickets that claim too much, everybody
-//! signed out, token keys replaced. It holds after a restart, and for what comes later.
+//! What an operator does when a key has leaked, over both stores: limit tickets that claim too
+//! much, sign everybody out, replace token keys. It holds after a restart and for later requests.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -14,7 +14,7 @@ use tim_proto::user_sig;
 const YEAR_S: i64 = 365 * 86_400;
 const DAY_MS: i64 = 86_400_000;
 
-/// A ticket that was made at that time.
+/// A ticket issued at that time.
 fn ticket_of(issued_s: i64, expire_s: i64) -> String {
     user_sig::make(KEY, APP, "alice", issued_s, expire_s, None).unwrap()
 }
@@ -119,7 +119,7 @@ fn replaced_token_keys_end_tokens_and_not_users(store: Store) {
     );
     let stale = resume(&session, 1, 1, 2);
     assert_eq!(server.refusal("/v1/resume", &stale), (401, 7726));
-    // By its ticket it comes back as itself, and the stream that is open was not touched.
+    // With its ticket it returns as itself, and the open stream was not touched.
     let (_stream, newer) = server.log_in(&login("alice", 1, 1, 3));
     assert_eq!(newer["epoch"], session["epoch"]);
     assert_eq!(
@@ -171,12 +171,12 @@ fn other_nodes_and_an_engine_that_came_back_empty_learn_of_both() {
     );
     let (stream, newer) = nodes[1].log_in(&login("alice", 1, 2, 3));
     assert_eq!(nodes[0].own("POST", "/v1/token_keys/replace", "").0, 200);
-    // What was published is learned at once, and with the next lease otherwise.
+    // What was published arrives at once, otherwise with the next lease.
     while nodes[1].post("/v1/resume", &resume(&newer, 1, 2, 4)).status == 200 {
         std::thread::yield_now();
     }
     engine.command("FLUSHALL");
-    // With their next leases the nodes tell the engine, and it a node that is new.
+    // With their next leases the nodes restore it in the engine, and a new node gets it from there.
     let signed_out = format!("tim:{APP}:signed_out");
     while engine.command(&format!("EXISTS {signed_out}")) != ":1" {
         std::thread::yield_now();

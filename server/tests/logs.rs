@@ -1,4 +1,4 @@
-//! What the server writes about itself: no secret at any level, and JSON that a machine can read.
+//! What the server logs: no secret at any level, and JSON that a machine can read.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -10,10 +10,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
-/// A server that logs all it can, and how it is spoken to.
+/// A server that logs at every level, and how it is addressed.
 struct Talkative {
     address: String,
-    /// What nobody may read in the log.
+    /// What must not be in the log.
     secrets: Vec<String>,
 }
 
@@ -34,7 +34,7 @@ impl Talkative {
         (answer, session)
     }
 
-    /// Everything that a client does, well and badly.
+    /// Everything that a client does, rightly and wrongly.
     fn talk(&mut self) {
         let good = login("alice", 1, 1, 1);
         self.secrets

@@ -1,4 +1,4 @@
-//! The figures that Prometheus reads, and how they move.
+//! The metrics that Prometheus reads, and how they move.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -88,7 +88,7 @@ fn figures_are_on_their_own_listener_where_there_is_one_and_nowhere_else() {
     assert_eq!(Answer::read(posted_to(&server)).status, 405);
 }
 
-/// The figures as the operator's listener gives them.
+/// The metrics from the operator's listener.
 fn of_admin(server: &Server, headers: &str) -> (u16, String) {
     let request = format!("GET /metrics HTTP/1.1\r\nHost: tim\r\n{headers}\r\n");
     let mut answer = server.send_admin(&request);

@@ -1,5 +1,5 @@
-//! Several nodes over one Valkey or Redis: the rules hold across them, and a node, a push or the
-//! engine itself may be lost.
+//! Several nodes over one Valkey or Redis: the rules hold across them, even if a node, a push or
+//! the engine itself is lost.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -11,10 +11,10 @@ use process::{Answer, Server, instance, login, now_s, resume};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// Streams are looked at again this often.
+/// How often streams are re-examined.
 const HEARTBEAT: &str = "heartbeat_ms = 400\ntakeovers.max = 0";
 
-/// A login that is repeated while the store is away.
+/// A login, repeated while the store is unavailable.
 fn log_in_when_it_is_back(server: &Server, mut login: Value) -> (Answer, Value) {
     let until = Instant::now() + Duration::from_secs(60);
     loop {
@@ -89,12 +89,12 @@ fn a_push_that_is_lost_is_made_good_within_a_heartbeat() {
     let nodes = [(); 2].map(|()| Server::node(&engine.url(), HEARTBEAT));
     for round in 1..=5 {
         let (mut first, _) = nodes[0].log_in(&login("alice", 1, round, round));
-        // Nobody listens for a moment.
+        // For a moment nobody listens.
         engine.command("CLIENT KILL TYPE pubsub");
         nodes[1].log_in(&login("alice", 2, round, round));
         let began = Instant::now();
         assert_eq!(first.event().unwrap().0, "kicked");
-        // Generous: what is asserted is that it comes at all; the next line says how soon.
+        // Generous: the assertion is that it comes at all; the next line says how soon.
         println!("output after {} ms", began.elapsed().as_millis());
         assert!(began.elapsed() < Duration::from_secs(10));
     }
@@ -116,7 +116,7 @@ fn while_the_engine_is_gone_streams_stay_and_logins_wait_and_then_everything_ret
     // It comes back empty: the last writes, and all others, are lost.
     let engine = Engine::on(port, "");
     log_in_when_it_is_back(&nodes[1], login("bob", 2, 1, 2));
-    // The phone's session is known again once its node has said that it holds it.
+    // The phone's session is known again once its node has reported that it holds it.
     let until = Instant::now() + Duration::from_secs(60);
     let key = format!("tim:{}:{{alice}}", process::APP);
     while engine.command(&format!("EXISTS {key}")) != ":1" {
@@ -191,7 +191,7 @@ fn a_session_that_was_renewed_after_its_ticket_ended_stays() {
     let mut renewal = resume(&session, 1, 1, 2);
     renewal["user_sig"] = process::ticket("alice", 3600).into();
     let (mut stream, session) = server.log_in_by(&renewal);
-    // What has ended is said again with each heartbeat.
+    // What has ended is repeated with each heartbeat.
     for _ in 0..4 {
         assert_eq!(stream.block().as_deref(), Some(": hb"));
     }

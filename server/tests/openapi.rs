@@ -1,5 +1,5 @@
-//! docs/openapi.json beside the running server: each path and method that it has is answered as it
-//! says, and each route of the server is in it.
+//! docs/openapi.json against the running server: each of its paths and methods answers as it says,
+//! and each route of the server is in it.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -28,7 +28,7 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
     paths.flat_map(of_path).collect()
 }
 
-/// What a reference refers to; anything else is itself.
+/// Resolves a reference; returns anything else unchanged.
 fn resolve<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     match value.get("$ref") {
         Some(reference) => {
@@ -39,8 +39,8 @@ fn resolve<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     }
 }
 
-/// Whether a value is what a schema says: the part of JSON Schema that the document uses, and a panic
-/// for any other word.
+/// Whether a value matches a schema: supports the part of JSON Schema that the document uses, and
+/// panics on any other keyword.
 fn check(document: &Value, schema: &Value, value: &Value, place: &str) {
     for (word, rule) in schema.as_object().unwrap() {
         match word.as_str() {
@@ -116,7 +116,7 @@ fn target(document: &Value, path: &str, operation: &Value, ticket: &str) -> Stri
     target
 }
 
-/// Sends an operation's example and checks the answer against what the document says of its status.
+/// Sends an operation's example and checks the answer against the document's entry for its status.
 fn ask(
     server: &Server,
     document: &Value,
@@ -184,7 +184,7 @@ fn each_operation_is_answered_as_it_is_described_and_only_to_administrators() {
     let mut stream = server.log_in(&login("alice", 1, 1, 1));
     for (turn, operation) in (2..).zip(operations(&document)) {
         let name = operation.2["operationId"].as_str().unwrap().to_owned();
-        // What the operation needs to be there.
+        // Creates what the operation needs.
         server.reference("im_open_login_svc/account_import", &alice);
         if name == "liftBan" {
             server.own("PUT", "/v1/users/alice/ban", "{}");

@@ -1,6 +1,6 @@
-//! An operator who has docs/server.md and docs/admin.md alone: runs one node, moves to three, rotates a
-//! key, bans a user, reads the figures, loses a node. The commands, requests and settings are those that
-//! the pages print; addresses, folders and the app's id are the test's.
+//! An operator with only docs/server.md and docs/admin.md runs one node, moves to three, rotates a
+//! key, bans a user, reads the figures and loses a node. The commands, requests and settings are
+//! those that the pages print; addresses, folders and the app's id are the test's.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -14,7 +14,7 @@ use tim_proto::user_sig;
 
 const SERVER: &str = include_str!("../../docs/server.md");
 const ADMIN: &str = include_str!("../../docs/admin.md");
-/// Where the page has the settings of the nodes.
+/// Where the page puts the nodes' settings.
 const SETTINGS: &str = "etc/tim-server.toml";
 const RELOADED: &str = "settings reloaded";
 
@@ -31,7 +31,7 @@ fn printed_ticket(shell: &Shell) -> String {
     made.trim_end().to_owned()
 }
 
-/// Three nodes over one engine, by the page's way from one node to many. The one node ends.
+/// Three nodes over one engine, following the page from one node to many. The single node ends.
 fn three_nodes(mut one: Server, shell: &mut Shell) -> [Server; 3] {
     let moving = shell.block_with("sh", "cat tim-server-data/sdk_app_id");
     let app = shell.run_as_it_is(&moving);
@@ -65,7 +65,7 @@ fn administered() -> (Shell, Server) {
     (shell, node)
 }
 
-/// What a printed line is answered, after the lines that it needs.
+/// The answer to a printed line, after the lines that it needs.
 fn output(shell: &Shell, node: &Server, setup: &str, line: &str) -> Value {
     let ticket_line = shell.block_with("sh", "ADMIN=");
     let output = shell.run(node, &format!("{ticket_line}{setup}\n{line}"));
@@ -95,7 +95,7 @@ fn one_node_becomes_three_and_its_sessions_go_on() {
     let (mut stream, again) = nodes[1].log_in_by(&resume(&session, 1, 1, 3));
     assert_eq!(again["epoch"], session["epoch"]);
 
-    // It is one system: the session is known everywhere, and another device takes it over.
+    // It is one system: every node knows the session, and another device takes it over.
     let (_moved, same) = nodes[2].log_in_by(&resume(&again, 1, 1, 4));
     assert_eq!(same["epoch"], again["epoch"]);
     assert_eq!(stream.event(), None, "its client has another stream");
@@ -106,15 +106,15 @@ fn one_node_becomes_three_and_its_sessions_go_on() {
     assert_eq!(displaced, (403, 6208));
 }
 
-/// The line of the operator's page that begins with this, with the lines before it that it needs.
+/// The line of the operator's page that starts with this, with the earlier lines that it needs.
 fn admin_line(begin: &str) -> String {
     let page = Shell::new(ADMIN);
     let ticket = page.block_with("sh", "ADMIN=");
     let block = page.block_with("sh", &format!("\n{begin}"));
-    let is_asked = |line: &&str| line.starts_with("own ") || line.starts_with("v4 ");
-    let setup: Vec<&str> = block.lines().filter(|line| !is_asked(line)).collect();
-    let asked = block.lines().find(|line| line.starts_with(begin));
-    format!("{ticket}{}\n{}", setup.join("\n"), asked.unwrap())
+    let is_request = |line: &&str| line.starts_with("own ") || line.starts_with("v4 ");
+    let setup: Vec<&str> = block.lines().filter(|line| !is_request(line)).collect();
+    let found = block.lines().find(|line| line.starts_with(begin));
+    format!("{ticket}{}\n{}", setup.join("\n"), found.unwrap())
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn a_key_is_rotated_on_three_nodes_and_no_good_ticket_is_refused() {
         assert_eq!(node.refusal("/v1/login", &late), (401, 70009));
         node.log_in(&with_ticket(&shell, number, new));
     }
-    // A session of before, whose login has been replaced since, is known as such: its token verifies.
+    // An old session whose login was replaced since is recognized: its token verifies.
     let replaced = nodes[1].refusal("/v1/resume", &resume(&session, 1, 1, 40));
     assert_eq!(replaced.1, 70402, "late, and not unknown");
 }
@@ -225,10 +225,10 @@ fn a_user_is_banned_and_let_in_again_by_the_printed_lines() {
 fn the_printed_requests_of_the_reference_system_succeed() {
     let (shell, node) = administered();
     let lines = shell.block_with("sh", "v4()");
-    let (setup, asked): (Vec<&str>, Vec<&str>) =
+    let (setup, requests): (Vec<&str>, Vec<&str>) =
         lines.lines().partition(|line| !line.starts_with("v4 "));
-    assert_eq!(asked.len(), 8);
-    for line in asked {
+    assert_eq!(requests.len(), 8);
+    for line in requests {
         let output = output(&shell, &node, &setup.join("\n"), line);
         assert_eq!(output["ActionStatus"], "OK", "{line}: {output}");
     }
@@ -278,7 +278,7 @@ fn readiness_and_figures_are_read_by_the_printed_lines() {
     let nodes = three_nodes(one, &mut shell);
     let (_stream, _) = nodes[0].log_in(&shell.login("alice", 1));
     let lines = shell.block_with("sh", "/metrics");
-    // The page's addresses are those of the node that is asked.
+    // The page's addresses are replaced by the node's.
     for (node, logins) in nodes.iter().zip([1, 0, 0]) {
         let output = run_at(&shell, node, &lines);
         assert!(output.starts_with("ready\n"), "{output}");
@@ -302,7 +302,7 @@ fn the_loss_of_a_node_signs_nobody_out() {
     let users = ["alice", "bob", "carol"];
     let sessions = users.map(|user| nodes[0].log_in(&shell.login(user, 1)));
     let [lost, second, third] = nodes;
-    // Without a word to anybody.
+    // Without an event to anybody.
     drop(lost);
     for (at, (_, session)) in sessions.iter().enumerate() {
         let node = [&second, &third][at % 2];

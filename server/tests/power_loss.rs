@@ -1,6 +1,6 @@
-//! The power is lost at any moment of a server's life: whatever it acknowledged is on the disk. The test
-//! keeps apart what a server has written and what it has synced (`recorder.c`), and opens its store as
-//! a disk may be found then (`disk.rs`).
+//! The power may fail at any moment of a server's life: everything it acknowledged is on the disk.
+//! The test separates what a server has written from what it has synced (`recorder.c`), and opens
+//! its store in the states in which the disk may be found (`disk.rs`).
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "tests")]
@@ -22,7 +22,7 @@ use std::thread::scope;
 /// The clients, each with users of its own.
 const CLIENTS: usize = 8;
 const USERS: usize = 60;
-/// So many moments are looked at, each in several ways.
+/// How many moments are examined, each in several ways.
 const MOMENTS: usize = 60;
 
 /// What the server has acknowledged of a user.
@@ -52,7 +52,7 @@ fn recorder(folder: &Path) -> PathBuf {
     library
 }
 
-/// Has a server serve many, and gives what it did to its files and what it acknowledged.
+/// Runs a server with many clients. Returns what it did to its files and what it acknowledged.
 fn lives(folder: &Path) -> (Vec<u8>, Vec<Acknowledged>) {
     let record = folder.join("record");
     let server = Server::recorded(&recorder(folder), &record, admin::SETTINGS);
@@ -126,7 +126,7 @@ fn exported(directory: &Path) -> BTreeMap<String, Value> {
     users
 }
 
-/// What was acknowledged and is not there.
+/// What was acknowledged but is missing.
 fn lost(users: &BTreeMap<String, Value>, acknowledged: &[Acknowledged], at: u64) -> Vec<String> {
     let is_there = |one: &&Acknowledged| {
         users.get(&one.user_id).is_some_and(|user| match one.done {
@@ -142,7 +142,7 @@ fn lost(users: &BTreeMap<String, Value>, acknowledged: &[Acknowledged], at: u64)
         .collect()
 }
 
-/// Looks at a disk at several moments of its life; gives what was lost at each.
+/// Examines the disk at several moments; returns what was lost at each.
 fn losses(
     mut disk: Disk,
     entries: &[(u64, disk::Entry)],
@@ -189,14 +189,14 @@ fn what_was_acknowledged_is_on_the_disk_whatever_else_the_power_took() {
     for lost in losses(Disk::default(), &entries, &acknowledged, &mut random) {
         assert!(lost.is_empty(), "{lost:?} with seed {seed}");
     }
-    // The test would notice a store that does not sync.
+    // The test would catch a store that does not sync.
     let mut careless = Disk::default();
     careless.ignores_syncs = true;
     let careless = std::panic::catch_unwind(move || {
         let losses = losses(careless, &entries, &acknowledged, &mut random);
         losses.iter().all(Vec::is_empty)
     });
-    // It may even find a file that is none.
+    // It may even find a file that is not a store.
     assert!(
         !careless.unwrap_or(false),
         "nothing was lost without any sync"

@@ -1,4 +1,4 @@
-//! What protects the server and its users from those who try too much.
+//! What protects the server and its users from excessive attempts.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -15,7 +15,7 @@ use tim_proto::user_sig;
 const HERE: &str = "127.0.0.1";
 const ELSEWHERE: &str = "127.0.0.2";
 
-/// A login with a ticket that somebody without the key has made.
+/// A login with a ticket made by somebody without the key.
 fn forged(user_id: &str) -> Value {
     let guessed = "0123456789abcdef0123456789abcdef";
     let mut login = login(user_id, 9, 1, 1);
@@ -25,7 +25,7 @@ fn forged(user_id: &str) -> Value {
     login
 }
 
-/// Logs in from an address; the status and the code.
+/// Logs in from an address; returns the status and the code.
 fn try_from(server: &Server, address: &str, login: &Value) -> (u16, i64, Option<u64>) {
     let mut answer = server.post_from(address, "/v1/login", login);
     let wait = answer
@@ -92,7 +92,7 @@ fn good_tickets_and_those_that_have_run_out_do_not_count() {
     assert_eq!(
         try_from(&server, HERE, &late).1,
         70001,
-        "a client whose ticket has run out is told so"
+        "a client with an expired ticket learns that it is expired"
     );
 }
 
@@ -209,7 +209,7 @@ fn a_head_or_a_body_that_trickles_in_is_cut_off_and_others_are_served_meanwhile(
             letters += 1;
             assert!(letters < 5000, "{} are still open", slow.len());
             slow.retain_mut(|stream| {
-                // What was closed meanwhile is found out by reading.
+                // Connections closed meanwhile are discovered by reading.
                 let _ = stream.write_all(b"x");
                 match stream.read(&mut [0; 1024]) {
                     Ok(0) => false,
@@ -226,7 +226,7 @@ fn a_head_or_a_body_that_trickles_in_is_cut_off_and_others_are_served_meanwhile(
 fn a_tls_client_beyond_the_limit_of_connections_gets_a_close_and_no_plain_text() {
     let (_, cert, key) = process::tls::certificate();
     let server = Server::with_tls_and(&cert, &key, "[limits]\nconnections = 1");
-    // Which of the two is the one beyond the limit is the system's choice.
+    // Which of the two is over the limit is up to the system.
     let mut two = [server.connect(), server.connect()];
     for stream in &two {
         let soon = Some(Duration::from_millis(50));

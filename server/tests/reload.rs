@@ -1,4 +1,4 @@
-//! What an operator changes while the server runs: SIGHUP has all settings read again.
+//! What an operator changes while the server runs: SIGHUP reloads all settings.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tim_proto::user_sig;
 
 const RELOADED: &str = "settings reloaded";
-const KEPT: &str = "all settings stay as they were";
+const KEPT: &str = "no settings were changed";
 const NEW_KEY: &str = "5d1c2b0a998f4e7766d3a1b2c4e5f60718293a4b5c6d7e8f9010aabbccddeeff";
 
 fn login_with(key: &str, user_id: &str, number: u64) -> Value {
@@ -147,10 +147,7 @@ fn a_new_heartbeat_goes_for_streams_that_begin_later() {
 fn what_only_a_start_can_change_is_said_and_the_rest_is_done() {
     let server = Server::start();
     let settings = "log_format = \"json\"\nheartbeat_ms = 1000\n[limits]\nconnections = 5";
-    server.reload(
-        settings,
-        "log_format has changed: that takes effect at the next start",
-    );
+    server.reload(settings, "log_format has changed: restart to apply it");
     server.logged("limits.connections has changed");
     server.logged(RELOADED);
     let (_stream, event) = server.log_in(&login("alice", 1, 1, 1));

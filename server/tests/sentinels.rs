@@ -1,4 +1,4 @@
-//! An engine that sentinels watch: nodes follow it from one machine to the next.
+//! An engine watched by sentinels: nodes follow it from one machine to the next.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -41,7 +41,7 @@ impl Watched {
             }
             assert!(Instant::now() < until, "the sentinel does not watch");
         }
-        // The first one of the sentinels is not there.
+        // The first sentinel in the list does not exist.
         let store = format!(
             "redis-sentinel://127.0.0.1:{},127.0.0.1:{}/main/3",
             free_port(),
@@ -63,7 +63,7 @@ impl Watched {
         }
     }
 
-    /// A user who is logged in at the first node, and another one who is banned.
+    /// One user is logged in at the first node, another is banned.
     fn lives(&self) -> (Answer, Value) {
         let alice = self.nodes[0].log_in(&login("alice", 1, 1, 1));
         self.nodes[1].log_in(&login("bob", 1, 1, 1));
@@ -71,8 +71,8 @@ impl Watched {
         alice
     }
 
-    /// Once the replica has taken over: the ban holds, the session lives, and a kick reaches the other
-    /// node.
+    /// After the replica has taken over: the ban holds, the session lives, and a kick reaches the
+    /// other node.
     fn goes_on(&self, (mut phone, session): (Answer, Value)) {
         for node in &self.nodes {
             let answer = repeated(|seq| node.refusal("/v1/login", &login("bob", 2, 1, seq)));
@@ -97,7 +97,7 @@ impl Watched {
     }
 }
 
-/// Asks again while the engine is away.
+/// Repeats a request while the engine is unavailable.
 fn repeated(mut ask: impl FnMut(u64) -> (u16, i64)) -> (u16, i64) {
     let until = Instant::now() + Duration::from_secs(60);
     for seq in 10.. {
@@ -126,7 +126,7 @@ fn nodes_leave_an_engine_that_has_become_a_replica() {
     let mut failover = cmd("SENTINEL");
     failover.arg("FAILOVER").arg("main");
     let until = Instant::now() + Duration::from_secs(60);
-    // Refused until the sentinel knows enough of the replica.
+    // Refused until the sentinel knows enough about the replica.
     while failover.query::<()>(&mut watched.sentinel).is_err() {
         assert!(Instant::now() < until, "the sentinel does not fail over");
     }

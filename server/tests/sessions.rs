@@ -1,5 +1,6 @@
-//! Logins, resumes, kicks and logouts as the protocol has them, also late, doubled, and over a power
-//! cut: a real process, and requests that are exactly what the test says.
+//! Logins, resumes, kicks and logouts as the protocol defines them, including late and duplicate
+//! ones, and across a power failure: a real process, and requests that are exactly what the test
+//! says.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -149,7 +150,7 @@ fn a_retry_of_an_accepted_login_gets_that_session_and_kicks_nobody(store: Store)
     let (_lost, session) = server.log_in(&login("alice", 1, 1, 1));
     let (_stream, again) = server.log_in(&login("alice", 1, 1, 2));
     assert_eq!(again["epoch"], session["epoch"]);
-    // Displaced since, the retry is told so, and does not displace in turn.
+    // The retry learns that it was displaced meanwhile, and does not displace in turn.
     let (mut second, _) = server.log_in(&login("alice", 2, 1, 1));
     assert_eq!(
         server.refusal("/v1/login", &login("alice", 1, 1, 3)),
@@ -270,7 +271,7 @@ fn a_session_survives_a_kill_by_its_token(store: Store) {
     let mut answer = server.post("/v1/resume", &resume(&session, 1, 1, 2));
     assert_eq!(answer.status, 200);
     assert_eq!(answer.event().unwrap().1["epoch"], session["epoch"]);
-    // And it is the same session as ever: another device's login kicks it.
+    // It is still the same session: another device's login kicks it.
     server.log_in(&login("alice", 2, 1, 1));
     assert_eq!(answer.event().unwrap().0, "kicked");
 }
@@ -333,7 +334,7 @@ fn a_stream_announces_another_time_to_come_back_over() {
     let many = announced();
     assert!((50..=100).contains(&many), "{many}");
     drop(others);
-    // Perhaps it was told in two steps; now it is told less.
+    // The announcement may have come in two steps; now it is shorter.
     while announced() >= many {}
 }
 

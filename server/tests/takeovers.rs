@@ -1,5 +1,5 @@
-//! What an app decides about takeovers: the notice for a device that was away, and the waiting of
-//! two devices that fight over a session.
+//! The app's rules for takeovers: the notice for a device that was away, and the wait for two
+//! devices that fight over a session.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -8,7 +8,7 @@ mod process;
 use process::{Store, instance, login};
 use serde_json::Value;
 
-/// The phone's login by an app that was started anew.
+/// A login of the phone by a restarted app.
 fn started_anew(which: u8) -> Value {
     let mut anew = login("alice", 1, 1, 1);
     anew["instance"] = instance(which).into();
@@ -25,7 +25,8 @@ fn a_kick_while_away_is_reported_once_at_the_next_login_where_the_app_wants_it(s
         let mut anew = started_anew(which + 1);
         let mut answer = server.post("/v1/login", &anew);
         if answer.status == 200 {
-            // The server had not seen yet that the phone was gone, and told its stream.
+            // The server had not noticed yet that the phone was gone, and sent the event to its
+            // stream.
             continue;
         }
         let refusal = answer.json();

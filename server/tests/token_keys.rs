@@ -1,5 +1,5 @@
-//! Token keys turn while two nodes serve: what the one signs, the other takes, before, during and
-//! after. The clocks are moved, as keys live for days.
+//! Token keys turn while two nodes serve: what one signs the other accepts, before, during and
+//! after. The clocks are moved, because keys live for days.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -18,7 +18,7 @@ fn node(store: &str) -> Server {
     Server::with_faults(&format!("store = \"{store}\"\n{AGES}"))
 }
 
-/// Does at a node what time makes due.
+/// Does at a node what has become due.
 fn at(node: &Server, ms: i64) {
     node.fault("PUT", "/clock", &json!({"offset_ms": ms}));
 }
@@ -29,7 +29,7 @@ fn key(session: &Value) -> String {
     token.split('.').nth(1).unwrap().to_owned()
 }
 
-/// A user's session that was begun at a node. Its ticket outlives all keys of the test.
+/// A user's session started at a node. Its ticket outlives all keys of the test.
 fn session_at(node: &Server, user_id: &str) -> Value {
     let mut login = login(user_id, 1, 1, 1);
     login["user_sig"] = ticket(user_id, 30 * 86_400).into();
@@ -51,7 +51,7 @@ fn tokens_of_either_node_are_good_at_the_other_before_during_and_after_the_turn_
     resumed_at(&two, &before[0], 2);
     resumed_at(&one, &before[1], 2);
 
-    // The first makes a key, the second learns of it, and both still sign with the old one.
+    // The first creates a key, the second learns of it, and both still sign with the old one.
     at(&one, DAY_MS);
     at(&two, DAY_MS);
     let during = [session_at(&one, "during 1"), session_at(&two, "during 2")];
@@ -80,7 +80,7 @@ fn tokens_of_either_node_are_good_at_the_other_before_during_and_after_the_turn_
         "who comes back gets a token of the new key"
     );
 
-    // The old key has had its time, at both.
+    // The old key has expired, at both.
     for node in [&one, &two] {
         at(node, 3 * DAY_MS + SETTLED_MS);
     }

@@ -1,4 +1,4 @@
-//! A store that moves: backups, exports and imports between engines, and the store of tim-server 0.1.
+//! Moving a store: backups, exports and imports between engines, and the store of tim-server 0.1.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -26,7 +26,7 @@ fn done(output: &Output) {
     assert!(output.status.success(), "{errors}");
 }
 
-/// The last line that a command said, which failed.
+/// The last line printed by a command that failed.
 fn failure(output: &Output) -> String {
     assert!(!output.status.success());
     String::from_utf8_lossy(&output.stderr)
@@ -34,14 +34,14 @@ fn failure(output: &Output) -> String {
         .to_owned()
 }
 
-/// What an export holds, without the order of its lines.
+/// The content of an export, regardless of the order of its lines.
 fn exported(place: &[&str]) -> Vec<String> {
     let output = run(&["export"], place);
     done(&output);
     let text = String::from_utf8(output.stdout).unwrap();
     let lines = text.lines().map(|line| {
         let mut line: Value = serde_json::from_str(line).unwrap();
-        // Which epochs may still be given is a store's own business.
+        // Which epochs may still be assigned is the store's own business.
         if let Some(user) = line.get_mut("user") {
             let record = user["record"].as_object_mut().unwrap();
             assert!(record.remove("highest_epoch").is_some());
@@ -85,7 +85,7 @@ fn fill(server: &Server) -> Filled {
     Filled { void, session }
 }
 
-/// Looks whether a server has all of it.
+/// Checks that a server has all of it.
 fn finds(server: &Server, filled: &Filled) {
     assert_eq!(server.user("alice")["account"]["nick"], "Alice");
     assert_eq!(server.user("carol")["ban"]["reason"], "spam");
@@ -131,7 +131,7 @@ fn a_backup_of_a_running_server_is_a_store_like_any_other() {
     use std::os::unix::fs::PermissionsExt;
     let mode = copy.metadata().unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600, "it holds keys");
-    // Things go on at the old place, and the copy is put into the place of what they led to.
+    // Work continues at the old place, and then the copy replaces its result.
     server.reference(
         "im_open_login_svc/account_import",
         &json!({"UserID": "later"}),
@@ -238,11 +238,11 @@ fn no_import_goes_into_a_store_that_a_server_has() {
     );
 }
 
-/// The session of dave in the store of 0.1, whose ticket ends in 2036.
+/// Dave's session in the store of 0.1, whose ticket expires in 2036.
 const DAVE: &str = "1.1.eyJhIjoxNDAwMDAwMDAxLCJ1IjoiZGF2ZSIsImQiOiJwaG9uZSIsInAiOiJhbmRyb2lkIiwibiI6IiIsInMiOjg2MzI0MzI3MjE5MzM2NTkyMDgsImUiOjE3OTU3NjIyMDU3NjIsImwiOjEsIngiOjIxMTExMjIyMDU5OTl9.RU-0A75GS12Wu_VlXfLRI83FD_RyAiTOid2L7a7_wbk";
 
-/// Alice, bob (kicked), carol (banned) and dave (on one device) are in its database, erin in its
-/// journal alone: the server was killed.
+/// Alice, bob (kicked), carol (banned) and dave (on one device) are in its database; erin is only
+/// in its journal, because the server was killed.
 fn unpack_store_of_0_1(data: &Path) {
     std::fs::create_dir_all(data).unwrap();
     let archive = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/store_0_1.tgz");

@@ -1,4 +1,5 @@
-//! State.StateChange webhooks: the app's backend is received who comes and goes, and no login waits for it.
+//! State.StateChange webhooks: the app's backend receives who comes and goes, and no login waits
+//! for it.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -128,7 +129,7 @@ fn each_change_names_the_address_that_it_came_from(store: Store) {
 fn a_session_that_times_out_is_delivered_with_the_last_address(store: Store) {
     let backend = Backend::start();
     let server = store.with_faults(&backend.settings());
-    // Within its hour the ticket ends; that of the other one outlives the absence.
+    // The ticket expires within its hour; that of the other one outlives the absence.
     for (which, lasts_s, away_ms) in [
         (1, 3600, 3_600_000 + 61_000),
         (2, 86_400 * 30, 7 * 86_400_000),
@@ -196,9 +197,9 @@ fn a_connection_that_died_with_its_node_is_delivered_when_the_user_is_next_looke
     let second = Server::node(&engine.url(), &settings);
     let (_stream, _) = first.log_in(&on(1, "linux"));
     drop(first);
-    // Its lease has run out, as it would by itself in a while.
-    let lately_ms = now_s() * 1000 - 1000;
-    engine.command(&format!("ZADD {leases} {lately_ms} {}", &name[1..]));
+    // Its lease has expired, as it would by itself in a while.
+    let recent_ms = now_s() * 1000 - 1000;
+    engine.command(&format!("ZADD {leases} {recent_ms} {}", &name[1..]));
     while second.user("alice")["devices"][0]["online"] == true {
         std::thread::yield_now();
     }
@@ -266,7 +267,7 @@ fn logins_do_not_wait_for_a_backend_that_never_answers() {
     for turn in 1..=100 {
         server.log_in(&login("alice", 1 + (turn % 2) as u8, turn, turn));
     }
-    // The backend has not answered the first yet, nor given up on it by itself.
+    // The backend has not answered the first yet, nor has the server given up on it.
     assert_eq!(held.body["Info"]["Action"], "Login");
 }
 

@@ -1,4 +1,4 @@
-//! The beginning of a client: configuration, handle, network thread.
+//! Creates a client: configuration, handle, network thread.
 
 use super::{Client, live};
 use crate::config::{self, Config};
@@ -28,7 +28,7 @@ impl CreateError {
         }
     }
 
-    /// For a code whose text in the table says it all.
+    /// For a code whose own message says it all.
     fn of(code: i32) -> CreateError {
         CreateError::new(code, error::message(code).to_string_lossy())
     }

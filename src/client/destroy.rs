@@ -1,5 +1,5 @@
-//! The end of a client: begun by the app or by a fault of the library, over with the closed event, and
-//! freed once.
+//! The end of a client: begun by the app or by a bug in the library, finished by the closed event;
+//! the client is freed exactly once.
 
 use super::Client;
 use crate::callback::in_callback;
@@ -7,26 +7,26 @@ use crate::session::Input;
 use crate::sync::{lock, wait_while};
 use std::time::Duration;
 
-/// Who takes the client out of the registry once it is closed.
+/// Who removes the client from the registry once it is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reaper {
-    /// The network thread: the last destroy only began the closing.
+    /// The network thread: the last destroy only started the closing.
     NetworkThread,
-    /// A destroy that waits, or that will be called again.
+    /// A destroy that is waiting or will be called again.
     Destroy,
 }
 
-/// What came of a destroy.
+/// The result of a destroy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Destroyed {
-    /// Nothing runs any more.
+    /// Closed: nothing runs any longer.
     Closed,
     /// Closing has begun.
     Closing,
 }
 
 impl Client {
-    /// Begins the closing and, outside of callbacks, waits for its end as long as `limit`. A client that
+    /// Starts closing and, outside callbacks, waits up to `limit` for it to finish. A client that
     /// is closed already is freed by any call.
     pub(crate) fn destroy(&self, limit: Duration) -> Destroyed {
         let waits = !limit.is_zero() && !in_callback();
@@ -34,7 +34,7 @@ impl Client {
         if inner.reaper.is_none() {
             self.registry.begin_closing(self.handle);
             self.step_caught(&mut inner, Input::Destroy);
-            // Unless the step has broken the client, which closes it too.
+            // Unless the step has panicked, which closes the client too.
             if inner.reaper.is_none() {
                 self.delivery.closed();
             }
@@ -56,8 +56,8 @@ impl Client {
         }
     }
 
-    /// The network thread's last words: every callback has run. Destroy returns, and the handle
-    /// of a client that nobody waits for is freed.
+    /// Called last on the network thread, after every callback has run. Wakes a waiting destroy; if
+    /// none waits, the handle is freed here.
     pub(crate) fn finish(&self) {
         let mut inner = lock(&self.inner);
         debug_assert!(inner.reaper.is_some() && !self.has_deliveries());

@@ -1,4 +1,4 @@
-//! What a client knows of its past, as JSON.
+//! What a client knows about its past, as JSON.
 
 use super::Client;
 use crate::error;
@@ -8,10 +8,10 @@ use tim_proto::Platform;
 use tim_proto::wire::KickCause;
 
 impl Client {
-    /// Who took the last session over, as `tim_get_kick_info` gives it.
+    /// Who took the last session over, as `tim_get_kick_info` returns it.
     pub fn kick_info_json(&self) -> String {
         #[derive(Serialize)]
-        struct Told<'a> {
+        struct Info<'a> {
             login_id: u64,
             cause: KickCause,
             platform: Option<Platform>,
@@ -23,7 +23,7 @@ impl Client {
             return "{}".to_owned();
         };
         // Strings and numbers always serialize.
-        serde_json::to_string(&Told {
+        serde_json::to_string(&Info {
             login_id,
             cause: kick.cause,
             platform: kick.platform,
@@ -33,10 +33,10 @@ impl Client {
         .unwrap_or_default()
     }
 
-    /// What last went wrong, as `tim_get_last_error` gives it.
+    /// The last failure, as `tim_get_last_error` returns it.
     pub fn last_error_json(&self) -> String {
         #[derive(Serialize)]
-        struct Told<'a> {
+        struct Info<'a> {
             login_id: u64,
             code: i32,
             name: &'a str,
@@ -51,7 +51,7 @@ impl Client {
             return "{}".to_owned();
         };
         // The table's texts are UTF-8, and strings and numbers always serialize.
-        serde_json::to_string(&Told {
+        serde_json::to_string(&Info {
             login_id: last.login_id,
             code: last.code,
             name: error::name_of(last.code).to_str().unwrap_or_default(),

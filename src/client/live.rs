@@ -1,4 +1,4 @@
-//! The clients of this process, by their handles.
+//! The live clients of this process, by handle.
 
 use super::Client;
 use super::destroy::Destroyed;
@@ -18,7 +18,7 @@ pub(super) fn registry() -> &'static Registry<Client> {
     REGISTRY.get()
 }
 
-/// For the child of a fork: the parent's clients are not its own.
+/// In the child of a fork, the parent's clients are not its own.
 pub(crate) fn begin_anew() {
     WORDS.mark_forked();
     REGISTRY.forget();

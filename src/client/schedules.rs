@@ -1,6 +1,6 @@
-//! A client under random schedules of its threads: delivery, registry, destroy and barriers, with
-//! a network thread that answers by itself. A deadlock, a callback that runs too late and a
-//! completion that is lost or doubled each fail.
+//! A client under random schedules of its threads: delivery, registry, destroy and barriers, with a
+//! network thread that answers by itself. A deadlock, a late callback, and a lost or repeated
+//! completion each fail the test.
 
 use super::destroy::Destroyed;
 use super::*;
@@ -59,7 +59,7 @@ fn client(registry: &'static Registry<Client>, device: &str) -> (Arc<Client>, Re
     (client, received)
 }
 
-/// The network thread: as `network.rs`, with answers that come at once.
+/// The network thread: as in `network.rs`, with immediate answers.
 fn network(client: &Arc<Client>, tasks: Receiver<Task>) -> JoinHandle<()> {
     let client = client.clone();
     thread::spawn(move || {
@@ -113,7 +113,7 @@ fn answer(seq: u64, request: Request) -> Answer {
     }
 }
 
-/// Counts accepted calls and completions, and knows when no callback may run any more.
+/// Counts accepted calls and completions, and knows when no callback may run any longer.
 #[derive(Default)]
 struct App {
     accepted: AtomicUsize,
@@ -140,7 +140,7 @@ impl App {
     }
 
     fn assert_alive(&self) {
-        // A panic inside a callback is caught there: it would go unseen.
+        // A panic inside a callback would be caught there and go unseen.
         if self.freed.load(Ordering::SeqCst) {
             eprintln!("a callback ran after destroy had returned");
             std::process::abort();
@@ -280,7 +280,7 @@ fn shuttle_the_getters_of_a_callback_are_at_least_as_new_as_its_event() {
             .set_callback(
                 Kind::Connection,
                 Some(std::sync::Arc::new(move |_| {
-                    // Every event of a login is of a connection that is sought or there.
+                    // Every event of a login is one of connecting or being connected.
                     let disconnected = ConnectionStatus::Disconnected as i32;
                     if words.connection_status(handle) == disconnected {
                         counting.fetch_add(1, Ordering::SeqCst);
@@ -311,7 +311,7 @@ fn shuttle_destroys_of_two_threads_and_a_beginning_one_all_end() {
         assert_eq!(client.destroy(LONG), Destroyed::Closed);
         let [began, waited] = others.map(|other| other.join().unwrap());
         assert_eq!(waited, Destroyed::Closed);
-        // One that comes after the end is told of it.
+        // A call that comes after the end returns the code for that.
         assert!([Destroyed::Closing, Destroyed::Closed].contains(&began));
         network.join().unwrap();
         app.assert_all_completed();

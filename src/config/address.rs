@@ -9,14 +9,14 @@ use tim_proto::edges;
 /// The longest host name, in bytes.
 const HOST_MAX: usize = 253;
 
-/// Where the server is. Its `Display` is the URL, without anything secret.
+/// Where the server is. Its `Display` is the URL, which holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ServerUrl {
     pub(crate) https: bool,
     /// Without brackets, in lower case.
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// Begins with `/` or is empty; never ends with `/`.
+    /// Starts with `/` or is empty; never ends with `/`.
     pub(crate) path_prefix: String,
 }
 
@@ -86,7 +86,7 @@ fn host_and_port(place: &str, default_port: u16) -> Result<(String, u16), String
                 .split_once(']')
                 .ok_or("the bracket of its IPv6 address is not closed")?;
             if host.parse::<Ipv6Addr>().is_err() {
-                return Err("what stands in brackets is not an IPv6 address".to_owned());
+                return Err("the text in brackets is not an IPv6 address".to_owned());
             }
             match after.strip_prefix(':') {
                 Some(port) => (host, Some(port)),
@@ -97,7 +97,7 @@ fn host_and_port(place: &str, default_port: u16) -> Result<(String, u16), String
         None => match place.split_once(':') {
             Some((_, port)) if port.contains(':') => {
                 return Err(
-                    "an IPv6 address stands in brackets, as in http://[::1]:7700".to_owned(),
+                    "an IPv6 address must be in brackets, as in http://[::1]:7700".to_owned(),
                 );
             }
             Some((host, port)) => (host, Some(port)),
@@ -115,7 +115,7 @@ fn host_and_port(place: &str, default_port: u16) -> Result<(String, u16), String
                 .to_owned(),
         );
     }
-    // A dot may end a host name; apart from that, something stands between two dots.
+    // A host name may end with a dot; otherwise there must be text between dots.
     let labels = host.strip_suffix('.').unwrap_or(host);
     if host.len() > HOST_MAX || labels.split('.').any(str::is_empty) {
         return Err("its host is no host name".to_owned());
@@ -131,8 +131,8 @@ fn host_and_port(place: &str, default_port: u16) -> Result<(String, u16), String
     Ok((host.to_ascii_lowercase(), port))
 }
 
-/// Reads `http://[user:password@]host:port`. `name` is where it stands, for messages, which never
-/// repeat the address: it may hold a password.
+/// Parses `http://[user:password@]host:port`. `name` is the key, for messages, which never repeat
+/// the address: it may contain a password.
 pub(super) fn parse_proxy(name: &str, url: &str) -> Result<Proxy, String> {
     const WANT: &str = "expected http://[user:password@]host:port, or \"env\"";
     let lower = url.to_ascii_lowercase();
@@ -147,7 +147,7 @@ pub(super) fn parse_proxy(name: &str, url: &str) -> Result<Proxy, String> {
     let rest = match lower.split_once("://") {
         Some(("http", rest)) => &url[url.len() - rest.len()..],
         Some(_) => return Err(format!("{name}: it does not begin with http://; {WANT}")),
-        // As in other programs: no scheme is http://.
+        // As in other programs, no scheme means http://.
         None => url,
     };
     let rest = rest.trim_end_matches('/');
@@ -166,7 +166,7 @@ pub(super) fn parse_proxy(name: &str, url: &str) -> Result<Proxy, String> {
             let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
             let bad = || format!("{name}: its user name or password is not well encoded; {WANT}");
             Some((
-                // HTTP ends the user name at the first colon.
+                // In HTTP, the user name ends at the first colon.
                 decoded(user)
                     .filter(|user| !user.contains(':'))
                     .ok_or_else(bad)?,
@@ -198,7 +198,7 @@ fn decoded(text: &str) -> Option<String> {
         .filter(|text| !text.chars().any(char::is_control))
 }
 
-/// The proxy that the environment names for this server, in the way that most programs read it.
+/// The proxy that the environment names for this server, read the way most programs do.
 pub(super) fn proxy_of_environment(
     server: &ServerUrl,
     variable: impl Fn(&str) -> Option<String>,
@@ -221,7 +221,7 @@ pub(super) fn proxy_of_environment(
     let names: &[&str] = if server.https {
         &["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
     } else {
-        // Not HTTP_PROXY: a web server's child gets that from a request's header.
+        // Not HTTP_PROXY: a web server sets that for its children from a request header.
         &["http_proxy", "all_proxy", "ALL_PROXY"]
     };
     match first(names) {
@@ -230,8 +230,8 @@ pub(super) fn proxy_of_environment(
     }
 }
 
-/// Whether an entry of `no_proxy` names this server: `*`, or a host or its domain, with or without
-/// a leading `.` or `*.`, and with a port or for all ports; or addresses, as in `10.0.0.0/8`.
+/// Whether an entry of `no_proxy` matches this server: `*`; a host or its domain, with or without a
+/// leading `.` or `*.`, with a port or for all ports; or addresses, as in `10.0.0.0/8`.
 pub(super) fn is_excepted(server: &ServerUrl, entry: &str) -> bool {
     if entry == "*" {
         return true;

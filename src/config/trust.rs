@@ -1,22 +1,22 @@
 //! The keys `ca_file` and `system_roots`: whom a client trusts.
 
-use super::Keys;
+use super::keys::Keys;
 use crate::transport::Trust;
 use tim_proto::edges;
 
 /// The largest `ca_file`, in bytes: many times the size of all public roots together.
 const CA_FILE_MAX: u64 = 16 * 1024 * 1024;
 
-/// Whom to trust; `None` where nobody has to be.
-pub(super) fn read(object: &Keys<'_>, https: bool) -> Result<Option<Trust>, String> {
-    let ca_file = match object.text("ca_file")? {
+/// Which authorities to trust; `None` if the connection needs none.
+pub(super) fn read(keys: &Keys, https: bool) -> Result<Option<Trust>, String> {
+    let ca_file = match keys.ca_file.as_deref() {
         None => None,
         Some(path) => {
             let path = edges::without_line_ends(path);
             Some((path, ca_file(path)?))
         }
     };
-    let system_roots = object.truth("system_roots")?.unwrap_or(false);
+    let system_roots = keys.system_roots.unwrap_or(false);
     if !https && ca_file.is_none() && !system_roots {
         return Ok(None);
     }
@@ -30,7 +30,7 @@ pub(super) fn read(object: &Keys<'_>, https: bool) -> Result<Option<Trust>, Stri
 
 fn ca_file(path: &str) -> Result<Vec<u8>, String> {
     let unreadable = |error| format!("ca_file: \"{path}\" cannot be read: {error}");
-    // A pipe or a device could keep tim_client_create for ever.
+    // Reading a pipe or a device could block tim_client_create forever.
     let about = std::fs::metadata(path).map_err(unreadable)?;
     if !about.is_file() || about.len() > CA_FILE_MAX {
         return Err(format!(
@@ -38,7 +38,7 @@ fn ca_file(path: &str) -> Result<Vec<u8>, String> {
         ));
     }
     let pem = std::fs::read(path).map_err(unreadable)?;
-    // A byte order mark in front would hide the first line from the reader of PEM.
+    // A byte order mark would hide the first line from the PEM parser.
     Ok(match pem.strip_prefix("\u{feff}".as_bytes()) {
         Some(rest) => rest.to_vec(),
         None => pem,

@@ -1,4 +1,4 @@
-//! Crossing the C boundary: panics, strings in, strings out, the app's data pointers.
+//! Crosses the C boundary: panics, strings in and out, and the app's data pointers.
 
 use crate::client::{self, Client};
 use crate::delivery::Replaced;
@@ -8,7 +8,7 @@ use crate::registry::Handle;
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::Arc;
 
-/// Runs the body of an exported function. A panic, which is a fault of this library, becomes
+/// Runs the body of an exported function. A panic, which is a bug in this library, becomes
 /// `panicked` and never crosses into C.
 pub(super) fn guard<T>(panicked: T, body: impl FnOnce() -> T) -> T {
     panics::caught(body).unwrap_or(panicked)
@@ -33,10 +33,10 @@ pub(super) fn replaced(replaced: Replaced) -> Result<(), i32> {
     }
 }
 
-/// A string of the caller.
+/// A string from the caller.
 ///
 /// # Safety
-/// `text` is NULL or points to a NUL-terminated string that stays as it is for `'a`.
+/// `text` is NULL or points to a NUL-terminated string that stays unchanged for `'a`.
 pub(super) unsafe fn text<'a>(text: *const c_char) -> Result<&'a str, i32> {
     if text.is_null() {
         return Err(error::ERR_NULL_ARGUMENT);
@@ -47,11 +47,11 @@ pub(super) unsafe fn text<'a>(text: *const c_char) -> Result<&'a str, i32> {
         .map_err(|_| error::ERR_INVALID_UTF8)
 }
 
-/// Copies `value` and a NUL out, or tells only the needed length.
+/// Copies `value` and a NUL to `buffer`, or only reports the length needed.
 ///
 /// # Safety
-/// `buffer` is NULL or has room for `capacity` bytes; `length` is NULL or points to a `size_t`
-/// that may be written.
+/// `buffer` is NULL or has room for `capacity` bytes; `length` is NULL or points to a writable
+/// `size_t`.
 pub(super) unsafe fn copy_out(
     value: &str,
     buffer: *mut c_char,
@@ -77,7 +77,7 @@ pub(super) unsafe fn copy_out(
     Ok(())
 }
 
-/// Copies as much of `value` as fits, whole characters and a NUL.
+/// Copies as many whole characters of `value` as fit, and a NUL.
 ///
 /// # Safety
 /// `buffer` is NULL or has room for `capacity` bytes.
@@ -91,7 +91,7 @@ pub(super) unsafe fn copy_cut(value: &str, buffer: *mut c_char, capacity: usize)
     let _ = unsafe { copy_out(fits, buffer, capacity, std::ptr::null_mut()) };
 }
 
-/// A `user_data` pointer of the app, on its way to the network thread.
+/// The app's `user_data` pointer on its way to the network thread.
 #[derive(Clone, Copy)]
 pub(super) struct UserData(pub(super) *mut c_void);
 
@@ -102,7 +102,7 @@ unsafe impl Send for UserData {}
 unsafe impl Sync for UserData {}
 
 impl UserData {
-    /// The pointer. A method, so that closures capture the whole `UserData`, which is `Send`.
+    /// A method, so that closures capture the whole `UserData`, which is `Send`.
     pub(super) fn get(self) -> *mut c_void {
         self.0
     }

@@ -1,4 +1,4 @@
-//! Events: what happens without a call.
+//! Events.
 
 use super::boundary::{UserData, client, guard_code, replaced};
 use super::client::tim_client;
@@ -7,10 +7,11 @@ use crate::error;
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
-/// Runs when the connection to the server changes.
+/// Runs when the status of the connection changes.
 ///
-/// `status` is one of TIM_CONNECTION_STATUS_*; `code` is TIM_OK or the cause, `message` its static
-/// text. Several changes may be told as one, the newest. `login_id` says which login it belongs to.
+/// `status` is one of TIM_CONNECTION_STATUS_*. `code` is TIM_OK or the cause, and `message` its text.
+/// If the status changes again before the event is delivered, only the newest one is. `login_id` is the
+/// login that the event belongs to.
 pub type tim_connection_callback = Option<
     extern "C" fn(
         client: tim_client,
@@ -22,9 +23,9 @@ pub type tim_connection_callback = Option<
     ),
 >;
 
-/// Runs when the ticket has expired or was revoked, once: the user is logged out, and only a login
-/// with a new ticket helps. A login that is refused for its expired ticket completes first, and
-/// then this runs too.
+/// Runs when the ticket has expired or was revoked. The user is logged out, and only a login with a
+/// new ticket helps. If a login is refused because its ticket has expired, its completion is delivered
+/// first and this event second.
 pub type tim_user_sig_expired_callback = Option<
     extern "C" fn(
         client: tim_client,
@@ -35,10 +36,10 @@ pub type tim_user_sig_expired_callback = Option<
     ),
 >;
 
-/// Runs when the session was taken over by another login of the same user (TIM_ERR_KICKED_WHILE_OFFLINE;
-/// tim_get_kick_info says by whom), or when the server has ended it (TIM_ERR_BANNED,
-/// TIM_ERR_ACCOUNT_NOT_FOUND). The user is logged out, and the library does not come back by itself:
-/// only tim_login takes the session over again.
+/// Runs when another login of the same user took the session over (TIM_ERR_KICKED_OFFLINE;
+/// tim_get_kick_info says who), or when the server ended it (TIM_ERR_BANNED,
+/// TIM_ERR_ACCOUNT_NOT_FOUND). The user is logged out and stays so: the library does not reconnect, and
+/// only tim_login takes the session back.
 pub type tim_kicked_offline_callback = Option<
     extern "C" fn(
         client: tim_client,
@@ -49,25 +50,27 @@ pub type tim_kicked_offline_callback = Option<
     ),
 >;
 
-/// Runs once ahead of the ticket's end, by the server's clock: time to get a new ticket for
-/// tim_renew_user_sig. How far ahead says the configuration's `user_sig_expiring_lead_s`.
+/// Runs once before the ticket expires: time to get a new ticket and pass it to tim_renew_user_sig.
+/// The configuration key `user_sig_expiring_lead_s` sets how far ahead. The library uses the server's
+/// clock, so a wrong clock on the device does no harm.
 pub type tim_user_sig_expiring_callback = Option<
     extern "C" fn(client: tim_client, seconds_left: i64, login_id: u64, user_data: *mut c_void),
 >;
 
-/// Runs last of all: the client is closed, and no callback of it runs after this.
+/// Runs when the client has closed. It is the client's last callback.
 pub type tim_closed_callback = Option<extern "C" fn(client: tim_client, user_data: *mut c_void)>;
 
-/// Sets what runs when the connection changes; NULL for nothing.
+/// Sets the callback for changes of the connection; NULL removes it.
 ///
-/// TIM_OK: the old callback is not running and will not run again, its user_data may be freed.
-/// For that the call waits for a running one, up to 5 seconds: release every lock that the old callback
-/// takes before you call it. If that has not returned by then: TIM_ERR_BUSY. Called inside a callback of
-/// any client it does not wait: TIM_ERR_IN_CALLBACK. Either way the new callback is set, but one call of
-/// the old one may still be running; set again to wait for it.
+/// On TIM_OK the previous callback is not running and will not run again; its user_data may be freed.
+/// If the previous callback is running, the function waits up to 5 seconds for it to return: release
+/// every lock that it takes before you call this. TIM_ERR_BUSY means that it has not returned by then,
+/// TIM_ERR_IN_CALLBACK that the function was called inside a callback (of any client) and did not wait.
+/// In both cases the new callback is set, and the previous one may still be in its last run; set the
+/// callback again to wait for its end.
 ///
-/// Returns TIM_OK, TIM_ERR_BUSY, TIM_ERR_IN_CALLBACK, TIM_ERR_NO_SUCH_CLIENT, TIM_ERR_CLOSING or
-/// TIM_ERR_FORKED. Any thread; may be called in a callback.
+/// Returns TIM_OK; TIM_ERR_BUSY; TIM_ERR_IN_CALLBACK; TIM_ERR_NO_SUCH_CLIENT; TIM_ERR_CLOSING; or
+/// TIM_ERR_FORKED. Thread-safe; allowed in callbacks.
 #[unsafe(no_mangle)]
 pub extern "C" fn tim_set_connection_callback(
     client: tim_client,
@@ -92,7 +95,7 @@ pub extern "C" fn tim_set_connection_callback(
     set(client, Kind::Connection, callback)
 }
 
-/// Sets what runs when the ticket has expired; NULL for nothing. Otherwise as
+/// Sets the callback for an expired or revoked ticket; NULL removes it. Otherwise like
 /// tim_set_connection_callback.
 #[unsafe(no_mangle)]
 pub extern "C" fn tim_set_user_sig_expired_callback(
@@ -112,7 +115,7 @@ pub extern "C" fn tim_set_user_sig_expired_callback(
     set(client, Kind::UserSigExpired, callback)
 }
 
-/// Sets what runs when the session was taken over or ended; NULL for nothing. Otherwise as
+/// Sets the callback for a session that was taken over or ended; NULL removes it. Otherwise like
 /// tim_set_connection_callback.
 #[unsafe(no_mangle)]
 pub extern "C" fn tim_set_kicked_offline_callback(
@@ -132,7 +135,7 @@ pub extern "C" fn tim_set_kicked_offline_callback(
     set(client, Kind::KickedOffline, callback)
 }
 
-/// Sets what runs ahead of the ticket's end; NULL for nothing. Otherwise as
+/// Sets the callback for a ticket that expires soon; NULL removes it. Otherwise like
 /// tim_set_connection_callback.
 #[unsafe(no_mangle)]
 pub extern "C" fn tim_set_user_sig_expiring_callback(
@@ -155,7 +158,7 @@ pub extern "C" fn tim_set_user_sig_expiring_callback(
     set(client, Kind::UserSigExpiring, callback)
 }
 
-/// Sets what runs when the client is closed; NULL for nothing. Otherwise as
+/// Sets the callback for the end of the client; NULL removes it. Otherwise like
 /// tim_set_connection_callback.
 #[unsafe(no_mangle)]
 pub extern "C" fn tim_set_closed_callback(

@@ -7,25 +7,25 @@ use crate::registry::Handle;
 use std::ffi::c_char;
 use std::time::Duration;
 
-/// A client: one account's login in this process. A plain number below 2^53, never given twice;
-/// 0 is never a client. It needs no freeing of its own: tim_client_destroy ends it.
+/// A handle to a client, which manages the login of one user. Handles are numbers from 1 to 2^53 - 1
+/// and are never reused. Release a client with tim_client_destroy.
 pub type tim_client = u64;
 
-/// Creates a client and starts its network thread. Nothing is sent until tim_login.
+/// Creates a client and starts its network thread. Nothing is sent before tim_login.
 ///
-/// @param config_json  the configuration, see "Configuration" above. Read during the call.
-/// @param out          gets the client; written only on success.
+/// @param config_json  the configuration; see "Configuration" above.
+/// @param out          receives the handle; written only on success.
 /// @param error        NULL, or a buffer for a sentence that says what is wrong with the
-///                     configuration and what would be right. It is cut to fit, is always
-///                     NUL-terminated, and is empty on success.
+///                     configuration and how to fix it. The text is truncated to fit, always
+///                     NUL-terminated, and empty on success.
 /// @param error_capacity  size of `error` in bytes.
 ///
-/// Returns TIM_OK, TIM_ERR_NULL_ARGUMENT (config_json or out), TIM_ERR_INVALID_UTF8,
-/// TIM_ERR_INVALID_CONFIG, TIM_ERR_DEVICE_IN_USE, TIM_ERR_TOO_MANY_CLIENTS, or TIM_ERR_SYSTEM
-/// when there is no thread or socket to be had.
+/// Returns TIM_OK; TIM_ERR_NULL_ARGUMENT (config_json or out); TIM_ERR_INVALID_UTF8;
+/// TIM_ERR_INVALID_CONFIG; TIM_ERR_DEVICE_IN_USE; TIM_ERR_TOO_MANY_CLIENTS; or TIM_ERR_SYSTEM if the
+/// system provides no thread or socket.
 ///
-/// Any thread; may be called in a callback. Reads `ca_file` and the system's authorities if the
-/// configuration says so, otherwise never blocks.
+/// Thread-safe; allowed in callbacks. Blocks only to read `ca_file` and the system's certificates.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tim_client_create(
     config_json: *const c_char,
@@ -67,26 +67,26 @@ pub unsafe extern "C" fn tim_client_create(
     })
 }
 
-/// Destroys a client. It does not log out on the server: see tim_logout.
+/// Destroys a client. This does not log the user out on the server; see tim_logout.
 ///
-/// timeout_ms > 0, outside of callbacks: unfinished calls complete with TIM_ERR_INTERRUPTED, the
-/// closed event is delivered, and then TIM_OK is returned: no callback of this client runs after
-/// that, its thread has ended, and all `user_data` may be freed. If the time passes first, because
-/// a callback has not returned: TIM_ERR_BUSY. The client goes on closing; call again, on any thread.
+/// With timeout_ms > 0, outside callbacks: pending calls complete with TIM_ERR_INTERRUPTED, the closed
+/// event is delivered, and the function returns TIM_OK. From then on no callback of this client runs,
+/// its thread has ended, and every `user_data` may be freed. If a callback does not return in time, the
+/// function returns TIM_ERR_BUSY and the client keeps closing; call again, on any thread, to wait for it.
 ///
-/// timeout_ms = 0: begins the closing and returns TIM_ERR_BUSY. The completions with
-/// TIM_ERR_INTERRUPTED follow, and last of all the closed event, after which no callback runs. The
-/// client frees itself then, and a later tim_client_destroy gets TIM_ERR_NO_SUCH_CLIENT.
+/// With timeout_ms = 0: the client starts closing and the function returns TIM_ERR_BUSY at once. Pending
+/// calls complete with TIM_ERR_INTERRUPTED, and the closed event is the last callback. The client then
+/// frees itself, and its handle gets TIM_ERR_NO_SUCH_CLIENT.
 ///
-/// Inside a callback of any client: the same, with TIM_ERR_IN_CALLBACK. It does not help to call
-/// again there.
+/// Inside a callback of any client: as with timeout_ms = 0, but the function returns
+/// TIM_ERR_IN_CALLBACK. Calling it again there does not help.
 ///
-/// A client that is closed already is freed by a call of any kind, which returns TIM_OK.
+/// If the client has already closed, the function frees it and returns TIM_OK.
 ///
-/// Returns TIM_OK, TIM_ERR_BUSY, TIM_ERR_IN_CALLBACK, TIM_ERR_NO_SUCH_CLIENT, TIM_ERR_FORKED, or
+/// Returns TIM_OK; TIM_ERR_BUSY; TIM_ERR_IN_CALLBACK; TIM_ERR_NO_SUCH_CLIENT; TIM_ERR_FORKED; or
 /// TIM_ERR_INVALID_ARGUMENT (timeout_ms is negative).
 ///
-/// Any thread; may be called in a callback. Blocks for up to timeout_ms: release every lock that your
+/// Thread-safe; allowed in callbacks. Blocks for up to timeout_ms: release every lock that your
 /// callbacks take before you call it.
 #[unsafe(no_mangle)]
 pub extern "C" fn tim_client_destroy(client: tim_client, timeout_ms: i32) -> i32 {

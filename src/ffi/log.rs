@@ -1,4 +1,4 @@
-//! Log lines.
+//! Logging.
 
 use super::boundary::{UserData, guard_code, replaced};
 use crate::error;
@@ -6,36 +6,35 @@ use crate::log::{self, Level, LogCallback};
 use std::ffi::{CString, c_char, c_void};
 use std::sync::Arc;
 
-/// How much a log line matters.
-#[repr(i32)]
-#[allow(dead_code, reason = "for the header: enums travel as int32_t")]
+/// Severity of a log line.
+#[repr(C)]
+#[allow(dead_code, reason = "for the header: levels travel as int32_t")]
 pub enum tim_log_level {
-    /// As a least level: no line is told.
+    /// As min_level: disables logging.
     Off = 0,
     /// Every step of a request.
     Debug = 3,
-    /// What one would want to know afterwards.
+    /// Notable events.
     Info = 4,
-    /// Trouble that the library deals with by itself.
+    /// Problems that the library handles by itself.
     Warn = 5,
-    /// A fault of the library: please report it.
+    /// Bugs in the library: please report them.
     Error = 6,
 }
 
-/// Takes a log line: one line of text without a line end, which never holds a ticket, a token, a
-/// password or a user id. `line` is valid during the call only. Runs on the network thread of a
-/// client, whose time limits stand still meanwhile; several clients may log at the same time.
+/// Receives one log line, without a line end. A line never contains a ticket, a token, a password or a
+/// user id. `line` is valid only during the call. Runs on the network thread of a client, while the time
+/// limits of that client's calls are suspended. Several clients may log at the same time.
 pub type tim_log_callback =
     Option<extern "C" fn(level: i32, line: *const c_char, user_data: *mut c_void)>;
 
-/// Sets what takes the log lines of all clients of this process; NULL for nothing, which is how
-/// it begins. The library never writes to stdout, stderr or files.
+/// Sets the callback that receives the log lines of all clients in this process; NULL, the default,
+/// disables logging.
 ///
-/// @param min_level  the least level that is told: TIM_LOG_LEVEL_*.
+/// @param min_level  the lowest level to deliver, TIM_LOG_LEVEL_*.
 ///
-/// The same barrier as in tim_set_connection_callback. Returns TIM_OK, TIM_ERR_BUSY,
-/// TIM_ERR_IN_CALLBACK or TIM_ERR_INVALID_ARGUMENT (no such level). Any thread; may be called in a
-/// callback.
+/// Replacing the callback is a barrier as in tim_set_connection_callback. Returns TIM_OK; TIM_ERR_BUSY;
+/// TIM_ERR_IN_CALLBACK; or TIM_ERR_INVALID_ARGUMENT (no such level). Thread-safe; allowed in callbacks.
 #[unsafe(no_mangle)]
 pub extern "C" fn tim_set_log_callback(
     callback: tim_log_callback,
@@ -50,7 +49,7 @@ pub extern "C" fn tim_set_log_callback(
         let user_data = UserData(user_data);
         let callback = callback.map(|callback| -> LogCallback {
             Arc::new(move |level, line| {
-                // A NUL cannot be told to C; a line with one is a fault that this makes harmless.
+                // A C string cannot contain a NUL.
                 let line = CString::new(line.replace('\0', "?")).unwrap_or_default();
                 callback(level as i32, line.as_ptr(), user_data.get());
             })

@@ -2,15 +2,15 @@
 
 use super::boundary::{UserData, client, guard_code, text};
 use super::client::tim_client;
+use crate::client::Hint;
 use crate::delivery::Completion;
 use crate::error;
 use std::ffi::{c_char, c_void};
 
-/// Runs once when an accepted call has finished.
+/// The completion of an accepted call. Runs exactly once per call, on the client's network thread.
 ///
-/// On the client's network thread, never inside the call that caused it, though perhaps before
-/// that call has returned. `code` is TIM_OK or what went wrong; `message` is its static text
-/// (valid forever, never NULL); `user_data` is what the call was given.
+/// `code` is TIM_OK or an error code, `message` its static text (never NULL), and `user_data` the pointer
+/// that was passed to the call.
 pub type tim_result_callback =
     Option<extern "C" fn(code: i32, message: *const c_char, user_data: *mut c_void)>;
 
@@ -25,28 +25,30 @@ fn completion(callback: tim_result_callback, user_data: *mut c_void) -> Completi
 
 /// Logs a user in.
 ///
-/// TIM_OK: accepted. The status is TIM_LOGIN_STATUS_LOGGING_IN at once, and `callback` runs
-/// exactly once, within the configuration's `login_timeout_ms`: with TIM_OK when the server has
-/// accepted the login, with the server's code when it has refused it, or with the network's code
-/// (TIM_ERR_CONNECT_REFUSED and such) when it was not reached in time. tim_get_last_error has
-/// the details. Any other return value: refused, nothing has changed, and `callback` will not run.
+/// On TIM_OK the login has started: the status is TIM_LOGIN_STATUS_LOGGING_IN, and `callback` runs
+/// exactly once, within `login_timeout_ms`. Its code is TIM_OK if the server accepted the login, the
+/// server's code if it refused, or a network code such as TIM_ERR_CONNECT_REFUSED if the server could
+/// not be reached in time. tim_get_last_error has the details.
 ///
-/// While the same user is logging in, the second call completes with TIM_ERR_LOGIN_IN_PROGRESS.
-/// While another user is logging in, that login completes with TIM_ERR_SUPERSEDED and this one
-/// takes its place. While the same user is logged in, the session goes on with the new ticket if
-/// the server accepts it. While another user is logged in, that session ends.
+/// If somebody is logging in or logged in already:
 ///
-/// @param user_id    1 to 32 bytes of UTF-8 without control characters. Copied.
-/// @param user_sig   the ticket, at most 4096 bytes, not opened here; blanks and line ends around it do
-///                   not count. Copied.
-/// @param callback   NULL if the result does not matter.
-/// @param user_data  handed to `callback`, never looked at.
+/// - The same user is logging in: this call completes with TIM_ERR_LOGIN_IN_PROGRESS.
+/// - Another user is logging in: that login completes with TIM_ERR_SUPERSEDED, and this one starts.
+/// - The same user is logged in: the session continues with the new ticket if the server accepts it,
+///   as with tim_renew_user_sig.
+/// - Another user is logged in: their session ends, and this login starts.
 ///
-/// Returns TIM_OK, TIM_ERR_NULL_ARGUMENT, TIM_ERR_INVALID_UTF8, TIM_ERR_INVALID_USER_ID,
-/// TIM_ERR_USER_SIG_EMPTY, TIM_ERR_USER_SIG_UNREADABLE (too long), TIM_ERR_TOO_MANY_CALLS,
-/// TIM_ERR_NO_SUCH_CLIENT, TIM_ERR_CLOSING or TIM_ERR_FORKED.
+/// @param user_id    1 to 32 bytes of UTF-8 without control characters.
+/// @param user_sig   the ticket, at most 4096 bytes. Only the server checks it. White space around it is
+///                   ignored.
+/// @param callback   NULL if you do not need the result.
+/// @param user_data  passed to `callback`.
 ///
-/// Any thread; may be called in a callback; never blocks.
+/// Returns TIM_OK; TIM_ERR_NULL_ARGUMENT; TIM_ERR_INVALID_UTF8; TIM_ERR_INVALID_USER_ID;
+/// TIM_ERR_USER_SIG_EMPTY; TIM_ERR_USER_SIG_UNREADABLE (too long); TIM_ERR_TOO_MANY_CALLS;
+/// TIM_ERR_NO_SUCH_CLIENT; TIM_ERR_CLOSING; or TIM_ERR_FORKED.
+///
+/// Thread-safe; allowed in callbacks; never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tim_login(
     client: tim_client,
@@ -65,17 +67,17 @@ pub unsafe extern "C" fn tim_login(
 
 /// Logs the user out.
 ///
-/// TIM_OK: accepted. The status is TIM_LOGIN_STATUS_LOGGED_OUT at once, and `callback` runs
-/// exactly once: with TIM_OK when the server has been told, or with the network's code when it
-/// could not be told within the configuration's `request_timeout_ms`; the user is logged out
-/// here all the same. A login in progress completes with TIM_ERR_LOGGED_OUT_DURING_LOGIN, and
-/// then the logout with TIM_OK. Nobody logged in: TIM_OK. While a logout is in progress, the
-/// second completes with TIM_ERR_LOGOUT_IN_PROGRESS.
+/// On TIM_OK the status is TIM_LOGIN_STATUS_LOGGED_OUT at once, and `callback` runs exactly once, within
+/// `request_timeout_ms`. Its code is TIM_OK if the server has confirmed the logout, or a network code
+/// if it could not be reached in time; the user is logged out on this device in either case.
 ///
-/// Returns TIM_OK, TIM_ERR_TOO_MANY_CALLS, TIM_ERR_NO_SUCH_CLIENT, TIM_ERR_CLOSING or
-/// TIM_ERR_FORKED.
+/// If a login is pending, it completes with TIM_ERR_LOGGED_OUT_DURING_LOGIN, and then the logout with
+/// TIM_OK. If nobody is logged in, the logout completes with TIM_OK. If a logout is pending, this one
+/// completes with TIM_ERR_LOGOUT_IN_PROGRESS.
 ///
-/// Any thread; may be called in a callback; never blocks.
+/// Returns TIM_OK; TIM_ERR_TOO_MANY_CALLS; TIM_ERR_NO_SUCH_CLIENT; TIM_ERR_CLOSING; or TIM_ERR_FORKED.
+///
+/// Thread-safe; allowed in callbacks; never blocks.
 #[unsafe(no_mangle)]
 pub extern "C" fn tim_logout(
     client: tim_client,
@@ -85,26 +87,28 @@ pub extern "C" fn tim_logout(
     guard_code(|| self::client(client)?.logout(completion(callback, user_data)))
 }
 
-/// Gives the session a new ticket, without a gap: the connection stays until the server has accepted
-/// the ticket, and nobody else is signed out.
+/// Replaces the ticket of the current session without interrupting it: the connection stays open until
+/// the server has accepted the new ticket, and no other device is logged out.
 ///
-/// TIM_OK: accepted. `callback` runs exactly once, within the configuration's `request_timeout_ms`:
-/// with TIM_OK when the session goes on with the new ticket; with the server's code when it has
-/// refused it, and the session goes on with the old one; with the network's code when the server was
-/// not reached in time, likewise. Without a connection the ticket goes along when the session is
-/// resumed. Nobody logged in, or no longer: completes with TIM_ERR_NOT_LOGGED_IN. During a login:
-/// TIM_ERR_LOGIN_IN_PROGRESS. A second renewal takes the place of the first, which completes with
-/// TIM_ERR_SUPERSEDED.
+/// On TIM_OK `callback` runs exactly once, within `request_timeout_ms`. With code TIM_OK, the session
+/// continues with the new ticket. With any other code, such as the server's refusal or a network
+/// code, it continues with the old one. While there is no connection, the new ticket is sent with
+/// the attempt to reconnect.
 ///
-/// @param user_sig   a ticket of the user who is logged in, at most 4096 bytes. Copied.
-/// @param callback   NULL if the result does not matter.
-/// @param user_data  handed to `callback`, never looked at.
+/// The call completes with TIM_ERR_NOT_LOGGED_IN if nobody is logged in or the session ends first,
+/// with TIM_ERR_LOGIN_IN_PROGRESS during a login, and with TIM_ERR_SUPERSEDED if another renewal
+/// replaces it.
 ///
-/// Returns TIM_OK, TIM_ERR_NULL_ARGUMENT, TIM_ERR_INVALID_UTF8, TIM_ERR_USER_SIG_EMPTY,
-/// TIM_ERR_USER_SIG_UNREADABLE (too long), TIM_ERR_TOO_MANY_CALLS, TIM_ERR_NO_SUCH_CLIENT,
-/// TIM_ERR_CLOSING or TIM_ERR_FORKED.
+/// @param user_sig   a ticket of the user who is logged in, at most 4096 bytes. White space around it is
+///                   ignored.
+/// @param callback   NULL if you do not need the result.
+/// @param user_data  passed to `callback`.
 ///
-/// Any thread; may be called in a callback; never blocks.
+/// Returns TIM_OK; TIM_ERR_NULL_ARGUMENT; TIM_ERR_INVALID_UTF8; TIM_ERR_USER_SIG_EMPTY;
+/// TIM_ERR_USER_SIG_UNREADABLE (too long); TIM_ERR_TOO_MANY_CALLS; TIM_ERR_NO_SUCH_CLIENT;
+/// TIM_ERR_CLOSING; or TIM_ERR_FORKED.
+///
+/// Thread-safe; allowed in callbacks; never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tim_renew_user_sig(
     client: tim_client,
@@ -120,33 +124,38 @@ pub unsafe extern "C" fn tim_renew_user_sig(
     })
 }
 
-/// What the app knows of the world around it.
-#[repr(i32)]
-#[allow(dead_code, reason = "for the header: enums travel as int32_t")]
+/// Hints for tim_notify.
+#[repr(C)]
+#[allow(dead_code, reason = "for the header: hints travel as int32_t")]
 pub enum tim_hint {
-    /// Another network, or the same one again.
+    /// The device changed networks. An open connection is replaced, since it may belong to a network
+    /// that is gone.
     NetworkChanged = 1,
-    /// The app came to the foreground.
+    /// The app came to the foreground. An open connection is kept if the server was heard from
+    /// recently, and replaced otherwise.
     Foreground = 2,
 }
 
-/// Tells the library what it cannot see: the connection is tried at once instead of after the rest of
-/// its wait, and a connection that looks open is checked. A hint within 2 seconds of an attempt joins
-/// it, so calling this often does no harm. Not needed after sleep, which the library notices itself.
+/// Tells the library what it cannot see for itself. If it is waiting to reconnect, it tries at once.
+/// What each hint does to an open connection is said above.
+///
+/// It is safe to call this often: within 2 seconds of an attempt, a hint counts for that attempt. There
+/// is no need to call it when the device wakes from sleep; the library notices.
 ///
 /// @param hint  TIM_HINT_NETWORK_CHANGED or TIM_HINT_FOREGROUND.
 ///
-/// Returns TIM_OK, TIM_ERR_INVALID_ARGUMENT, TIM_ERR_NO_SUCH_CLIENT, TIM_ERR_CLOSING or
-/// TIM_ERR_FORKED.
+/// Returns TIM_OK; TIM_ERR_INVALID_ARGUMENT; TIM_ERR_NO_SUCH_CLIENT; TIM_ERR_CLOSING; or TIM_ERR_FORKED.
 ///
-/// Any thread; may be called in a callback; never blocks.
+/// Thread-safe; allowed in callbacks; never blocks.
 #[unsafe(no_mangle)]
 pub extern "C" fn tim_notify(client: tim_client, hint: i32) -> i32 {
     guard_code(|| {
         let client = self::client(client)?;
-        if hint != tim_hint::NetworkChanged as i32 && hint != tim_hint::Foreground as i32 {
-            return Err(error::ERR_INVALID_ARGUMENT);
-        }
-        client.notify()
+        let hint = match hint {
+            _ if hint == tim_hint::NetworkChanged as i32 => Hint::NetworkChanged,
+            _ if hint == tim_hint::Foreground as i32 => Hint::Foreground,
+            _ => return Err(error::ERR_INVALID_ARGUMENT),
+        };
+        client.notify(hint)
     })
 }

@@ -1,4 +1,4 @@
-//! What is true now.
+//! Status.
 
 use super::boundary::{client, copy_out, guard_code};
 use super::client::tim_client;
@@ -7,9 +7,9 @@ use crate::error;
 use crate::registry::Handle;
 use std::ffi::c_char;
 
-/// Whether somebody is logged in.
-#[repr(i32)]
-#[allow(dead_code, reason = "for the header: enums travel as int32_t")]
+/// Login status.
+#[repr(C)]
+#[allow(dead_code, reason = "for the header: statuses travel as int32_t")]
 pub enum tim_login_status {
     /// The server accepted the login, and nothing has ended it since. A lost connection does not.
     LoggedIn = 1,
@@ -19,41 +19,41 @@ pub enum tim_login_status {
     LoggedOut = 3,
 }
 
-/// The connection to the server.
-#[repr(i32)]
-#[allow(dead_code, reason = "for the header: enums travel as int32_t")]
+/// Status of the connection to the server.
+#[repr(C)]
+#[allow(dead_code, reason = "for the header: statuses travel as int32_t")]
 pub enum tim_connection_status {
     /// The connection is open.
     Connected = 1,
-    /// There is none, and none is being opened.
+    /// There is no connection, and none is being opened.
     Disconnected = 2,
-    /// One is being opened.
+    /// A connection is being opened.
     Connecting = 3,
-    /// The last attempt failed. Where somebody is logged in or logging in, another follows.
+    /// The last attempt failed. While somebody is logged in or logging in, the library tries again.
     ConnectFailed = 4,
 }
 
-/// The login status: TIM_LOGIN_STATUS_LOGGED_IN, _LOGGING_IN or _LOGGED_OUT; 0 if there is no such
-/// client, if it is being destroyed, or if it belongs to the parent process.
+/// Returns the login status, TIM_LOGIN_STATUS_*, or 0 if there is no such client, it is being
+/// destroyed, or it belongs to the parent process.
 ///
-/// Any thread; may be called in a callback; one atomic read.
+/// Thread-safe; allowed in callbacks; one atomic read.
 #[unsafe(no_mangle)]
 pub extern "C" fn tim_get_login_status(client: tim_client) -> i32 {
     client::login_status(Handle(client))
 }
 
-/// The connection status: TIM_CONNECTION_STATUS_*; 0 as in tim_get_login_status.
+/// Returns the connection status, TIM_CONNECTION_STATUS_*, or 0 as in tim_get_login_status.
 ///
-/// Any thread; may be called in a callback; one atomic read.
+/// Thread-safe; allowed in callbacks; one atomic read.
 #[unsafe(no_mangle)]
 pub extern "C" fn tim_get_connection_status(client: tim_client) -> i32 {
     client::connection_status(Handle(client))
 }
 
-/// Which login the status belongs to: logins of a client are counted from 1, and events carry
-/// the number of theirs. 0 before the first login, and where there is no such client.
+/// Returns the number of the latest login. A client counts its logins from 1, and each event carries
+/// the number of its login. Returns 0 before the first login and if there is no such client.
 ///
-/// Any thread; may be called in a callback; never blocks.
+/// Thread-safe; allowed in callbacks; never blocks.
 #[unsafe(no_mangle)]
 pub extern "C" fn tim_get_login_id(client: tim_client) -> u64 {
     super::boundary::guard(0, || {
@@ -61,17 +61,18 @@ pub extern "C" fn tim_get_login_id(client: tim_client) -> u64 {
     })
 }
 
-/// The user who is logged in; the empty string unless the status is TIM_LOGIN_STATUS_LOGGED_IN.
+/// Copies the id of the user who is logged in; the empty string unless the login status is
+/// TIM_LOGIN_STATUS_LOGGED_IN.
 ///
-/// @param buffer    gets the user id and a NUL; 33 bytes always suffice.
+/// @param buffer    receives the user id and a NUL; 33 bytes are always enough.
 /// @param capacity  size of `buffer` in bytes.
-/// @param length    NULL, or gets the length without the NUL, also when the buffer is too small.
+/// @param length    NULL, or receives the length without the NUL, even if the buffer is too small.
 ///
-/// Returns TIM_OK; TIM_ERR_BUFFER_TOO_SMALL (`buffer` is untouched; buffer NULL with capacity 0
-/// asks for the length this way); TIM_ERR_NULL_ARGUMENT; TIM_ERR_NO_SUCH_CLIENT,
-/// TIM_ERR_CLOSING or TIM_ERR_FORKED.
+/// Returns TIM_OK; TIM_ERR_BUFFER_TOO_SMALL (`buffer` is untouched; pass NULL and 0 to query the
+/// length); TIM_ERR_NULL_ARGUMENT; TIM_ERR_NO_SUCH_CLIENT; TIM_ERR_CLOSING; or TIM_ERR_FORKED.
 ///
-/// Any thread; may be called in a callback; never blocks.
+/// Thread-safe; allowed in callbacks; never blocks.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tim_get_login_user(
     client: tim_client,
@@ -86,15 +87,16 @@ pub unsafe extern "C" fn tim_get_login_user(
     })
 }
 
-/// The server's time in ms of Unix time, kept with a clock that runs through sleep. It is the
-/// time that tickets expire by, whatever the device's clock says.
+/// Stores the server's time: Unix time in milliseconds. Tickets expire by this clock, whatever the
+/// device's clock says. It keeps running while the device sleeps.
 ///
-/// @param out  gets the time; written only on success.
+/// @param out  receives the time; written only on success.
 ///
 /// Returns TIM_OK; TIM_ERR_SERVER_TIME_UNKNOWN before the first accepted login;
-/// TIM_ERR_NULL_ARGUMENT; TIM_ERR_NO_SUCH_CLIENT, TIM_ERR_CLOSING or TIM_ERR_FORKED.
+/// TIM_ERR_NULL_ARGUMENT; TIM_ERR_NO_SUCH_CLIENT; TIM_ERR_CLOSING; or TIM_ERR_FORKED.
 ///
-/// Any thread; may be called in a callback; never blocks.
+/// Thread-safe; allowed in callbacks; never blocks.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tim_get_server_time_ms(client: tim_client, out: *mut i64) -> i32 {
     guard_code(|| {
@@ -111,14 +113,19 @@ pub unsafe extern "C" fn tim_get_server_time_ms(client: tim_client, out: *mut i6
     })
 }
 
-/// Who took the last session over, as JSON: `login_id` (whose session it was), `cause`
-/// ("other_device": a login of the same user elsewhere; "same_device": another login with this
-/// device_id; "operator"), `platform` and `device_name` of the device that took over, `time_ms` in
-/// ms of Unix time. "{}" if none was.
+/// Copies a JSON object that says who last took a session of this client over, or "{}":
 ///
-/// Buffer and return values as in tim_get_login_user.
+///   login_id     the login whose session it was
+///   cause        "other_device" (a login of the same user elsewhere), "same_device" (another login with
+///                this device_id) or "operator"
+///   platform     the platform of the device that took over, or null if unknown
+///   device_name  its name
+///   time_ms      when: Unix time in milliseconds, by the server's clock
 ///
-/// Any thread; may be called in a callback; never blocks.
+/// Parameters and return values as in tim_get_login_user.
+///
+/// Thread-safe; allowed in callbacks; never blocks.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tim_get_kick_info(
     client: tim_client,
@@ -133,13 +140,21 @@ pub unsafe extern "C" fn tim_get_kick_info(
     })
 }
 
-/// What last went wrong, as JSON: `login_id`, `code`, `name`, `message`, `phase` (how far it came:
-/// "local", "resolve", "connect", "proxy", "tls", "send", "response", "stream"), `cause` in words,
-/// `address` that was tried, `retry_after_ms`. "{}" if nothing has gone wrong yet.
+/// Copies a JSON object that describes the latest error of this client, or "{}":
 ///
-/// Buffer and return values as in tim_get_login_user.
+///   login_id        the login that it belongs to
+///   code, name, message
+///                   the error code, its name and its text
+///   phase           how far the request got: "local", "resolve", "connect", "proxy", "tls", "send",
+///                   "response" or "stream"
+///   cause           what happened, in words
+///   address         the address that was tried
+///   retry_after_ms  how long the server asks to wait, in milliseconds; 0 if it does not say
 ///
-/// Any thread; may be called in a callback; never blocks.
+/// Parameters and return values as in tim_get_login_user.
+///
+/// Thread-safe; allowed in callbacks; never blocks.
+#[must_use]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tim_get_last_error(
     client: tim_client,

@@ -1,4 +1,4 @@
-//! The host of a client whose schedules are tried: its clock stands still, and its wake-up is a lock.
+//! The host in tests of thread schedules: its clock stands still and its wake-up is a lock.
 
 use crate::session::Now;
 use crate::sync::{Condvar, Mutex, lock, wait};
@@ -20,7 +20,7 @@ impl Host {
         self.wake_up.notify_all();
     }
 
-    /// What the network thread does while there is nothing to do.
+    /// Blocks the network thread until there is something to do.
     pub(crate) fn sleep(&self) {
         let mut woken = lock(&self.woken);
         while !*woken {

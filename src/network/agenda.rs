@@ -1,6 +1,6 @@
-//! What a network thread has to do, and whether what it is doing is still wanted.
+//! What a network thread has to do, and whether its current work is still wanted.
 
-use super::answer::told;
+use super::answer::session_failure;
 use super::stream::{Received, Stream};
 use crate::client::{Client, Task};
 use crate::error;
@@ -12,14 +12,14 @@ use std::collections::VecDeque;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
-/// A request that is to be sent.
+/// A request to send.
 pub(super) struct Exchange {
     pub(super) seq: u64,
     pub(super) request: Request,
     pub(super) deadline_ms: u64,
 }
 
-/// What the thread is doing, as the transport's waits see it.
+/// The thread's current work, as the transport's waits see it.
 #[derive(Clone, Copy)]
 pub(super) enum Current {
     /// A request that ends at this deadline.
@@ -30,18 +30,18 @@ pub(super) enum Current {
 
 #[derive(Default)]
 struct State {
-    /// Empty too once the state machine has abandoned it.
+    /// Also empty once the state machine has abandoned the work.
     current: Option<Current>,
     pending: VecDeque<Exchange>,
 }
 
-/// The network thread's own view of its work; the transport's waits look at it from inside.
+/// The network thread's view of its own work; the transport's waits consult it from inside.
 pub(super) struct Agenda {
     pub(super) client: Arc<Client>,
     tasks: Receiver<Task>,
     state: Mutex<State>,
-    /// The streams that nobody is reading at the moment, the newest last. There are two only while
-    /// a renewal takes over.
+    /// The streams that are not being read right now, newest last. There are two only while a
+    /// renewal replaces one with the other.
     streams: Mutex<Vec<Stream>>,
 }
 
@@ -55,14 +55,14 @@ impl Agenda {
         }
     }
 
-    /// Runs every callback that is due, ticks the state machine if its time has come, and fetches
-    /// what there is to do.
+    /// Runs every pending callback, ticks the state machine if its deadline has come, and collects
+    /// new tasks.
     pub(super) fn catch_up(&self) {
         if let Some(place) = self.client.take_panic_place() {
             log::error!("libtim failed at {place}: this client is closed. Please report it.");
         }
-        // First what was before the tick: the next attempt would take the place of the event that
-        // says why the last one failed.
+        // Deliver first what preceded the tick: otherwise the event of the next attempt would
+        // replace the one that says why the last attempt failed.
         while self.client.deliver_next() {}
         if let Some(deadline) = self.client.next_deadline()
             && deadline <= self.client.host.now().ms
@@ -75,10 +75,10 @@ impl Agenda {
         }
     }
 
-    /// Takes the wake-ups back.
+    /// Clears the wake-ups.
     pub(super) fn take_wake_ups(&self) {
         if self.client.host.take_wake_ups() {
-            // The state machine finds out by its clocks whether it was sleep.
+            // The state machine learns from its clocks whether the system slept.
             self.client.feed(Input::Tick);
         }
     }
@@ -139,17 +139,17 @@ impl Agenda {
         lock(&self.streams).push(stream);
     }
 
-    /// The thread begins to do this.
+    /// Marks the start of this work.
     pub(super) fn begin(&self, current: Current) {
         lock(&self.state).current = Some(current);
     }
 
-    /// The thread has done it. Whether it was wanted to the end.
+    /// Marks its end. Returns whether it was wanted to the end.
     pub(super) fn end(&self) -> bool {
         lock(&self.state).current.take().is_some()
     }
 
-    /// Whether what the thread is doing is still wanted.
+    /// Whether the current work is still wanted.
     fn goes_on(&self) -> bool {
         if self.client.is_closing() {
             return false;
@@ -162,7 +162,7 @@ impl Agenda {
         }
     }
 
-    /// Tells the state machine what came on a stream, and whether the stream lives on.
+    /// Reports to the state machine what came on a stream. Returns whether the stream stays open.
     pub(super) fn tell(&self, seq: u64, received: Received) -> bool {
         let client = &self.client;
         let lost = |failure: Failure| {
@@ -175,7 +175,7 @@ impl Agenda {
             false
         };
         if received.bytes > 0 {
-            client.feed(Input::Heard { seq });
+            client.feed(Input::Received { seq });
         }
         for event in received.events {
             match event {
@@ -194,7 +194,7 @@ impl Agenda {
             }
         }
         match received.end {
-            Some(failure) if failure.cause != Cause::Interrupted => lost(told(failure)),
+            Some(failure) if failure.cause != Cause::Interrupted => lost(session_failure(failure)),
             _ => true,
         }
     }

@@ -1,4 +1,4 @@
-//! What came of a request, in the words of the state machine and the table of codes.
+//! Turns the result of a request into terms of the state machine and the table of codes.
 
 use super::REFUSAL_MAX;
 use super::stream::Stream;
@@ -9,11 +9,11 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use tim_proto::wire::{self, StreamEvent};
 
-/// What came of a request.
+/// The result of a request.
 pub(super) enum Outcome {
-    /// An answer with an end.
+    /// A complete answer.
     Answer(Answer),
-    /// Accepted: the stream, and what came right behind its first event.
+    /// Accepted: the stream, and the events that arrived with the first one.
     Stream(
         wire::SessionEvent,
         Box<Stream>,
@@ -21,8 +21,8 @@ pub(super) enum Outcome {
     ),
 }
 
-/// Reads a stream's first event, which says that the login or resume was accepted. Nothing that comes
-/// behind it is waited for.
+/// Reads a stream's first event, which says that the login or resume was accepted, without waiting
+/// for anything after it.
 pub(super) fn open_stream(seq: u64, response: Response) -> Result<Outcome, transport::Failure> {
     let mut stream = Stream::new(seq, response);
     let mut events = VecDeque::new();
@@ -57,7 +57,7 @@ pub(super) fn refused(mut response: Response) -> Result<Outcome, transport::Fail
     Ok(Outcome::Answer(Answer::Refused(answer)))
 }
 
-/// A 200 that says nothing of ours.
+/// A 200 without our header.
 pub(super) fn not_ours(response: &Response) -> Answer {
     Answer::Refused(Refused {
         http_status: response.status,
@@ -79,8 +79,8 @@ pub(super) fn address(peer: Option<SocketAddr>) -> String {
     peer.map_or_else(String::new, |peer| peer.to_string())
 }
 
-/// A failure of the transport, in the words of the state machine and the table of codes.
-pub(super) fn told(failure: transport::Failure) -> Failure {
+/// Translates a failure of the transport into terms of the state machine and the table of codes.
+pub(super) fn session_failure(failure: transport::Failure) -> Failure {
     let code = match failure.cause {
         Cause::Interrupted => error::ERR_INTERRUPTED,
         Cause::Dns => error::ERR_NAME_NOT_FOUND,

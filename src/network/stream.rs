@@ -1,4 +1,4 @@
-//! A stream that is held open: its bytes in, its events out.
+//! An open stream: bytes in, events out.
 
 use crate::event_stream::{EventStream, Item};
 use crate::transport::{self, Cause, Response};
@@ -18,7 +18,7 @@ pub(super) struct Received {
     /// How many bytes came; a heartbeat gives no event.
     pub(super) bytes: usize,
     pub(super) events: VecDeque<Result<StreamEvent, String>>,
-    /// Why reading has ended.
+    /// Why reading ended.
     pub(super) end: Option<transport::Failure>,
 }
 
@@ -38,7 +38,7 @@ impl Stream {
         received
     }
 
-    /// Takes what is there, within the transport's bounds: what is left keeps the socket readable.
+    /// Reads what is there, within the transport's bounds; a remainder keeps the socket readable.
     pub(super) fn drain(&mut self) -> Received {
         let Stream {
             response, parser, ..
@@ -72,7 +72,7 @@ fn take(response: &mut Response, parser: &mut EventStream, received: &mut Receiv
     parser.feed(&buffer[..length], &mut |item| match item {
         Item::Event { name, data } => match StreamEvent::parse(&name, &data) {
             Ok(Some(event)) => events.push_back(Ok(event)),
-            // A name of a later version.
+            // A name from a later version.
             Ok(None) => {}
             Err(e) => events.push_back(Err(format!("event {name} cannot be read: {e}"))),
         },

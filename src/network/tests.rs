@@ -1,5 +1,5 @@
-//! A panic of the library's own code, in each phase of its work: the calls complete, the client is
-//! closed, the log is told, and stderr is not.
+//! A panic in the library's own code, in each phase of its work: calls complete, the client closes,
+//! the log gets a line, and stderr stays empty.
 
 use crate::client::{self, Client};
 use crate::delivery::{Kind, Notice};
@@ -13,7 +13,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-/// Where the network thread can be.
+/// Places where the network thread can be.
 const PHASES: &[(&str, &str)] = &[
     ("Resolve", "http://name.invalid:1"),
     ("Connect", "http://SERVER"),
@@ -25,13 +25,13 @@ const PHASES: &[(&str, &str)] = &[
 ];
 const LONG: Duration = Duration::from_secs(60);
 
-/// One log callback for the process: one test at a time.
+/// The process has one log callback, so these tests run one at a time.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(|held| held.into_inner())
 }
 
-/// A server that accepts the login, and what it accepted is held open.
+/// A server that accepts the login and keeps the stream open.
 fn server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -69,9 +69,9 @@ fn create(url: &str, more: &str) -> Arc<Client> {
     .unwrap()
 }
 
-/// What the app was told, in order.
-fn watch(client: &Client, told: &Sender<String>) {
-    let tx = told.clone();
+/// Records what is delivered to the app, in order.
+fn watch(client: &Client, sent: &Sender<String>) {
+    let tx = sent.clone();
     let closed = Arc::new(move |notice| {
         assert_eq!(notice, Notice::Closed);
         tx.send("closed".to_owned()).unwrap();
@@ -79,7 +79,7 @@ fn watch(client: &Client, told: &Sender<String>) {
     client.set_callback(Kind::Closed, Some(closed)).unwrap();
 }
 
-/// The errors that the log was told.
+/// The error lines that were logged.
 fn log_errors() -> Receiver<String> {
     let (tx, rx) = mpsc::channel();
     let tell: log::LogCallback = Arc::new(move |_, line: &str| tx.send(line.to_owned()).unwrap());
@@ -87,12 +87,12 @@ fn log_errors() -> Receiver<String> {
     rx
 }
 
-fn completion(told: &Sender<String>, name: &'static str) -> crate::delivery::Completion {
-    let told = told.clone();
-    Box::new(move |code| told.send(format!("{name} {code}")).unwrap())
+fn completion(sent: &Sender<String>, name: &'static str) -> crate::delivery::Completion {
+    let sent = sent.clone();
+    Box::new(move |code| sent.send(format!("{name} {code}")).unwrap())
 }
 
-/// Has the network thread panic at `place`, by a callback that runs on it.
+/// Makes the network thread panic at `place`, through a callback that runs on it.
 fn panic_on_the_network_thread(client: &Client, place: &str) {
     let place = place.to_owned();
     let provoke = Arc::new(move |_| provoked::at(&place));
@@ -103,19 +103,19 @@ fn panic_on_the_network_thread(client: &Client, place: &str) {
 
 fn is_broken(
     client: &Client,
-    told: &Receiver<String>,
+    sent: &Receiver<String>,
     expected: &[&str],
     errors: &Receiver<String>,
 ) {
     for expected in expected {
-        assert_eq!(&told.recv_timeout(LONG).unwrap(), expected);
+        assert_eq!(&sent.recv_timeout(LONG).unwrap(), expected);
     }
     let line = errors.recv_timeout(LONG).unwrap();
     assert!(line.contains("panics.rs:"), "{line}");
     assert!(!line.contains("secret"), "{line}");
     assert_eq!(client.logout(Box::new(|_| ())), Err(error::ERR_CLOSING));
     assert_eq!(client::destroy(client.handle(), LONG), Ok(()));
-    assert!(told.try_recv().is_err(), "nothing follows the closed event");
+    assert!(sent.try_recv().is_err(), "nothing follows the closed event");
     log::set_callback(None, None);
 }
 
@@ -128,11 +128,11 @@ fn in_phase(phase: &str, url: &str) {
         _ => r#", "allow_plaintext": true"#.to_owned(),
     };
     let client = create(&url, &more);
-    let ((told, received), errors) = (mpsc::channel(), log_errors());
-    watch(&client, &told);
+    let ((sent, received), errors) = (mpsc::channel(), log_errors());
+    watch(&client, &sent);
     panic_on_the_network_thread(&client, phase);
     client
-        .login("alice", "ticket", completion(&told, "login"))
+        .login("alice", "ticket", completion(&sent, "login"))
         .unwrap();
     is_broken(&client, &received, &["login 7712", "closed"], &errors);
 }
@@ -148,9 +148,9 @@ fn a_panic_in_any_phase_of_a_request_completes_the_calls_and_closes_the_client()
 fn a_panic_on_an_open_stream_closes_the_client() {
     let _alone = alone();
     let client = create(&format!("http://{}", server()), "");
-    let ((told, received), errors) = (mpsc::channel(), log_errors());
-    watch(&client, &told);
-    let logged_in = told.clone();
+    let ((sent, received), errors) = (mpsc::channel(), log_errors());
+    watch(&client, &sent);
+    let logged_in = sent.clone();
     let done = Box::new(move |code| {
         logged_in.send(format!("login {code}")).unwrap();
         provoked::at("Stream");
@@ -163,11 +163,11 @@ fn a_panic_on_an_open_stream_closes_the_client() {
 fn a_panic_of_the_state_machine_on_the_network_thread_does_too() {
     let _alone = alone();
     let client = create(&format!("http://{}", server()), "");
-    let ((told, received), errors) = (mpsc::channel(), log_errors());
-    watch(&client, &told);
+    let ((sent, received), errors) = (mpsc::channel(), log_errors());
+    watch(&client, &sent);
     panic_on_the_network_thread(&client, "step answer");
     client
-        .login("alice", "ticket", completion(&told, "login"))
+        .login("alice", "ticket", completion(&sent, "login"))
         .unwrap();
     is_broken(&client, &received, &["login 7712", "closed"], &errors);
 }
@@ -176,11 +176,11 @@ fn a_panic_of_the_state_machine_on_the_network_thread_does_too() {
 fn a_panic_of_the_state_machine_on_the_apps_thread_does_too() {
     let _alone = alone();
     let client = create("http://127.0.0.1:1", "");
-    let ((told, received), errors) = (mpsc::channel(), log_errors());
-    watch(&client, &told);
+    let ((sent, received), errors) = (mpsc::channel(), log_errors());
+    watch(&client, &sent);
     provoked::at("step");
     client
-        .login("alice", "ticket", completion(&told, "login"))
+        .login("alice", "ticket", completion(&sent, "login"))
         .unwrap();
     is_broken(&client, &received, &["login 7712", "closed"], &errors);
 }
@@ -189,8 +189,8 @@ fn a_panic_of_the_state_machine_on_the_apps_thread_does_too() {
 fn a_panic_while_destroying_ends_the_client_all_the_same() {
     let _alone = alone();
     let client = create("http://127.0.0.1:1", "");
-    let ((told, received), errors) = (mpsc::channel(), log_errors());
-    watch(&client, &told);
+    let ((sent, received), errors) = (mpsc::channel(), log_errors());
+    watch(&client, &sent);
     provoked::at("step destroy");
     assert_eq!(client::destroy(client.handle(), LONG), Ok(()));
     assert_eq!(received.try_recv().unwrap(), "closed");

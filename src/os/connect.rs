@@ -6,7 +6,7 @@ use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
 
-/// Begins a TCP connection that does not block; it is writable once it has succeeded or failed.
+/// Starts a non-blocking TCP connection; the socket is writable once it has succeeded or failed.
 pub(crate) fn begin_connect(address: SocketAddr) -> io::Result<ListedSocket> {
     let stream = listed_socket(|| open(address))?;
     let result = connect(&stream, address);
@@ -19,7 +19,7 @@ pub(crate) fn begin_connect(address: SocketAddr) -> io::Result<ListedSocket> {
     Ok(stream)
 }
 
-/// A socket for connections to `address` that does not block.
+/// A non-blocking socket for connections to `address`.
 fn open(address: SocketAddr) -> io::Result<OwnedFd> {
     let family = match address {
         SocketAddr::V4(_) => libc::AF_INET,
@@ -77,8 +77,8 @@ fn connect(stream: &TcpStream, address: SocketAddr) -> libc::c_int {
     }
 }
 
-/// Lets a connection fail whose peer has not acknowledged sent bytes for `limit_ms`: a dead peer
-/// is noticed while we write, too. Where the system has no such option, nothing happens.
+/// Makes a connection fail if the peer has not acknowledged sent bytes for `limit_ms`, so that a
+/// dead peer is noticed while writing, too. Has no effect on systems without such an option.
 pub(crate) fn limit_unacknowledged(stream: &TcpStream, limit_ms: u32) {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     // SAFETY: the option's value is a c_uint that lives through the call, and its size is given.

@@ -1,12 +1,12 @@
-//! Descriptors that are never taken for the standard streams.
+//! Keeps descriptors clear of the standard streams.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
-/// Takes over what a system call returned: a descriptor, or a negative number and errno.
+/// Takes ownership of what a system call returned: a descriptor, or a negative number and errno.
 ///
 /// # Safety
-/// `returned` is what such a call has just returned, and nobody else has or will close it.
+/// `returned` has just been returned by such a call, and nothing else has closed or will close it.
 pub(super) unsafe fn own(returned: RawFd) -> io::Result<OwnedFd> {
     if returned < 0 {
         return Err(io::Error::last_os_error());
@@ -15,8 +15,8 @@ pub(super) unsafe fn own(returned: RawFd) -> io::Result<OwnedFd> {
     above_standard_streams(unsafe { OwnedFd::from_raw_fd(returned) })
 }
 
-/// Moves a descriptor away from 0 to 2. Where the host has closed its own, a new one is given those
-/// numbers, and what the host then prints would be sent to our server.
+/// Moves a descriptor off 0, 1 and 2. If the host has closed its own, a new descriptor gets one of
+/// those numbers, and whatever the host then prints would be sent to our server.
 pub(super) fn above_standard_streams(fd: OwnedFd) -> io::Result<OwnedFd> {
     if fd.as_raw_fd() > libc::STDERR_FILENO {
         return Ok(fd);

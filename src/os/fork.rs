@@ -1,6 +1,6 @@
 //! Handlers around fork.
 
-/// Has these called around every fork, for as long as the process lives.
+/// Registers functions to run around every fork, for the life of the process.
 pub(crate) fn on_fork(
     before: extern "C" fn(),
     in_parent: extern "C" fn(),
@@ -10,7 +10,7 @@ pub(crate) fn on_fork(
     unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
 }
 
-/// Ends a forked child, whose exit handlers are the parent's business.
+/// Ends a forked child without running exit handlers, which are the parent's.
 pub(crate) fn exit_child() -> ! {
     // SAFETY: ends the process; nothing of it is used afterwards.
     unsafe { libc::_exit(0) }

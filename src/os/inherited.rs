@@ -1,13 +1,13 @@
-//! The descriptors that a forked child closes: it would keep connections open that its parent has
-//! closed.
+//! The descriptors that a forked child closes: otherwise it would keep connections open that its
+//! parent has closed.
 //!
-//! A fork may come at any moment between opening a descriptor, listing it and closing it, on another
-//! thread, and the child gets the descriptors of one moment and the memory of a later one. So that a
-//! child never closes a descriptor of the app's that got the same number, sockets are listed with their
-//! inode. So that it never keeps a connection, a socket leaves the list after it was closed and while
-//! nobody forks, and [`listed_socket`] opens another one if the process has forked before it was listed.
-//! What shares one inode with all of its kind (eventfd, timerfd) leaves the list before it is closed; a
-//! child may keep one, which holds nothing open.
+//! Another thread may fork at any moment between opening a descriptor, listing it and closing it,
+//! and the child gets the descriptors of one moment with the memory of a later one. Sockets are
+//! listed with their inode, so that a child never closes a descriptor of the app's that reuses the
+//! number. A socket leaves the list only after it is closed and while no fork is in progress, and
+//! [`listed_socket`] opens another one if the process forked before it was listed, so that a child
+//! never keeps a connection. What shares one inode with all others of its kind (eventfd, timerfd)
+//! leaves the list before it is closed; a child may keep one, which holds nothing open.
 
 use super::monotonic_ms;
 use std::io;
@@ -17,16 +17,16 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// How many descriptors are closed in a forked child; further ones stay open there until it execs.
+/// How many descriptors a forked child closes; further ones stay open until it execs.
 const LISTED_MAX: usize = 4096;
 
 struct Entry {
     fd: AtomicI32,
-    /// 0: not looked at.
+    /// 0: not compared.
     inode: AtomicU64,
 }
 
-/// No descriptor of the library's is 0. All zero, the list takes no room in the library's file.
+/// The library never has a descriptor 0. An all-zero list takes no space in the library's file.
 const FREE: RawFd = 0;
 /// An entry that is being filled.
 const TAKEN: RawFd = -1;
@@ -42,10 +42,10 @@ static LISTED: [Entry; LISTED_MAX] = [const {
 static BEGUN: AtomicU32 = AtomicU32::new(0);
 static OVER: AtomicU32 = AtomicU32::new(0);
 
-/// How long a socket waits for forks to be over, in ms: an at-fork handler of the app may take its time,
-/// or wait for us.
+/// How long a socket waits for forks to finish, in ms: an at-fork handler of the app may be slow,
+/// or may itself wait for us.
 const FORKS_LIMIT_MS: u64 = 1000;
-/// A fork takes about as long.
+/// About as long as a fork takes.
 const PAUSE: Duration = Duration::from_micros(200);
 
 /// Before a fork, in the parent.
@@ -58,13 +58,13 @@ pub(crate) fn fork_is_over() {
     OVER.fetch_add(1, Ordering::SeqCst);
 }
 
-/// How many forks there have been, if none is under way.
+/// How many forks there have been; `None` while one is in progress.
 fn forks() -> Option<u32> {
     let over = OVER.load(Ordering::SeqCst);
     (BEGUN.load(Ordering::SeqCst) == over).then_some(over)
 }
 
-/// A place on the list, for as long as it lives.
+/// A place on the list, released when dropped.
 pub(super) struct Place(Option<usize>);
 
 impl Place {
@@ -97,7 +97,7 @@ impl Drop for Place {
 
 /// A socket that a forked child closes.
 pub(crate) struct ListedSocket {
-    // `None` only while it is dropped.
+    // `None` only while being dropped.
     stream: Option<TcpStream>,
     place: Option<Place>,
 }
@@ -158,7 +158,7 @@ pub(super) fn listed_socket(open: impl Fn() -> io::Result<OwnedFd>) -> io::Resul
     }
 }
 
-/// The inode of a socket, which no other has while the system runs. 0 where systems do not say.
+/// A socket's inode, unique while the system runs. 0 on systems that do not provide it.
 fn inode(fd: RawFd) -> u64 {
     if !cfg!(any(target_os = "linux", target_os = "android")) {
         return 0;
@@ -166,16 +166,16 @@ fn inode(fd: RawFd) -> u64 {
     // SAFETY: all-zero is room for a stat.
     let mut stat: libc::stat = unsafe { std::mem::zeroed() };
     // SAFETY: `stat` is ours, and the call fills it or says that it did not.
-    let told = unsafe { libc::fstat(fd, &mut stat) } == 0;
+    let known = unsafe { libc::fstat(fd, &mut stat) } == 0;
     let is_socket = stat.st_mode & libc::S_IFMT == libc::S_IFSOCK;
-    match told && is_socket {
+    match known && is_socket {
         true => stat.st_ino,
         false => 0,
     }
 }
 
-/// Closes what a forked child has inherited. Calls nothing but fstat and close, as the child of a process
-/// with threads must.
+/// Closes what a forked child has inherited. Calls only fstat and close, as the child of a
+/// multi-threaded process must.
 pub(crate) fn close_inherited() {
     for entry in &LISTED {
         let fd = entry.fd.swap(FREE, Ordering::AcqRel);

@@ -1,10 +1,10 @@
-//! Statics that a forked child starts anew: what it inherits may be locked by a thread that it does
-//! not have.
+//! Statics that a forked child creates anew: an inherited one may be locked by a thread that the
+//! child does not have.
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-/// A static of one process, made when it is first asked for.
+/// A static per process, created on first use.
 pub(crate) struct PerProcess<T: 'static> {
     current: AtomicPtr<T>,
     make: fn() -> T,
@@ -18,8 +18,8 @@ impl<T: Send + Sync> PerProcess<T> {
         }
     }
 
-    /// The value of this process. Takes no lock: std's own ways to make a static once would wait in a
-    /// child for a thread of the parent's.
+    /// The value of this process. Takes no lock: with std's own one-time initialization, a child
+    /// might wait for a thread of its parent's.
     pub(crate) fn get(&self) -> &'static T {
         // SAFETY: `current` is null or came from `Box::into_raw` below, and what was put there is never
         // freed.
@@ -45,8 +45,7 @@ impl<T: Send + Sync> PerProcess<T> {
         }
     }
 
-    /// For the child of a fork: the value is the parent's, and stays as it is, since its locks may be
-    /// held for ever.
+    /// In the child of a fork, abandons the parent's value, whose locks may be held forever.
     pub(crate) fn forget(&self) {
         self.current.store(ptr::null_mut(), Ordering::Release);
     }

@@ -1,7 +1,8 @@
-//! Which signals reach the library's threads, and the app's code on them.
+//! Which signals reach the library's threads and the app's code that runs on them.
 
-/// What a fault on the thread itself raises. Blocked, it would end the process without the app's
-/// handler: crash reporters, and runtimes that turn faults into exceptions, would never see it.
+/// Signals raised by a fault of the thread itself. If blocked, they would end the process without
+/// the app's handler: crash reporters, and runtimes that turn faults into exceptions, would never
+/// see them.
 const FAULTS: &[libc::c_int] = &[
     libc::SIGSEGV,
     libc::SIGBUS,
@@ -12,14 +13,14 @@ const FAULTS: &[libc::c_int] = &[
     libc::SIGABRT,
 ];
 
-/// What garbage collectors stop the threads with that run their code: these are left as the app has
-/// them. So are the real-time signals.
+/// Signals with which garbage collectors stop the threads that run their code: left as the app has
+/// them, as are the real-time signals.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const COLLECTORS: &[libc::c_int] = &[libc::SIGPWR, libc::SIGXCPU, libc::SIGUSR1, libc::SIGUSR2];
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const COLLECTORS: &[libc::c_int] = &[libc::SIGXCPU, libc::SIGUSR1, libc::SIGUSR2];
 
-/// Which signals a thread has blocked.
+/// The set of signals that a thread blocks.
 #[derive(Clone, Copy)]
 pub(crate) struct SignalMask(libc::sigset_t);
 
@@ -33,8 +34,8 @@ impl SignalMask {
         SignalMask(mask)
     }
 
-    /// What a thread of the library blocks that belongs to a thread with this mask: everything but
-    /// faults and what is open for garbage collectors.
+    /// The mask for a thread of the library that is started by a thread with this mask: it blocks
+    /// everything but faults and the collectors' signals that are open in this mask.
     fn of_a_library_thread(self) -> SignalMask {
         // SAFETY: all-zero is room for a sigset_t, which sigfillset makes valid.
         let mut mask: libc::sigset_t = unsafe { std::mem::zeroed() };
@@ -56,7 +57,7 @@ impl SignalMask {
         SignalMask(mask)
     }
 
-    /// Makes this the calling thread's mask and gives the one before.
+    /// Makes this the calling thread's mask and returns the previous one.
     fn set(&self) -> SignalMask {
         let mut old = *self;
         // SAFETY: both are ours and valid; the call changes the mask of this thread alone.
@@ -64,7 +65,7 @@ impl SignalMask {
         old
     }
 
-    /// Runs `body` on this thread with this mask.
+    /// Runs `body` on this thread under this mask.
     pub(crate) fn during<T>(&self, body: impl FnOnce() -> T) -> T {
         let old = self.set();
         let result = body();
@@ -83,8 +84,8 @@ fn real_time() -> impl Iterator<Item = libc::c_int> {
     std::iter::empty()
 }
 
-/// Runs `spawn` with signals blocked, so that the threads it starts are born with them blocked:
-/// signals are the app's, and go to its own threads.
+/// Runs `spawn` with signals blocked, so that the threads it starts inherit that: signals are meant
+/// for the app's own threads.
 pub(crate) fn with_signals_blocked<T>(spawn: impl FnOnce() -> T) -> T {
     SignalMask::current().of_a_library_thread().during(spawn)
 }

@@ -1,18 +1,19 @@
-//! Noticing that the system has slept, also when nothing is due.
+//! Detects that the system has slept, even when nothing is due.
 
 use super::inherited::Place;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-/// Readable once the system has woken from sleep, or its clock was set. poll counts only the time that
-/// the system is awake, so nothing else would wake a thread whose next deadline is far off.
+/// Readable once the system has woken from sleep, or its clock was set. poll counts only waking
+/// time, so nothing else would wake a thread whose next deadline is far off.
 ///
-/// Where the system has or gives no such thing, it never is, and sleep is noticed when something is due.
+/// On systems without such a descriptor it is never readable, and sleep is detected when something
+/// is due.
 pub(crate) struct SleepWatch(Option<Watch>);
 
 struct Watch {
-    /// First: it leaves the list before it is closed.
+    /// First, so that it leaves the list before it is closed.
     _listed: Place,
     timer: File,
 }
@@ -29,18 +30,18 @@ impl SleepWatch {
         SleepWatch(watch)
     }
 
-    /// The descriptor that is readable, or -1, which poll leaves out.
+    /// The descriptor, or -1, which poll ignores.
     pub(crate) fn fd(&self) -> RawFd {
         self.0.as_ref().map_or(-1, |watch| watch.timer.as_raw_fd())
     }
 
-    /// Whether it was readable; it is not any more.
+    /// Whether it was readable; clears it.
     pub(crate) fn take(&self) -> bool {
         let Some(watch) = &self.0 else {
             return false;
         };
         let mut expirations = [0; 8];
-        // ECANCELED says that the clock has jumped, which sleep is for a clock of the day.
+        // ECANCELED means that the clock jumped, as the real-time clock does over sleep.
         match (&watch.timer).read(&mut expirations) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
             _ => {
@@ -71,7 +72,7 @@ fn timer() -> Option<OwnedFd> {
 impl Watch {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     fn arm(&self) {
-        /// TFD_TIMER_CANCEL_ON_SET, which libc does not have for every target.
+        /// TFD_TIMER_CANCEL_ON_SET, which libc lacks for some targets.
         const CANCEL_ON_SET: libc::c_int = 1 << 1;
         // SAFETY: all-zero is a valid itimerspec.
         let mut never: libc::itimerspec = unsafe { std::mem::zeroed() };
@@ -97,7 +98,7 @@ mod tests {
     use crate::os::{Want, wait_ready};
 
     #[test]
-    fn nothing_is_told_while_the_system_is_awake() {
+    fn nothing_is_reported_while_the_system_stays_awake() {
         let watch = SleepWatch::new();
         assert_eq!(
             wait_ready(&[(watch.fd(), Want::Read)], Some(0)).unwrap(),

@@ -4,15 +4,15 @@ use super::clock::monotonic_ms;
 use std::io::{self, ErrorKind};
 use std::os::fd::RawFd;
 
-/// What to wait for on one descriptor.
+/// What to wait for on a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Want {
     Read,
     Write,
 }
 
-/// Waits until one of `fds` is ready (errors count), or `deadline_ms` of [`monotonic_ms`] has
-/// come. The answer says for each whether it is ready; all false: the deadline.
+/// Waits until one of `fds` is ready (an error counts) or `deadline_ms` on [`monotonic_ms`] has
+/// come. Returns for each whether it is ready; all false means the deadline.
 pub(crate) fn wait_ready(fds: &[(RawFd, Want)], deadline_ms: Option<u64>) -> io::Result<Vec<bool>> {
     let mut polled: Vec<libc::pollfd> = fds
         .iter()

@@ -11,22 +11,22 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 /// What a blocked wait of the network thread also watches.
 pub(crate) struct WakeUp {
-    /// First: they leave the list before they are closed.
+    /// First, so that they leave the list before they are closed.
     _listed: [Place; 2],
     reader: File,
     writer: File,
 }
 
-/// Its two ends, which may be one: an eventfd, which is the cheapest there is.
+/// The two ends, which may be one: an eventfd is the cheapest wake-up.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn wake_up_ends() -> io::Result<(OwnedFd, OwnedFd)> {
     // SAFETY: a plain call with integers, and the descriptor that it returns is nobody else's.
     let fd = unsafe { own(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK)) }?;
-    // std gives the copy a number above the standard streams.
+    // std numbers the copy above the standard streams.
     Ok((fd.try_clone()?, fd))
 }
 
-/// Its two ends.
+/// The two ends.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn wake_up_ends() -> io::Result<(OwnedFd, OwnedFd)> {
     let (reader, writer) = std::os::unix::net::UnixStream::pair()?;
@@ -48,13 +48,13 @@ impl WakeUp {
         })
     }
 
-    /// Makes [`WakeUp::fd`] readable. Never blocks; what is full is awake already. Raises no SIGPIPE:
-    /// the other end lives as long.
+    /// Makes [`WakeUp::fd`] readable. Never blocks: if the buffer is full, a wake-up is already
+    /// pending. Raises no SIGPIPE, because the other end lives equally long.
     pub(crate) fn wake(&self) {
         let _ = (&self.writer).write(&1_u64.to_ne_bytes());
     }
 
-    /// Takes the wake-up back.
+    /// Clears the wake-up.
     pub(crate) fn drain(&self) {
         let mut bytes = [0; 64];
         while matches!((&self.reader).read(&mut bytes), Ok(length) if length == bytes.len()) {}

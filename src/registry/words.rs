@@ -1,6 +1,6 @@
-//! One atomic word for each client that a process can have: generation, flags and status. The status
-//! getters are one look into this array, and it alone outlives a fork: the rest of the registry may be
-//! locked for ever in a child.
+//! One atomic word for each client that a process can have: generation, flags and status. A status
+//! getter is one read of this array. Only the array outlives a fork: the rest of the registry may
+//! be locked forever in a child.
 
 use super::Handle;
 use crate::error;
@@ -25,7 +25,7 @@ const FLAGS_SHIFT: u32 = 5;
 const CLOSING: u64 = 1 << 5;
 /// The client belongs to the parent process.
 const FORKED: u64 = 1 << 6;
-/// The client is gone; the generation stays, so that it is not given twice.
+/// The client is gone; its generation stays, so that it is never reused.
 const FREE: u64 = 1 << 7;
 const GENERATION_SHIFT: u32 = 8;
 
@@ -47,8 +47,8 @@ impl Words {
         &self.0[handle.index()]
     }
 
-    /// Gives the word at `index` to a new client. `None`: it has no generation left, or a client of the
-    /// parent process holds it.
+    /// Assigns the word at `index` to a new client. `None` if it has no generations left, or if a
+    /// client of the parent process holds it.
     pub(super) fn take(&self, index: usize) -> Option<Handle> {
         let word = self.0[index].load(Ordering::Acquire);
         let generation = (word >> GENERATION_SHIFT) + 1;
@@ -64,13 +64,14 @@ impl Words {
         Some(Handle(generation << INDEX_BITS | index as u64))
     }
 
-    /// Takes the word back: its handle is stale from now on.
+    /// Frees the word: its handle is stale from now on.
     pub(super) fn give_back(&self, handle: Handle) {
         let free = handle.generation() << GENERATION_SHIFT | FREE;
         self.word(handle).store(free, Ordering::Release);
     }
 
-    /// Whether the client is closing; an error if it is not a live one of this process.
+    /// Whether the client is closing; an error if the handle is not that of a live client of this
+    /// process.
     pub(super) fn is_closing(&self, handle: Handle) -> Result<bool, i32> {
         let word = self.word(handle).load(Ordering::Acquire);
         let generation = handle.generation();
@@ -83,10 +84,10 @@ impl Words {
         }
     }
 
-    /// Shows the client's status to the getters.
+    /// Makes the client's status visible to the getters.
     pub(super) fn publish(&self, handle: Handle, login: LoginStatus, connection: ConnectionStatus) {
-        // Only the holder of the client's own lock publishes, so nothing is lost between the
-        // two steps but a flag; flags are set by read-modify-write, and so is this.
+        // Only the holder of the client's own lock publishes, so only flags can change between the
+        // two steps; those are set by read-modify-write, as is this.
         let status = u64::from(login as u8) | u64::from(connection as u8) << CONNECTION_SHIFT;
         let mask = LOGIN_MASK | CONNECTION_MASK << CONNECTION_SHIFT;
         let word = self.word(handle);
@@ -104,13 +105,13 @@ impl Words {
         }
     }
 
-    /// The login status, or 0 for no such client.
+    /// The login status, or 0 if there is no such client.
     #[inline]
     pub(crate) fn login_status(&self, handle: Handle) -> i32 {
         self.status(handle, 0, LOGIN_MASK)
     }
 
-    /// The connection status, or 0 for no such client.
+    /// The connection status, or 0 if there is no such client.
     #[inline]
     pub(crate) fn connection_status(&self, handle: Handle) -> i32 {
         self.status(handle, CONNECTION_SHIFT, CONNECTION_MASK)
@@ -119,8 +120,8 @@ impl Words {
     #[inline]
     fn status(&self, handle: Handle, shift: u32, mask: u64) -> i32 {
         let word = self.word(handle).load(Ordering::Acquire);
-        // Equal only if the generation fits and no flag is set. A word that never was used is 0,
-        // which fits handles below MAX_CLIENTS and reads as status 0.
+        // Equal only if the generation matches and no flag is set. A word that was never used is 0:
+        // it matches handles below MAX_CLIENTS and reads as status 0.
         let live = handle.generation() << (GENERATION_SHIFT - FLAGS_SHIFT);
         if word >> FLAGS_SHIFT == live {
             (word >> shift & mask) as i32
@@ -129,12 +130,12 @@ impl Words {
         }
     }
 
-    /// From now on every call but destroy is told that the client is closing.
+    /// From now on every call but destroy returns the code for a closing client.
     pub(super) fn begin_closing(&self, handle: Handle) {
         self.word(handle).fetch_or(CLOSING, Ordering::AcqRel);
     }
 
-    /// Marks every client as the parent's: for the child of a fork.
+    /// Marks every client as the parent's, in the child of a fork.
     pub(crate) fn mark_forked(&self) {
         for word in &self.0 {
             let value = word.load(Ordering::Relaxed);

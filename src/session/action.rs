@@ -3,11 +3,11 @@
 use super::input::CallId;
 use tim_proto::wire;
 
-/// One decision, to be carried out in the order given.
+/// One decision. The caller carries them out in the order given.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Send this request. Its outcome comes back as `Input::Answer` or `Input::Failed` with the
-    /// same seq; the network waits no longer than `deadline_ms` (on `Now::ms`) for it.
+    /// Send this request. Its result comes back as `Input::Answer` or `Input::Failed` with the same
+    /// seq, no later than `deadline_ms` (on `Now::ms`).
     Send {
         /// The request's number.
         seq: u64,
@@ -22,21 +22,21 @@ pub enum Action {
         /// The request.
         seq: u64,
     },
-    /// The app's call is finished with this code.
+    /// The app's call has finished with this code.
     Complete {
         /// The call.
         call: CallId,
         /// 0 or a code of the table.
         code: i32,
     },
-    /// Tell the app.
+    /// Deliver an event to the app.
     Event {
         /// What happened.
         event: Event,
         /// The login that it belongs to.
         login_id: u64,
     },
-    /// A new login began: events of earlier ones that the app has not got yet are dropped.
+    /// A new login has begun: undelivered events of earlier logins are dropped.
     DropEarlierEvents,
 }
 
@@ -61,10 +61,10 @@ impl std::fmt::Debug for Request {
     }
 }
 
-/// What the app is told besides completions.
+/// What is delivered to the app besides completions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
-    /// The connection to the server changed; code 0 or why.
+    /// The connection to the server changed; code 0, or the cause.
     Connection {
         /// The new status.
         status: ConnectionStatus,
@@ -76,12 +76,12 @@ pub enum Event {
         /// Why.
         code: i32,
     },
-    /// The ticket ends soon.
+    /// The ticket expires soon.
     UserSigExpiring {
         /// Seconds until then, by the server's clock.
         seconds_left: i64,
     },
-    /// The ticket has ended, was refused or was revoked.
+    /// The ticket has expired, was refused or was revoked.
     UserSigExpired {
         /// Why.
         code: i32,
@@ -94,7 +94,7 @@ pub enum Event {
 pub enum LoginStatus {
     /// The server accepted the login, and nothing has ended it since.
     LoggedIn = 1,
-    /// A login is on its way.
+    /// A login is in progress.
     LoggingIn = 2,
     /// Nobody is logged in.
     LoggedOut = 3,
@@ -106,10 +106,10 @@ pub enum LoginStatus {
 pub enum ConnectionStatus {
     /// The event stream is open.
     Connected = 1,
-    /// There is none, and none is being opened.
+    /// There is no stream, and none is being opened.
     Disconnected = 2,
-    /// One is being opened.
+    /// A stream is being opened.
     Connecting = 3,
-    /// The last attempt failed; another follows where somebody is logged in or logging in.
+    /// The last attempt failed; another follows if somebody is logged in or logging in.
     ConnectFailed = 4,
 }

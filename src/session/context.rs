@@ -12,11 +12,11 @@ use crate::reconnect::Jitter;
 use crate::secret::Secret;
 use tim_proto::wire;
 
-/// A hint joins an attempt that is younger than this: only if that has no answer by then, the next
-/// one begins.
+/// A hint joins an attempt younger than this: the next attempt begins only if that one has no
+/// answer by then.
 pub(super) const HINT_JOINS_MS: u64 = 2_000;
-/// The time doubles with each attempt that a hint cut off, up to this often: no app that hints in a
-/// loop keeps a slow server from answering.
+/// That time doubles with each attempt that a hint cut off, up to this many times, so that an app
+/// that hints in a loop cannot keep a slow server from answering.
 const HINT_DOUBLES_MAX: u32 = 3;
 
 /// What a state reads and writes besides itself.
@@ -25,9 +25,9 @@ pub(super) struct Context {
     pub(super) identity: Identity,
     pub(super) limits: Limits,
     pub(super) jitter: Jitter,
-    /// The time of this step; of the last one between steps.
+    /// The time of this step; between steps, the time of the last one.
     pub(super) now: Now,
-    /// Counts the logins that began; the number of the newest is the login id.
+    /// Counts the logins; the newest number is the login id.
     pub(super) login_no: u64,
     /// Counts the requests.
     seq: u64,
@@ -36,9 +36,9 @@ pub(super) struct Context {
     pub(super) tickets: Tickets,
     pub(super) last_error: Option<LastError>,
     pub(super) kick: Option<(u64, wire::Kick)>,
-    /// When the last wait ended that a hint cut short, or will end, on [`Now::ms`].
+    /// When the last wait cut short by a hint ended or will end, on [`Now::ms`].
     hinted_ms: Option<u64>,
-    /// How many attempts hints have cut off since the last one that was accepted.
+    /// How many attempts hints have cut off since the last accepted one.
     hint_cut_offs: u32,
     out: Vec<Action>,
 }
@@ -86,7 +86,7 @@ impl Context {
         self.event(Event::Connection { status, code });
     }
 
-    /// There is no connection any more. Delivered once.
+    /// There is no connection any longer. Delivered once.
     pub(super) fn disconnected(&mut self, code: i32) {
         if self.connection != ConnectionStatus::Disconnected {
             self.connection(ConnectionStatus::Disconnected, code);
@@ -138,19 +138,19 @@ impl Context {
         self.now.ms >= ms
     }
 
-    /// Until when a hint joins an attempt that began then.
+    /// Until when a hint joins an attempt that began at that time.
     pub(super) fn hint_joins_until(&self, began_ms: u64) -> u64 {
         let doubles = self.hint_cut_offs.min(HINT_DOUBLES_MAX);
         began_ms.saturating_add(HINT_JOINS_MS << doubles)
     }
 
-    /// A hint has cut an attempt off.
+    /// Records that a hint has cut an attempt off.
     pub(super) fn hint_cut_off(&mut self) {
         self.hint_cut_offs = self.hint_cut_offs.saturating_add(1);
     }
 
-    /// The end of a wait that a hint cuts short: now, or some time after the last hint that did so.
-    /// An app that hints in a loop does not make the client connect in one.
+    /// The end of a wait that a hint cuts short: now, or some time after the last hint that did so,
+    /// so that an app that hints in a loop does not make the client connect in one.
     pub(super) fn hint_cuts(&mut self, until_ms: u64) -> u64 {
         let earliest = match self.hinted_ms {
             Some(hinted) => hinted.saturating_add(HINT_JOINS_MS).max(self.now.ms),
@@ -164,14 +164,14 @@ impl Context {
 
     // Tickets.
 
-    /// Whether this very ticket must not be sent: the server has refused it, or has said when it ends,
-    /// and that time has passed by the server's clock. The device's own clock never refuses a ticket.
+    /// Whether this very ticket must not be sent: the server has refused it, or it has expired by
+    /// the server's clock. The device's own clock never makes a ticket dead.
     pub(super) fn is_dead(&self, ticket: &Secret) -> bool {
         let server_now = self.server_clock.map(|clock| clock.now_ms(self.now));
         self.tickets.is_dead(ticket, server_now)
     }
 
-    // What went wrong.
+    // Failures.
 
     pub(super) fn note(&mut self, failure: &Failure, retry_after_ms: Option<u64>) {
         self.last_error = Some(LastError {
@@ -184,7 +184,7 @@ impl Context {
         });
     }
 
-    /// Completes a call with a ticket that is known to be dead: nothing is sent.
+    /// Completes a call whose ticket is known to be dead, without sending anything.
     pub(super) fn refuse_dead_ticket(&mut self, call: CallId) {
         self.note(&local(error::ERR_USER_SIG_EXPIRED_LOCALLY), None);
         self.complete(call, error::ERR_USER_SIG_EXPIRED_LOCALLY);

@@ -1,5 +1,5 @@
-//! Endings of earlier logins that the server does not know of yet, and the logouts that wait for them.
-//! They travel in logout requests while nobody is logged in, or along with the next login.
+//! Endings of earlier logins that the server does not know about yet, and the logouts that wait for
+//! them. They travel in logout requests while nobody is logged in, or with the next login.
 
 use super::context::Context;
 use super::input::{CallId, Failure};
@@ -21,7 +21,7 @@ pub(super) struct Pending {
     pub(super) ending: wire::Ending,
     /// The logout that waits for it.
     pub(super) call: Option<CallId>,
-    /// When it is given up. Set for a logout at once, otherwise by its first request.
+    /// When it is given up. Set at once for a logout, otherwise by its first request.
     pub(super) deadline_ms: Option<u64>,
     pub(super) backoff: Backoff,
     /// The most telling failure so far.
@@ -29,13 +29,13 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// The code of a logout whose time is over.
+    /// The code of a logout that has run out of time.
     pub(super) fn ran_out(&self) -> i32 {
         let failure = self.most_telling.as_ref();
         failure.map_or(error::ERR_RESPONSE_TIMEOUT, |failure| failure.code)
     }
 
-    /// Whether it names its login by a ticket that is dead: then there is nothing left to end.
+    /// Whether it names its login by a dead ticket: then there is nothing left to end.
     fn has_dead_ticket(&self, cx: &Context) -> bool {
         match &self.ending {
             wire::Ending::Session { .. } => false,
@@ -45,7 +45,7 @@ impl Pending {
 }
 
 impl Endings {
-    /// Whether a logout waits.
+    /// Whether a logout is waiting.
     pub(super) fn has_call(&self) -> bool {
         self.0.iter().any(|pending| pending.call.is_some())
     }
@@ -54,7 +54,7 @@ impl Endings {
         self.0.first_mut()
     }
 
-    /// Takes one more in. Beyond what a request carries, the oldest is lost.
+    /// Adds an ending. Beyond what a request can carry, the oldest is dropped.
     pub(super) fn add(&mut self, ending: wire::Ending, call: Option<CallId>, cx: &mut Context) {
         if self.0.len() == wire::ENDS_MAX {
             let oldest = self.0.remove(0);
@@ -72,14 +72,14 @@ impl Endings {
         });
     }
 
-    /// The oldest is over: delivered, or given up.
+    /// Completes the oldest: delivered, or given up.
     pub(super) fn end_oldest(&mut self, code: i32, cx: &mut Context) {
         if let Some(call) = self.0.remove(0).call {
             cx.complete(call, code);
         }
     }
 
-    /// Drops those whose tickets are dead.
+    /// Drops those with dead tickets.
     pub(super) fn drop_dead(&mut self, cx: &mut Context) {
         let (dead, alive): (Vec<_>, Vec<_>) = std::mem::take(&mut self.0)
             .into_iter()
@@ -90,7 +90,7 @@ impl Endings {
         }
     }
 
-    /// As a login carries them.
+    /// The endings in the form a login carries.
     pub(super) fn wire(&self) -> Vec<wire::Ending> {
         self.0
             .iter()
@@ -98,14 +98,14 @@ impl Endings {
             .collect()
     }
 
-    /// The server has seen the login that carried them.
+    /// The server has processed the login that carried them.
     pub(super) fn delivered(&mut self, cx: &mut Context) {
         for call in self.abandon() {
             cx.complete(call, error::OK);
         }
     }
 
-    /// None of them will be delivered. Gives the logouts that waited.
+    /// Gives up on all of them. Returns the logouts that were waiting.
     pub(super) fn abandon(&mut self) -> Vec<CallId> {
         self.0
             .drain(..)
@@ -113,7 +113,7 @@ impl Endings {
             .collect()
     }
 
-    /// The next deadline of a logout, while a login carries its ending.
+    /// The next deadline of a logout whose ending a login carries.
     pub(super) fn next_deadline(&self) -> Option<u64> {
         let waiting = self.0.iter().filter(|pending| pending.call.is_some());
         waiting.filter_map(|pending| pending.deadline_ms).min()

@@ -1,9 +1,10 @@
-//! How failures are weighed: whether another attempt can help, and which of several tells most.
+//! How failures are ranked: whether another attempt can help, and which of several is the most
+//! telling.
 
 use super::input::{Failure, Phase};
 use crate::error;
 
-/// A failure of this device alone, in the words of the table.
+/// A failure on this device, with the message from the table.
 pub(super) fn local(code: i32) -> Failure {
     Failure {
         code,
@@ -13,7 +14,7 @@ pub(super) fn local(code: i32) -> Failure {
     }
 }
 
-/// A request that its deadline ended.
+/// A request that reached its deadline.
 pub(super) fn timed_out() -> Failure {
     Failure {
         code: error::ERR_RESPONSE_TIMEOUT,
@@ -51,7 +52,7 @@ pub(super) fn can_help(code: i32) -> bool {
     )
 }
 
-/// The more telling one of the best failure so far and the newest; of equals the newest.
+/// The more telling of the best failure so far and the newest; of equals, the newest.
 pub(super) fn more_telling(best: Option<Failure>, newest: &Failure) -> Failure {
     match best {
         Some(best) if rank(best.code) > rank(newest.code) => best,
@@ -59,7 +60,8 @@ pub(super) fn more_telling(best: Option<Failure>, newest: &Failure) -> Failure {
     }
 }
 
-/// Which of the failures of a call that ran out tells most: the one that came furthest.
+/// Ranks the failures of a call that ran out of time: the one that got furthest is the most
+/// telling.
 fn rank(code: i32) -> u8 {
     match code {
         error::ERR_NAME_NOT_FOUND => 0,

@@ -1,20 +1,20 @@
-//! What the login state machine is told: calls of the app, answers of the server, time.
+//! The inputs of the login state machine: calls by the app, answers from the server, and time.
 
 use crate::secret::Secret;
 use tim_proto::wire;
 
-/// A call that the app made and that completes exactly once.
+/// A call by the app that completes exactly once.
 pub type CallId = u64;
 
-/// The clocks, read together. None is a wall clock.
+/// The clocks, read together. None of them is a wall clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Now {
-    /// Monotonic ms that stand still while the device sleeps and while the app's callbacks run:
-    /// the clock of deadlines.
+    /// Monotonic ms that stand still while the device sleeps and while the app's callbacks run;
+    /// deadlines use this clock.
     pub ms: u64,
-    /// Monotonic ms that run through both: the server's time is kept on them.
+    /// Monotonic ms that never stand still; the server's time is kept on this clock.
     pub boot_ms: u64,
-    /// How many ms the device has slept since some moment in the past.
+    /// How many ms the device has slept since some fixed moment.
     pub slept_ms: u64,
 }
 
@@ -25,9 +25,9 @@ pub enum Input {
     Login {
         /// The call to complete.
         call: CallId,
-        /// Who logs in; checked already.
+        /// The user to log in; already checked.
         user_id: String,
-        /// Their ticket; its form is checked already.
+        /// Their ticket; its form is already checked.
         user_sig: Secret,
     },
     /// The app called `tim_logout`.
@@ -39,18 +39,20 @@ pub enum Input {
     Renew {
         /// The call to complete.
         call: CallId,
-        /// The new ticket of the user who is logged in.
+        /// The new ticket of the logged-in user.
         user_sig: Secret,
     },
     /// The app called `tim_client_destroy`.
     Destroy,
-    /// The app called `tim_notify`: the network changed, or the app came to the foreground.
+    /// The app called `tim_notify`: the device changed networks.
     NetworkChanged,
-    /// The device has slept. The machine finds that out from [`Now::slept_ms`] and takes this input
-    /// by itself, before the one that it is given.
+    /// The app called `tim_notify`: the app came to the foreground.
+    Foreground,
+    /// The device has slept. The machine detects that from [`Now::slept_ms`] and processes this
+    /// input by itself, before the one it was given.
     Woke,
-    /// A whole answer came to the request with this seq. A login's or resume's stream begins
-    /// with `Answer::Session`; what follows on it comes as `Stream`.
+    /// A complete answer to the request with this seq. The stream of a login or resume begins with
+    /// `Answer::Session`; later events on it come as `Stream`.
     Answer {
         /// The request that was answered.
         seq: u64,
@@ -64,37 +66,37 @@ pub enum Input {
         /// Why.
         failure: Failure,
     },
-    /// Bytes came on the stream that the request with this seq opened.
-    Heard {
+    /// Bytes arrived on the stream that the request with this seq opened.
+    Received {
         /// The request.
         seq: u64,
     },
-    /// An event came on the stream that the request with this seq opened.
+    /// An event arrived on the stream that the request with this seq opened.
     Stream {
         /// The request.
         seq: u64,
         /// The event; `Session` never comes this way.
         event: wire::StreamEvent,
     },
-    /// The stream that the request with this seq opened has ended or broken.
+    /// The stream that the request with this seq opened has ended or failed.
     StreamLost {
         /// The request.
         seq: u64,
         /// Why.
         failure: Failure,
     },
-    /// Time has passed: `Session::next_deadline` is reached.
+    /// Time has passed: `Session::next_deadline` has come.
     Tick,
 }
 
-/// An answer of whoever answered. Whether it decides anything is the state machine's judgement.
+/// An answer from whoever answered. The state machine judges whether it decides anything.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Answer {
     /// Accepted, with header `Tim-Protocol: 1` and a readable session event.
     Session(wire::SessionEvent),
     /// 200 to a logout, with the header.
     LoggedOut(wire::LogoutAnswer),
-    /// Anything else.
+    /// Any other answer.
     Refused(Refused),
 }
 
@@ -105,9 +107,9 @@ pub struct Refused {
     pub http_status: u16,
     /// The answer had header `Tim-Protocol: 1`.
     pub tim_protocol: bool,
-    /// The body, where it is a refusal of the protocol.
+    /// The body, if it is a refusal of the protocol.
     pub refusal: Option<wire::Refusal>,
-    /// How long to wait, where the answer said so.
+    /// How long to wait, if the answer says so.
     pub retry_after_ms: Option<u64>,
     /// Where it came from, for `tim_get_last_error`.
     pub address: String,
@@ -118,15 +120,15 @@ pub struct Refused {
 pub struct Failure {
     /// A code of the table: 95xx, or 77xx for TLS, HTTP and proxies.
     pub code: i32,
-    /// How far it came.
+    /// How far it got.
     pub phase: Phase,
     /// The cause in words, without secrets.
     pub cause: String,
-    /// The address that was tried; empty where there was none.
+    /// The address that was tried; empty if there was none.
     pub address: String,
 }
 
-/// How far a request came; later phases are greater.
+/// How far a request got; later phases compare greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Phase {
     /// Nothing was sent: refused on this device.
@@ -135,7 +137,7 @@ pub enum Phase {
     Resolve,
     /// Opening the connection.
     Connect,
-    /// Asking the proxy.
+    /// The CONNECT request to the proxy.
     Proxy,
     /// The TLS handshake.
     Tls,

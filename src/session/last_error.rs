@@ -1,4 +1,4 @@
-//! What `tim_get_last_error` tells.
+//! The last failure, as `tim_get_last_error` reports it.
 
 use super::input::Phase;
 
@@ -9,12 +9,12 @@ pub struct LastError {
     pub login_id: u64,
     /// A code of the table.
     pub code: i32,
-    /// How far the request came.
+    /// How far the request got.
     pub phase: Phase,
     /// The cause in words, without secrets.
     pub cause: String,
-    /// The address that was tried; empty where there was none.
+    /// The address that was tried; empty if there was none.
     pub address: String,
-    /// How long to wait before the next try; 0 where nobody said.
+    /// How long to wait before the next attempt; 0 if unspecified.
     pub retry_after_ms: u64,
 }

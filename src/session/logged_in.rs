@@ -1,12 +1,18 @@
-//! The server accepted a login. Its connection comes and goes, its ticket is renewed, and it ends by the
-//! app's call or the server's word alone. This file has what its four states share.
+//! The server accepted a login. Its connection comes and goes, its ticket is renewed, and only a
+//! call by the app or the server's word ends it. This file holds what the four states share.
 //!
-//! | state | means |
+//!
+//! state
+//! meaning
+//!
 //! |---|---|
 //! | [`Streaming`] | the stream is open |
 //! | [`Renewing`] | a renewal is in progress beside the stream |
 //! | [`Resuming`] | there is no stream; a resume is in progress |
-//! | [`Waiting`] | there is no stream; the next resume has its time |
+//!
+//! [`Waiting`]
+//! there is no stream; the next resume is scheduled
+//!
 
 mod renewal;
 mod renewing;
@@ -34,7 +40,7 @@ use tim_proto::bounds;
 use tim_proto::code::Class;
 use tim_proto::wire;
 
-/// How long before its end a ticket is told to expire, where the configuration does not say.
+/// How long before its end a ticket is reported as expiring, unless configured.
 const EXPIRING_LEAD_S: u32 = 600;
 
 /// What stays the same while the connection comes and goes.
@@ -44,17 +50,17 @@ pub(super) struct LoggedIn {
     /// The ticket that the server accepted.
     ticket: Secret,
     token: Secret,
-    /// The server does not know the token any more: log in again with the held ticket.
+    /// The server no longer knows the token: log in again with the stored ticket.
     token_is_void: bool,
     heartbeat_ms: u64,
     spread_ms: u64,
     ticket_end_ms: i64,
-    /// When `user_sig_expiring` is due, in ms of the server's Unix time; none once it was delivered.
+    /// When `user_sig_expiring` is due, in ms of the server's Unix time; none once delivered.
     expiring_at_ms: Option<i64>,
     backoff: Backoff,
 }
 
-/// The login or resume `seq` was accepted: its stream is the session's from now on.
+/// The login or resume `seq` was accepted: its stream becomes the session's.
 pub(super) fn accepted(
     mut session: LoggedIn,
     seq: u64,
@@ -70,7 +76,7 @@ pub(super) fn accepted(
 }
 
 impl LoggedIn {
-    /// Of a login that is being accepted; [`accepted`] follows.
+    /// For a login that is being accepted; [`accepted`] follows.
     pub(super) fn new(user_id: String, ticket: Secret, cx: &Context) -> LoggedIn {
         LoggedIn {
             user_id,
@@ -85,7 +91,7 @@ impl LoggedIn {
         }
     }
 
-    /// Takes what the server says of the session.
+    /// Takes over what the server says about the session.
     fn take_over(&mut self, event: wire::SessionEvent, cx: &mut Context) {
         self.token = Secret::new(event.session);
         self.token_is_void = false;
@@ -97,7 +103,7 @@ impl LoggedIn {
             let left = event
                 .user_sig_expires_ms
                 .saturating_sub(event.server_time_ms);
-            // A short ticket is told to expire in its last tenth.
+            // A short ticket is reported as expiring in the last tenth of its life.
             let lead = (i64::from(lead_s) * 1000).min(left / 10);
             self.expiring_at_ms = Some(event.user_sig_expires_ms.saturating_sub(lead));
         }
@@ -106,7 +112,8 @@ impl LoggedIn {
 
     // Requests.
 
-    /// Resumes the session, or logs in again where its token is void. A renewal's ticket goes along.
+    /// Resumes the session, or logs in again if its token is void. The ticket of a renewal goes
+    /// along.
     fn resume(self, renewal: Option<Renewal>, cx: &mut Context) -> State {
         let renewal = renewal.and_then(|renewal| renewal.unless_dead(cx));
         let number = cx.next_number();
@@ -117,7 +124,7 @@ impl LoggedIn {
         };
         let new_ticket = renewal.as_ref().map(|renewal| &renewal.ticket);
         let ticket = new_ticket.unwrap_or(&self.ticket);
-        // A ticket that is dead is not sent again: the token, void or not, is the only hope.
+        // A dead ticket is not sent again: the token, void or not, is the only hope.
         let request = if self.token_is_void && !cx.is_dead(ticket) {
             Request::Login(wire::LoginRequest {
                 sdk_app_id: cx.identity.sdk_app_id,
@@ -157,7 +164,7 @@ impl LoggedIn {
         })
     }
 
-    /// There is no stream: the next resume comes after `wait_ms`.
+    /// There is no stream; the next resume follows after `wait_ms`.
     fn wait(self, wait_ms: u64, renewal: Option<Renewal>, cx: &Context) -> State {
         State::Waiting(Box::new(Waiting {
             session: self,
@@ -166,7 +173,7 @@ impl LoggedIn {
         }))
     }
 
-    /// An attempt to resume came to nothing: the user stays logged in, and another attempt follows.
+    /// A resume failed: the user stays logged in, and another attempt follows.
     fn attempt_failed(
         mut self,
         failure: &Failure,
@@ -182,8 +189,8 @@ impl LoggedIn {
         self.wait(wait, renewal, cx)
     }
 
-    /// How long to wait after the loss of a stream: at random within the time that the server gave.
-    /// From the second stream on that did not live, at least as long as the back-off says.
+    /// How long to wait after losing a stream: a random time within what the server allows. If the
+    /// previous stream was lost early too, at least the back-off.
     fn wait_after(&mut self, stream: &Stream, cx: &mut Context) -> u64 {
         let spread = cx.jitter.up_to(self.spread_ms);
         self.forget_backoff_after(stream, cx);
@@ -195,7 +202,7 @@ impl LoggedIn {
         if first { spread } else { spread.max(own) }
     }
 
-    /// A stream that has lived was a success: the next failures are the first again.
+    /// A stream that has lived counts as a success: the back-off starts over.
     fn forget_backoff_after(&mut self, stream: &Stream, cx: &Context) {
         if stream.has_lived(self.heartbeat_ms, cx) {
             self.backoff.forget();
@@ -204,8 +211,8 @@ impl LoggedIn {
 
     // The app's calls.
 
-    /// A login of a user while somebody is logged in: of the same user it is a renewal, of another a
-    /// switch. Completes the call where the ticket is dead.
+    /// A login while somebody is logged in: a renewal if it is the same user, otherwise a switch.
+    /// Completes the call if the ticket is dead.
     fn judge_login(
         &self,
         call: CallId,
@@ -223,13 +230,13 @@ impl LoggedIn {
         }
     }
 
-    /// The app leaves the session for another user. What was open has been closed.
+    /// The app replaces the session with another user's. Its stream or request is closed already.
     fn switch(self, call: CallId, user_id: String, user_sig: Secret, cx: &mut Context) -> State {
         let endings = self.left(None, cx);
         LoggingIn::begin(call, user_id, user_sig, endings, cx)
     }
 
-    /// The app logs out. What was open has been closed.
+    /// The app logs out. Its stream or request is closed already.
     fn log_out(self, call: CallId, cx: &mut Context) -> State {
         let endings = self.left(Some(call), cx);
         cx.disconnected(error::OK);
@@ -247,7 +254,7 @@ impl LoggedIn {
 
     // The server's word.
 
-    /// The server has ended the session. What was open has been closed.
+    /// The server has ended the session. Its stream or request is closed already.
     fn end(self, class: Class, code: i32, kick: Option<wire::Kick>, cx: &mut Context) -> State {
         if class == Class::NeedsTicket {
             cx.tickets.refused(&self.ticket, code);
@@ -291,13 +298,13 @@ impl LoggedIn {
 
 /// What a login means while somebody is logged in.
 enum LoginMeans {
-    /// It was refused here.
+    /// It was refused locally.
     Nothing,
     Renewal,
     Switch,
 }
 
-/// The earliest of some deadlines.
+/// The earliest of several deadlines.
 fn earliest(deadlines: impl IntoIterator<Item = Option<u64>>) -> Option<u64> {
     deadlines.into_iter().flatten().min()
 }

@@ -9,7 +9,7 @@ use super::{Event, State};
 use crate::error;
 use crate::secret::Secret;
 
-/// Nobody is logged in any more. Pending endings are delivered.
+/// Nobody is logged in any longer. Pending endings are delivered.
 pub(super) fn enter(endings: Endings, cx: &mut Context) -> State {
     LoggingOut::begin(endings, cx)
 }
@@ -37,17 +37,18 @@ pub(super) fn handle(input: Input, cx: &mut Context) -> State {
         }
         Input::Destroy => State::destroyed(Vec::new(), cx),
         Input::NetworkChanged
+        | Input::Foreground
         | Input::Woke
         | Input::Tick
         | Input::Answer { .. }
         | Input::Failed { .. }
-        | Input::Heard { .. }
+        | Input::Received { .. }
         | Input::Stream { .. }
         | Input::StreamLost { .. } => State::LoggedOut,
     }
 }
 
-/// Refuses a login with a ticket that is dead. Where nobody is logged in, that is an event too.
+/// Refuses a login with a dead ticket. If nobody is logged in, that is an event too.
 pub(super) fn refuses(call: CallId, user_sig: &Secret, cx: &mut Context) -> bool {
     let dead = cx.is_dead(user_sig);
     if dead {

@@ -13,10 +13,11 @@ use crate::secret::Secret;
 use tim_proto::code::{self, Class};
 use tim_proto::wire;
 
-/// The bounds of the waits between the attempts of a login.
+/// The upper bound of the first wait between the attempts of a login.
 const RETRY_FIRST_MS: u64 = 200;
 const RETRY_MAX_MS: u64 = 2_000;
-/// An attempt that the deadline cut off sooner than this does not say that nobody answers.
+/// An attempt that the deadline cut off sooner than this does not prove that the server is
+/// unreachable.
 const CUT_SHORT_MS: u64 = 1_000;
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -40,7 +41,7 @@ enum Attempt {
 }
 
 impl LoggingIn {
-    /// Begins a login; whatever was before has been left.
+    /// Begins a login; the previous state has been left.
     pub(super) fn begin(
         call: CallId,
         user_id: String,
@@ -117,7 +118,7 @@ impl LoggingIn {
                 calls.push(self.call);
                 State::destroyed(calls, cx)
             }
-            Input::NetworkChanged => {
+            Input::NetworkChanged | Input::Foreground => {
                 if let Attempt::Waiting { until_ms } = &mut self.attempt {
                     *until_ms = cx.hint_cuts(*until_ms);
                 }
@@ -139,7 +140,7 @@ impl LoggingIn {
             Input::Tick => self.tick(cx),
             Input::Answer { .. }
             | Input::Failed { .. }
-            | Input::Heard { .. }
+            | Input::Received { .. }
             | Input::Stream { .. }
             | Input::StreamLost { .. } => State::LoggingIn(self),
         }
@@ -219,17 +220,17 @@ impl LoggingIn {
                 failure,
                 retry_after_ms,
             } => {
-                // Nobody but the server ends a login: a wait that does not fit is not its word.
+                // Only the server ends a login: a wait that does not fit is not its decision.
                 let left = self.deadline_ms.saturating_sub(cx.now.ms);
                 let fits = retry_after_ms.filter(|wait| *wait <= left);
                 self.failed(failure, fits, cx)
             }
-            // An answer to another kind of request.
+            // An answer to a different kind of request.
             Judged::LoggedOut => State::LoggingIn(self),
         }
     }
 
-    /// An attempt came to nothing.
+    /// An attempt failed.
     fn failed(
         mut self: Box<Self>,
         failure: Failure,
@@ -256,7 +257,7 @@ impl LoggingIn {
         State::LoggingIn(self)
     }
 
-    /// The deadline left the attempt too little time for its failure to say much.
+    /// The deadline left the attempt too little time for its failure to mean much.
     fn was_cut_short(&self, failure: &Failure, cx: &Context) -> bool {
         let unanswered = matches!(
             failure.code,
@@ -287,7 +288,7 @@ impl LoggingIn {
         }
     }
 
-    /// The login is over: the server could not be asked, or cannot decide now.
+    /// The login is over: the server could not be reached or cannot decide now.
     fn ended(self, failure: &Failure, retry_after_ms: Option<u64>, cx: &mut Context) -> State {
         cx.note(failure, retry_after_ms);
         cx.complete(self.call, failure.code);
@@ -295,7 +296,7 @@ impl LoggingIn {
         logged_out::enter(self.endings, cx)
     }
 
-    /// The login is over: the server was asked and has decided against it, or would.
+    /// The login is over: the server has decided against it, or would.
     fn refused(self, failure: &Failure, cx: &mut Context) -> State {
         cx.note(failure, None);
         cx.complete(self.call, failure.code);
@@ -309,8 +310,8 @@ impl LoggingIn {
         logged_out::enter(self.endings, cx)
     }
 
-    /// The app leaves the login: its call completes with `code`. The server is to end it even if it
-    /// was accepted, or arrives late.
+    /// The app abandons the login: its call completes with `code`. The server must end it even if
+    /// it was accepted or arrives late.
     fn leave(mut self, code: i32, cx: &mut Context) -> Endings {
         if let Attempt::Requested { seq, .. } = self.attempt {
             cx.abandon(seq);

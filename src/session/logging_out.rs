@@ -1,4 +1,4 @@
-//! Nobody is logged in, and the server is being told of the oldest pending ending.
+//! Nobody is logged in, and the oldest pending ending is being delivered to the server.
 
 use super::context::Context;
 use super::endings::Endings;
@@ -47,7 +47,7 @@ impl LoggingOut {
 
     pub(super) fn next_deadline(&self) -> u64 {
         match self.attempt {
-            // The network ends the request at its deadline, and says why.
+            // The network ends the request at its deadline and says why.
             Attempt::Requested { deadline_ms, .. } => deadline_ms.saturating_add(GRACE_MS),
             Attempt::Waiting { until_ms, .. } => until_ms,
         }
@@ -68,7 +68,7 @@ impl LoggingOut {
                 if logged_out::refuses(call, &user_sig, cx) {
                     return State::LoggingOut(self);
                 }
-                // From now on the login carries them.
+                // From here on, the login carries them.
                 if let Attempt::Requested { seq, .. } = self.attempt {
                     cx.abandon(seq);
                 }
@@ -89,7 +89,7 @@ impl LoggingOut {
             Input::Destroy => State::destroyed(self.endings.abandon(), cx),
             Input::Answer { seq, answer } if self.is_request(seq) => {
                 match cx.judge_logout(seq, answer) {
-                    // After a verdict, too, there is nothing left to end.
+                    // A verdict, too, means that nothing is left to end.
                     Judged::LoggedOut | Judged::Verdict { .. } => self.next(error::OK, cx),
                     Judged::NotNow { failure, .. }
                         if failure.code == code::SESSION_TOKEN_INVALID =>
@@ -104,7 +104,7 @@ impl LoggingOut {
                         failure,
                         retry_after_ms,
                     } => self.failed(failure, retry_after_ms, cx),
-                    // An answer to another kind of request.
+                    // An answer to a different kind of request.
                     Judged::Accepted(_) => State::LoggingOut(self),
                 }
             }
@@ -113,16 +113,17 @@ impl LoggingOut {
             }
             Input::Tick => self.tick(cx),
             Input::NetworkChanged
+            | Input::Foreground
             | Input::Woke
             | Input::Answer { .. }
             | Input::Failed { .. }
-            | Input::Heard { .. }
+            | Input::Received { .. }
             | Input::Stream { .. }
             | Input::StreamLost { .. } => State::LoggingOut(self),
         }
     }
 
-    /// The oldest is over with `code`; the next one follows.
+    /// The oldest has finished with `code`; the next one follows.
     fn next(mut self, code: i32, cx: &mut Context) -> State {
         self.endings.end_oldest(code, cx);
         LoggingOut::begin(self.endings, cx)

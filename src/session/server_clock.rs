@@ -2,7 +2,7 @@
 
 use super::input::Now;
 
-/// What the server's clock said, and when.
+/// What the server's clock showed, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct ServerClock {
     server_ms: i64,

@@ -1,5 +1,5 @@
-//! The state machine in virtual time: what each row of the plan says, every state with every input,
-//! and random histories.
+//! The state machine in virtual time: each row of the plan, every state with every input, and
+//! random histories.
 
 mod documented;
 mod endings;
@@ -23,7 +23,7 @@ pub(super) const REQUEST_MS: u64 = 5_000;
 pub(super) const HEARTBEAT_MS: u64 = 25_000;
 /// Server time at the start of every test, in ms.
 pub(super) const SERVER_MS: i64 = 1_700_000_000_000;
-/// How long a good ticket holds.
+/// How long a valid ticket lasts.
 pub(super) const TICKET_MS: i64 = 86_400_000;
 
 /// A state machine, its clocks, and the numbers of its calls.
@@ -33,7 +33,7 @@ pub(super) struct Machine {
     calls: CallId,
 }
 
-/// What came of one input.
+/// The actions of one input.
 pub(super) struct Step(pub(super) Vec<Action>);
 
 impl Machine {
@@ -67,7 +67,7 @@ impl Machine {
         }
     }
 
-    /// Alice is logged in, and her stream is open. Gives the stream's seq.
+    /// Alice is logged in, and her stream is open. Returns the stream's seq.
     pub(super) fn logged_in() -> (Machine, u64) {
         let mut machine = Machine::new();
         let (_, step) = machine.login("alice");
@@ -87,13 +87,13 @@ impl Machine {
         self.step(Input::Tick)
     }
 
-    /// The device sleeps.
+    /// Time passes; the device sleeps.
     pub(super) fn sleep(&mut self, ms: u64) {
         self.now.boot_ms += ms;
         self.now.slept_ms += ms;
     }
 
-    /// Lets time pass to the next deadline.
+    /// Time passes up to the next deadline.
     pub(super) fn pass_to_deadline(&mut self) -> Step {
         let deadline = self.session.next_deadline().unwrap();
         self.pass(deadline.saturating_sub(self.now.ms))
@@ -135,7 +135,7 @@ impl Machine {
         SERVER_MS + i64::try_from(self.now.boot_ms).unwrap()
     }
 
-    /// What the server says to an accepted request.
+    /// The server's answer to an accepted request.
     pub(super) fn session_event(&self, seq: u64, ticket_ms: i64) -> SessionEvent {
         SessionEvent {
             session: format!("token {seq}"),
@@ -158,7 +158,7 @@ impl Machine {
         self.step(Input::Answer { seq, answer })
     }
 
-    pub(super) fn told(&mut self, seq: u64) -> Step {
+    pub(super) fn logged_out(&mut self, seq: u64) -> Step {
         let answer = Answer::LoggedOut(wire::LogoutAnswer { code: 0, seq });
         self.step(Input::Answer { seq, answer })
     }
@@ -190,7 +190,7 @@ impl Machine {
         self.step(Input::Answer { seq, answer })
     }
 
-    /// An answer that is not the server's: only an HTTP status.
+    /// An answer that is not from the server: only an HTTP status.
     pub(super) fn gateway(&mut self, seq: u64, http_status: u16) -> Step {
         self.gateway_with(seq, http_status, None)
     }
@@ -225,13 +225,13 @@ impl Machine {
         self.step(Input::Stream { seq, event })
     }
 
-    /// The stream is lost and the first wait over: a resume is on its way. Gives its seq.
+    /// The stream is lost and the first wait over: a resume is in progress. Returns its seq.
     pub(super) fn resuming(&mut self, stream: u64) -> u64 {
         self.lose(stream);
         self.pass_to_deadline().request()
     }
 
-    /// The state that the machine is in, as `docs/login-states.md` names it.
+    /// The machine's current state, as `docs/login-states.md` names it.
     pub(super) fn state(&self) -> &'static str {
         match &self.session.state {
             State::LoggedOut => pairs::STATES[0].0,
@@ -268,7 +268,7 @@ impl Step {
         self.0.iter().filter_map(sent).collect()
     }
 
-    /// The number of the one request.
+    /// The number of the only request.
     pub(super) fn request(&self) -> u64 {
         let requests = self.requests();
         assert_eq!(requests.len(), 1, "{:?}", self.0);
@@ -304,9 +304,9 @@ impl Step {
         self.0.iter().filter_map(completed).collect()
     }
 
-    /// Events but those of the connection.
+    /// Events other than those of the connection.
     pub(super) fn events(&self) -> Vec<Event> {
-        let told = |action: &Action| match action {
+        let delivered = |action: &Action| match action {
             Action::Event {
                 event: Event::Connection { .. },
                 ..
@@ -314,18 +314,18 @@ impl Step {
             Action::Event { event, .. } => Some(*event),
             _ => None,
         };
-        self.0.iter().filter_map(told).collect()
+        self.0.iter().filter_map(delivered).collect()
     }
 
     pub(super) fn connection_events(&self) -> Vec<(ConnectionStatus, i32)> {
-        let told = |action: &Action| match action {
+        let delivered = |action: &Action| match action {
             Action::Event {
                 event: Event::Connection { status, code },
                 ..
             } => Some((*status, *code)),
             _ => None,
         };
-        self.0.iter().filter_map(told).collect()
+        self.0.iter().filter_map(delivered).collect()
     }
 
     pub(super) fn abandoned(&self) -> Vec<u64> {
@@ -336,7 +336,7 @@ impl Step {
         self.0.iter().filter_map(dropped).collect()
     }
 
-    /// Nothing came of it.
+    /// The input had no effect.
     pub(super) fn is_nothing(&self) {
         assert!(self.0.is_empty(), "{:?}", self.0);
     }

@@ -1,29 +1,29 @@
-//! What the server has said of tickets. A dead one is in no request: neither one that has expired, nor
-//! one that was refused and that the app has not given again.
+//! What the server has said about tickets. No request carries a dead one: neither an expired one,
+//! nor one that was refused and that the app has not passed again.
 
 use crate::error;
 use crate::secret::Secret;
 
-/// How many tickets are remembered, the newest.
+/// How many tickets are remembered; the newest stay.
 const REMEMBERED_MAX: usize = 8;
 
-/// The tickets that the server has spoken of, the newest last.
+/// The tickets that the server has judged, newest last.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct Tickets(Vec<Known>);
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Known {
     ticket: Secret,
-    /// In ms of the server's Unix time.
+    /// When it ends, in ms of the server's Unix time.
     end_ms: Option<i64>,
-    /// The server has said that it has expired, however far our picture of its clock is behind.
+    /// The server said that it has expired, however far our estimate of its clock lags behind.
     expired: bool,
-    /// It was refused. The app may give it again: what was wrong with it may be mended.
+    /// It was refused. The app may pass it again: the cause may have been fixed.
     refused: bool,
 }
 
 impl Tickets {
-    /// The server accepted the ticket and gave its end, in ms of its Unix time.
+    /// The server accepted the ticket and named its end, in ms of its Unix time.
     pub(super) fn accepted(&mut self, ticket: &Secret, end_ms: i64) {
         let known = self.newest(ticket);
         known.end_ms = Some(end_ms);
@@ -37,14 +37,14 @@ impl Tickets {
         known.expired |= code == error::ERR_USER_SIG_EXPIRED;
     }
 
-    /// The app gives the ticket, perhaps again.
+    /// The app passes the ticket, perhaps again.
     pub(super) fn given(&mut self, ticket: &Secret) {
         if let Some(known) = self.0.iter_mut().find(|known| known.ticket == *ticket) {
             known.refused = false;
         }
     }
 
-    /// The entry of a ticket, as the newest one.
+    /// The entry of a ticket, moved to the newest place.
     fn newest(&mut self, ticket: &Secret) -> &mut Known {
         let at = self.0.iter().position(|known| known.ticket == *ticket);
         let known = match at {
@@ -62,7 +62,7 @@ impl Tickets {
         self.0.push_mut(known)
     }
 
-    /// Whether the ticket must not be sent, where the server's time is `server_now_ms`.
+    /// Whether the ticket must not be sent, given the server's time.
     pub(super) fn is_dead(&self, ticket: &Secret, server_now_ms: Option<i64>) -> bool {
         let known = self.0.iter().find(|known| known.ticket == *ticket);
         known.is_some_and(|known| {

@@ -1,5 +1,5 @@
 //! What an answer means. Only a verdict (needs a ticket, or ended) may sign a user out: an answer
-//! with the protocol's header that echoes the request's numbers and whose code has one of those
+//! with the protocol's header that echoes the request's numbers and whose code is in one of those
 //! two classes. Everything else is a wait or network trouble.
 
 use super::context::Context;
@@ -22,12 +22,13 @@ pub(super) enum Judged {
         failure: Failure,
         kick: Option<wire::Kick>,
     },
-    /// The server speaks, and decides nothing about the user: wait, or change the configuration.
+    /// The server answered without deciding anything about the user: wait, or change the
+    /// configuration.
     NotNow {
         failure: Failure,
         retry_after_ms: Option<u64>,
     },
-    /// Not the server's word: a gateway, a portal, a proxy.
+    /// Not from the server: a gateway, a portal, a proxy.
     Trouble {
         failure: Failure,
         retry_after_ms: Option<u64>,
@@ -38,12 +39,12 @@ pub(super) enum Judged {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Echo {
     Instance,
-    /// A logout by token names none that could be echoed.
+    /// A logout by token has no instance to echo.
     InstanceOrNone,
 }
 
 impl Context {
-    /// Judges the answer to the login or resume `seq`, and keeps the server's time.
+    /// Judges the answer to the login or resume `seq`, and takes the server's time from it.
     pub(super) fn judge(&mut self, seq: u64, answer: Answer) -> Judged {
         self.judge_echo(seq, answer, Echo::Instance)
     }
@@ -70,7 +71,7 @@ impl Context {
         }
     }
 
-    /// Whether an answer with those numbers is one to the request `seq`.
+    /// Whether an answer with those numbers belongs to the request `seq`.
     fn is_echo(&self, instance: &str, echoed_seq: u64, seq: u64, echo: Echo) -> bool {
         let names_none = instance.is_empty() && echo == Echo::InstanceOrNone;
         (instance == self.identity.instance || names_none) && echoed_seq == seq
@@ -86,7 +87,7 @@ impl Context {
         } = refused;
         let retry_after_ms = retry_after_ms.map(|ms| bounds::RETRY_AFTER_MS.clamp(ms));
         let refusal = refusal.filter(|refusal| {
-            // What the server could not read it could not echo; it decides nothing either.
+            // What the server could not parse it could not echo; nor does it decide anything.
             tim_protocol
                 && (self.is_echo(&refusal.instance, refusal.seq, seq, echo)
                     || refusal.code == code::BAD_REQUEST)

@@ -1,8 +1,8 @@
-//! Opening connections: all addresses of a host, staggered as RFC 8305 says, in one wait.
+//! Opens connections: all addresses of a host, staggered as RFC 8305 describes, in one wait.
 
-use super::buffers::{ConnectionBuffers, too_long};
 use super::failure::{Cause, Phase};
 use super::wait::{Waiter, Waiters};
+use super::{BUFFER_SIZE, too_long};
 use super::{Endpoint, authority};
 use crate::os::{self, ListedSocket, Want};
 use std::fmt;
@@ -10,16 +10,17 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
+use ureq::unversioned::transport::LazyBuffers;
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector as UreqConnector, Either, NextTimeout, Transport,
 };
 
-/// How long an address has before the next one is tried beside it.
+/// How long an address has before the next one is tried alongside.
 const STAGGER_MS: u64 = 250;
 /// How long a peer may leave sent bytes unacknowledged.
 const UNACKNOWLEDGED_MS: u32 = 30_000;
 
-/// More than this is sent at once.
+/// More than this is sent right away.
 const OUTBOX_MAX: usize = 16 * 1024;
 
 /// Opens the TCP connection.
@@ -76,7 +77,7 @@ impl Connector {
                 .map(|(stream, _)| (stream.as_raw_fd(), Want::Write))
                 .collect();
             let ready = waiter.wait(&fds, until)?;
-            // From the back, so that what is removed moves nothing that is still to be looked at.
+            // From the back, so that removing an entry does not move those still to be checked.
             for at in (0..ready.len()).rev().filter(|at| ready[*at]) {
                 let (stream, address) = started.remove(at);
                 match stream
@@ -97,7 +98,7 @@ impl Connector {
     }
 }
 
-/// The addresses with the families in turn, beginning with the first one's.
+/// The addresses with the families alternating, starting with the first one's.
 fn interleaved(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     let (mut first, mut second): (Vec<_>, Vec<_>) = addresses
         .iter()
@@ -127,7 +128,7 @@ impl<In: Transport> UreqConnector<In> for Connector {
         let waiter = self.waiters.newest();
         let mut addresses = details.addrs.to_vec();
         if self.plaintext_refused {
-            // Through a proxy the server is another machine, as far as anybody here can tell.
+            // Through a proxy, the server counts as another host.
             addresses.retain(|address| address.ip().is_loopback() && !self.proxied);
             if addresses.is_empty() {
                 return Err(waiter.stop(
@@ -148,13 +149,13 @@ impl<In: Transport> UreqConnector<In> for Connector {
         Ok(Some(Either::B(Socket {
             stream,
             outbox: Vec::new(),
-            buffers: ConnectionBuffers::new(),
+            buffers: LazyBuffers::new(BUFFER_SIZE, BUFFER_SIZE),
             waiter,
         })))
     }
 }
 
-/// Stands in the chain behind another connector and notes what comes next.
+/// Sits in the chain behind another connector and records which phase comes next.
 #[derive(Debug)]
 pub(super) struct PhaseMarker {
     waiters: Arc<Waiters>,
@@ -163,7 +164,7 @@ pub(super) struct PhaseMarker {
 }
 
 impl PhaseMarker {
-    /// Behind this place of the chain comes `next`.
+    /// `next` is the phase that follows this place in the chain.
     pub(super) fn new(waiters: Arc<Waiters>, endpoint: &Endpoint, next: Phase) -> PhaseMarker {
         PhaseMarker {
             waiters,
@@ -181,7 +182,7 @@ impl<In: Transport> UreqConnector<In> for PhaseMarker {
         details: &ConnectionDetails,
         chained: Option<In>,
     ) -> Result<Option<In>, ureq::Error> {
-        // The connection to the proxy itself is made without the proxy's configuration.
+        // The connection to the proxy itself is opened without the proxy's configuration.
         let to_proxy = self.proxied && details.config.proxy().is_none();
         self.waiters
             .newest()
@@ -193,8 +194,9 @@ impl<In: Transport> UreqConnector<In> for PhaseMarker {
 /// A connection whose every wait can be interrupted.
 pub(super) struct Socket {
     stream: ListedSocket,
-    buffers: ConnectionBuffers,
-    /// Written and not sent yet: what ureq writes in pieces leaves in one when it waits for an answer.
+    buffers: LazyBuffers,
+    /// Written but not sent yet: what ureq writes in pieces is sent as one when ureq waits for an
+    /// answer.
     outbox: Vec<u8>,
     waiter: Arc<Waiter>,
 }
@@ -220,7 +222,7 @@ impl Socket {
         Ok(())
     }
 
-    /// What an error on the open connection means.
+    /// What an error on an open connection means.
     fn stop(&self, error: &io::Error) -> ureq::Error {
         match error.kind() {
             // The peer has not acknowledged for too long.
@@ -296,7 +298,8 @@ mod tests {
     use std::os::fd::RawFd;
     use std::time::{Duration, Instant};
 
-    /// Nothing interrupts, and there is no deadline: only the system's own, of more than a minute.
+    /// Never interrupts and has no deadline; only the system's own time-out of over a minute
+    /// applies.
     struct Patience(WakeUp);
 
     impl Interrupt for Patience {
@@ -319,7 +322,7 @@ mod tests {
         fn drain(&self) {}
     }
 
-    /// Connects to one of those. Gives the one, and how long it took.
+    /// Connects to one of the addresses. Returns which one, and how long it took.
     fn connected(addresses: &[SocketAddr]) -> (SocketAddr, Duration) {
         let waiters = Waiters::new(Arc::new(Patience(WakeUp::new().unwrap())));
         let waiter = waiters.begin();
@@ -336,7 +339,8 @@ mod tests {
         (listener, address)
     }
 
-    /// An address that takes no connection and refuses none: its queue is full. Keep what is returned.
+    /// An address that neither accepts nor refuses connections: its backlog is full. Keep the
+    /// sockets.
     fn black_hole() -> (Vec<Socket>, SocketAddr) {
         let socket = || Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         let (listener, plug) = (socket(), socket());
@@ -357,7 +361,7 @@ mod tests {
         // The first had its time, and not the minutes that the system would have given it.
         assert!(took >= Duration::from_millis(STAGGER_MS - 1), "{took:?}");
         assert!(took < Duration::from_secs(5), "{took:?}");
-        // IPv6 that leads nowhere, whether or not the system knows.
+        // An IPv6 address that leads nowhere, whether or not the system knows that.
         let (peer, took) = connected(&["[2001:db8::1]:443".parse().unwrap(), second]);
         assert_eq!(peer, second);
         assert!(took < Duration::from_secs(5), "{took:?}");
@@ -366,7 +370,7 @@ mod tests {
     #[test]
     fn an_address_that_refuses_costs_nothing() {
         let (_live, last) = live();
-        // Port 1: nothing listens there.
+        // Nothing listens on port 1.
         let mut addresses = vec![SocketAddr::from(([127, 0, 0, 1], 1)); 40];
         addresses.push(last);
         let (peer, took) = connected(&addresses);

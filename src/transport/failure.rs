@@ -1,4 +1,4 @@
-//! Why a request failed, how far it came, and what a person is told.
+//! Why a request failed, how far it got, and the message for people.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -8,13 +8,13 @@ use std::net::SocketAddr;
 pub(crate) struct Failure {
     pub(crate) cause: Cause,
     pub(crate) phase: Phase,
-    /// For people; holds no secret.
+    /// For people; contains no secret.
     pub(crate) text: String,
-    /// The address that was tried or connected.
+    /// The address that was tried or connected to.
     pub(crate) peer: Option<SocketAddr>,
 }
 
-/// How far a request came; later phases are greater.
+/// How far a request got; later phases compare greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
     Resolve,
@@ -33,25 +33,25 @@ pub(crate) enum Phase {
 /// What went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// The owner asked for it; nothing is wrong.
+    /// Interrupted by the owner; nothing is wrong.
     Interrupted,
     /// The name could not be looked up, or not in time.
     Dns,
     /// The address refuses connections.
     Refused,
-    /// No way to the address.
+    /// No route to the address.
     Unreachable,
     /// No connection in time.
     ConnectTimeout,
     /// Connected, but no answer in time.
     ResponseTimeout,
-    /// The connection was cut.
+    /// The connection was reset.
     Reset,
-    /// The system has no socket or buffer left.
+    /// The system has run out of sockets or buffers.
     NoSocketBuffers,
     /// The TLS handshake failed.
     TlsHandshake,
-    /// The certificate is not accepted.
+    /// The certificate was not accepted.
     #[cfg_attr(
         not(feature = "tls"),
         expect(dead_code, reason = "this build has no TLS")
@@ -61,14 +61,14 @@ pub(crate) enum Cause {
     Proxy,
     /// The proxy asks for credentials.
     ProxyAuthRequired,
-    /// `http://` to another machine.
+    /// `http://` to another host.
     PlaintextRefused,
     /// What came back is not HTTP.
     NotHttp,
 }
 
 impl Cause {
-    /// The deadline has come in `phase`.
+    /// The deadline came in `phase`.
     pub(crate) fn of_timeout(phase: Phase) -> (Cause, &'static str) {
         match phase {
             Phase::Resolve => (
@@ -91,7 +91,7 @@ impl Cause {
         }
     }
 
-    /// An error of the system while connecting or on the connection.
+    /// A system error while connecting or on the connection.
     pub(crate) fn of_io(error: &io::Error) -> Cause {
         match error.raw_os_error() {
             Some(libc::EACCES | libc::EPERM | libc::ENETDOWN | libc::EADDRNOTAVAIL) => {
@@ -112,7 +112,7 @@ impl Cause {
     }
 }
 
-/// The cause and the text of an error that ureq gave, where none of our own sockets failed.
+/// The cause and the text of an error from ureq that did not come from one of our own sockets.
 pub(crate) fn of_ureq(error: &ureq::Error, phase: Phase) -> (Cause, String) {
     match error {
         ureq::Error::ConnectProxyFailed(reason) if reason.contains("407") => (

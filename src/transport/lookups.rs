@@ -1,9 +1,9 @@
-//! Looking names up without blocking: the system's look-up cannot be interrupted, so helper threads of the
-//! process do it. They end when nothing is left to look up.
+//! Looks names up without blocking: the system's look-up cannot be interrupted, so helper threads
+//! shared by the whole process run it. They exit when nothing is left to look up.
 //!
-//! A name server that does not answer keeps a helper for as long as the system tries, which may be half
-//! a minute. So there are several; one name never has all of them; and who asks for a name again after a
-//! while gets a look-up of its own, not the one that is stuck.
+//! A name server that does not answer occupies a helper until the system gives up, which may take
+//! half a minute. So there are several helpers; no name may occupy all of them; and a caller that
+//! asks for a stuck name again after a while gets a fresh look-up.
 
 use crate::os::{self, PerProcess, WakeUp, monotonic_ms};
 use crate::panics;
@@ -14,13 +14,13 @@ use std::net::{IpAddr, ToSocketAddrs};
 use std::os::fd::RawFd;
 use std::sync::{Arc, Weak};
 
-/// How many helpers there are at most.
+/// The most helpers there may be.
 const HELPERS_MAX: usize = 8;
-/// How many of them look one name up at most.
+/// The most of them that may look up the same name.
 const OF_A_NAME_MAX: usize = 2;
-/// A look-up that is younger, in ms, answers who asks for the same name.
+/// A caller joins a pending look-up of the same name that is younger than this, in ms.
 const JOIN_MS: u64 = 3_000;
-/// getaddrinfo runs modules of the system on this stack.
+/// getaddrinfo runs the system's modules on this stack.
 const STACK_SIZE: usize = 512 * 1024;
 
 type Answer = Result<Vec<IpAddr>, String>;
@@ -29,16 +29,16 @@ type Answer = Result<Vec<IpAddr>, String>;
 struct Job {
     host: String,
     begun_ms: u64,
-    /// Who waits for it; whoever has gone is not there any more.
+    /// Wake-ups of the callers that wait; dead once a caller has given up.
     waiting: Mutex<Vec<Weak<WakeUp>>>,
     answer: Mutex<Option<Answer>>,
 }
 
 impl Job {
-    fn join(self: &Arc<Job>) -> io::Result<Asked> {
+    fn join(self: &Arc<Job>) -> io::Result<PendingLookup> {
         let done = Arc::new(WakeUp::new()?);
         lock(&self.waiting).push(Arc::downgrade(&done));
-        Ok(Asked {
+        Ok(PendingLookup {
             job: self.clone(),
             done,
         })
@@ -51,13 +51,13 @@ impl Job {
     }
 }
 
-/// A look-up that was asked for. Dropped, it is not waited for any more.
-pub(super) struct Asked {
+/// A look-up in progress. Dropping it gives it up.
+pub(super) struct PendingLookup {
     job: Arc<Job>,
     done: Arc<WakeUp>,
 }
 
-impl Asked {
+impl PendingLookup {
     /// Readable once the answer is there.
     pub(super) fn fd(&self) -> RawFd {
         self.done.fd()
@@ -89,18 +89,18 @@ static LOOKUPS: PerProcess<Lookups> = PerProcess::new(|| Lookups {
     },
 });
 
-/// Begins to look a name up.
-pub(super) fn ask(host: &str) -> io::Result<Asked> {
+/// Starts looking a name up.
+pub(super) fn start(host: &str) -> io::Result<PendingLookup> {
     LOOKUPS.get().ask(host, monotonic_ms())
 }
 
-/// For the child of a fork: the helpers are not there.
+/// In the child of a fork, the helpers do not exist.
 pub(crate) fn begin_anew() {
     LOOKUPS.forget();
 }
 
 impl Lookups {
-    fn ask(&'static self, host: &str, now_ms: u64) -> io::Result<Asked> {
+    fn ask(&'static self, host: &str, now_ms: u64) -> io::Result<PendingLookup> {
         let mut state = lock(&self.state);
         let of_this_name = |job: &&Arc<Job>| job.host == host;
         let running = state.running.iter().filter(of_this_name).count();
@@ -117,17 +117,17 @@ impl Lookups {
             waiting: Mutex::default(),
             answer: Mutex::default(),
         });
-        let asked = job.join()?;
+        let lookup = job.join()?;
         if state.helpers < HELPERS_MAX {
             match self.start_helper() {
                 Ok(()) => state.helpers += 1,
-                // Those that run will come to it.
+                // The running helpers will get to it.
                 Err(_) if state.helpers > 0 => {}
                 Err(error) => return Err(error),
             }
         }
         state.queue.push_back(job);
-        Ok(asked)
+        Ok(lookup)
     }
 
     fn start_helper(&'static self) -> io::Result<()> {
@@ -160,7 +160,7 @@ impl Lookups {
         }
     }
 
-    /// The next look-up that somebody waits for, or the end of the helper.
+    /// The next look-up that somebody waits for, or `None`, which ends the helper.
     fn next(&self) -> Option<Arc<Job>> {
         let mut state = lock(&self.state);
         state.queue.retain(|job| job.is_wanted());
@@ -182,7 +182,7 @@ mod tests {
     use std::sync::Condvar;
     use std::thread;
 
-    /// Names that begin with "stuck" are answered when the gate opens.
+    /// Names that begin with "stuck" are answered once the gate opens.
     static GATE: (std::sync::Mutex<bool>, Condvar) = (std::sync::Mutex::new(false), Condvar::new());
     static BEGUN: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
 
@@ -205,12 +205,12 @@ mod tests {
         }))
     }
 
-    fn answer(asked: &Asked) -> Answer {
-        wait_ready(&[(asked.fd(), Want::Read)], None).unwrap();
-        asked.answer()
+    fn answer(lookup: &PendingLookup) -> Answer {
+        wait_ready(&[(lookup.fd(), Want::Read)], None).unwrap();
+        lookup.answer()
     }
 
-    /// Until a helper is at it.
+    /// Waits until a helper has begun it.
     fn begun(host: &str, times: usize) {
         let count = || {
             let begun = BEGUN.lock().unwrap();
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn a_name_that_is_stuck_delays_no_other_and_no_later_attempt_and_never_takes_all_helpers() {
         let lookups = lookups();
-        // The same client again and again, each time after its look-up was given up.
+        // The same client again and again, each time after giving its look-up up.
         let _first = lookups.ask("stuck.a", 0).unwrap();
         begun("stuck.a", 1);
         let joined = lookups.ask("stuck.a", JOIN_MS - 1).unwrap();
@@ -246,18 +246,18 @@ mod tests {
                 .contains("could not be looked up")
         );
 
-        // However many names are stuck, there are no more helpers than that.
+        // However many names are stuck, there are no more helpers than the limit.
         let names: Vec<String> = (0..20).map(|n| format!("stuck.b{n}")).collect();
-        let all: Vec<Asked> = names.iter().map(|n| lookups.ask(n, 0).unwrap()).collect();
+        let all: Vec<PendingLookup> = names.iter().map(|n| lookups.ask(n, 0).unwrap()).collect();
         let last = lookups.ask("last", 0).unwrap();
         assert_eq!(lock(&lookups.state).helpers, HELPERS_MAX);
-        // Who has gone costs no helper.
+        // An abandoned look-up occupies no helper.
         drop(all);
         *GATE.0.lock().unwrap() = true;
         GATE.1.notify_all();
         assert_eq!(answer(&last), Ok(vec![Ipv4Addr::LOCALHOST.into()]));
         assert_eq!(answer(&later), Ok(vec![Ipv4Addr::LOCALHOST.into()]));
-        // None is left for ever.
+        // No helper is left over.
         while lock(&lookups.state).helpers > 0 {
             thread::yield_now();
         }

@@ -1,4 +1,4 @@
-//! From the name in a URL to addresses.
+//! Resolves the host name of a URL to addresses.
 
 use super::failure::{Cause, Phase};
 use super::lookups;
@@ -10,10 +10,10 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-/// More than a host ever has that one would try.
+/// More addresses than any host has that are worth trying.
 const ADDRESSES_MAX: usize = 16;
 
-/// Resolves for ureq.
+/// The resolver that ureq calls.
 #[derive(Debug)]
 pub(super) struct Lookup {
     waiters: Arc<Waiters>,
@@ -29,7 +29,7 @@ impl Lookup {
         if let Ok(ip) = bare.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(ip, port)]);
         }
-        // RFC 6761: the name is this machine, whatever a name server would say.
+        // RFC 6761: the name is this host, whatever a name server says.
         if bare.eq_ignore_ascii_case("localhost") {
             return Ok(vec![
                 SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port),
@@ -38,9 +38,9 @@ impl Lookup {
         }
         let waiter = self.waiters.newest();
         waiter.reach(Phase::Resolve);
-        let asked = lookups::ask(bare).map_err(|error| waiter.stop_io(&error))?;
-        waiter.wait(&[(asked.fd(), Want::Read)], None)?;
-        match asked.answer() {
+        let lookup = lookups::start(bare).map_err(|error| waiter.stop_io(&error))?;
+        waiter.wait(&[(lookup.fd(), Want::Read)], None)?;
+        match lookup.answer() {
             Ok(addresses) if addresses.is_empty() => {
                 Err(waiter.stop(Cause::Dns, "the name has no address"))
             }
@@ -65,7 +65,7 @@ impl Resolver for Lookup {
         let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
         let is_target = config.proxy().is_some_and(|proxy| proxy.uri() != uri);
         if is_target {
-            // The proxy looks the server up; ureq wants an address all the same.
+            // The proxy resolves the server's name, but ureq requires an address.
             resolved.push(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port));
             return Ok(resolved);
         }

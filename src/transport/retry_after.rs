@@ -3,17 +3,17 @@
 use std::time::SystemTime;
 use tim_proto::bounds;
 
-/// How long to wait, in ms and within the bounds of the protocol. A date counts from the answer's own
-/// `date`, so that the device's clock does not matter, or else from `now`. `None` for anything else.
+/// How long to wait, in ms and within the protocol's bounds. A date is relative to the answer's own
+/// `date`, so that the device's clock does not matter, or else to `now`. `None` for anything else.
 pub(super) fn to_ms(value: &str, date: Option<&str>, now: SystemTime) -> Option<u64> {
     let ms = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // What does not fit in 64 bits is beyond every bound.
+        // What does not fit in 64 bits exceeds every bound.
         value.parse().unwrap_or(u64::MAX).saturating_mul(1000)
     } else {
         let until = httpdate::parse_http_date(value).ok()?;
         let from = date.and_then(|date| httpdate::parse_http_date(date).ok());
         let wait = until.duration_since(from.unwrap_or(now));
-        // In the past: at once.
+        // In the past: no wait.
         wait.map_or(0, |wait| {
             u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
         })

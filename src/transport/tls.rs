@@ -1,4 +1,4 @@
-//! TLS: rustls over the transport's own connections, and whom a client trusts.
+//! TLS: rustls over the transport's own connections, and which certificates a client trusts.
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
@@ -19,15 +19,16 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, NextTimeout, Transport, TransportAdapter,
 };
 
-use super::buffers::{ConnectionBuffers, too_long};
+use super::{BUFFER_SIZE, too_long};
+use ureq::unversioned::transport::LazyBuffers;
 
-/// Whom a client trusts.
+/// The certificates that a client trusts.
 #[derive(Clone)]
 pub(crate) struct Trust(Arc<ClientConfig>);
 
 impl Trust {
-    /// The bundled roots of Mozilla, or the certificates of `ca_file` in their place; with
-    /// `system_roots` also those of the system. The error is a sentence about the configuration.
+    /// Mozilla's bundled roots, or the certificates of `ca_file` instead; with `system_roots`, the
+    /// system's as well. The error is a sentence about the configuration.
     pub(crate) fn new(ca_file: Option<&[u8]>, system_roots: bool) -> Result<Trust, String> {
         let mut roots = RootCertStore::empty();
         let mut own = Vec::new();
@@ -54,7 +55,7 @@ impl Trust {
     }
 }
 
-/// The certificates of a PEM file, which all must be good.
+/// The certificates of a PEM file, all of which must be valid.
 fn certificates(
     pem: &[u8],
     roots: &mut RootCertStore,
@@ -77,7 +78,7 @@ fn certificates(
 
 fn add_system_roots(roots: &mut RootCertStore) -> Result<(), String> {
     let found = rustls_native_certs::load_native_certs();
-    // One old certificate that cannot be read is no reason to be without the others.
+    // One unreadable old certificate is no reason to reject the others.
     let (added, _) = roots.add_parsable_certificates(found.certs);
     if added > 0 {
         return Ok(());
@@ -90,9 +91,10 @@ fn add_system_roots(roots: &mut RootCertStore) -> Result<(), String> {
     ))
 }
 
-/// rustls' checks of a server's certificate. One certificate passes that they refuse: one that is its
-/// own authority. `openssl req -x509` marks what it makes as an authority, and the rules for the web
-/// refuse such a certificate for a server; but whoever names that very certificate in `ca_file` means it.
+/// rustls' checks of a server's certificate, with one exception: a certificate that is its own
+/// authority. `openssl req -x509` marks its output as an authority, and web rules reject such a
+/// certificate for a server; but an app that names that very certificate in `ca_file` means to
+/// trust it.
 #[derive(Debug)]
 struct Verifier {
     roots: RootCertStore,
@@ -119,7 +121,8 @@ impl ServerCertVerifier for Verifier {
             self.algorithms.all,
         );
         match signed {
-            // The dates are looked at before that mark, and the signature is by the key that it vouches for.
+            // rustls checks the dates before that mark, and the signature is by the key that the
+            // certificate vouches for.
             Err(error) if is_ca_as_end_entity(&error) && self.own.contains(end_entity) => {}
             signed => signed?,
         }
@@ -150,7 +153,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// Whether a certificate was refused only because it is marked as an authority's.
+/// Whether a certificate was rejected only because it is marked as an authority's.
 pub(super) fn is_ca_as_end_entity(error: &Error) -> bool {
     let Error::InvalidCertificate(CertificateError::Other(OtherError(other))) = error else {
         return false;
@@ -189,7 +192,7 @@ impl<In: Transport> Connector<In> for TlsConnector {
         let mut inner = TransportAdapter::new(transport.boxed(), details.current_time.clone());
         connection.complete_io(&mut inner)?;
         Ok(Some(Either::B(TlsTransport {
-            buffers: ConnectionBuffers::new(),
+            buffers: LazyBuffers::new(BUFFER_SIZE, BUFFER_SIZE),
             stream: StreamOwned::new(connection, inner),
         })))
     }
@@ -201,9 +204,9 @@ impl fmt::Debug for TlsConnector {
     }
 }
 
-/// A connection within TLS.
+/// A connection inside TLS.
 pub(super) struct TlsTransport {
-    buffers: ConnectionBuffers,
+    buffers: LazyBuffers,
     stream: StreamOwned<ClientConnection, TransportAdapter>,
 }
 

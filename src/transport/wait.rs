@@ -1,4 +1,4 @@
-//! The one wait of the transport, and what it knows of the request that waits.
+//! The transport's only wait, and what it knows about the waiting request.
 
 use super::Interrupt;
 use super::failure::{Cause, Failure, Phase, of_ureq};
@@ -11,26 +11,26 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
-/// Watches sockets together with the wake-up, and keeps how far its request has come.
+/// Watches sockets together with the wake-up, and records how far its request has got.
 pub(super) struct Waiter {
     interrupt: Arc<dyn Interrupt>,
     progress: Mutex<Progress>,
     /// The connection's descriptor; -1 before there is one.
     fd: AtomicI32,
-    /// What is not there at once is not waited for.
+    /// Reads and writes do not wait.
     at_once: AtomicBool,
-    /// What has been read since the last look at deadline, wake-up and streams, see [`UNSEEN_MAX`].
+    /// Bytes read since the deadline, wake-up and streams were last checked, see [`UNSEEN_MAX`].
     unseen: AtomicUsize,
 }
 
-/// The most that is read between two looks at deadline, wake-up and streams, in bytes: a peer that sends
-/// faster than we read must not keep us from them.
+/// The most that is read before deadline, wake-up and streams are checked again, in bytes: a peer
+/// that sends faster than we read must not starve them.
 const UNSEEN_MAX: usize = 64 * 1024;
-/// What a read costs besides its bytes: small ones must not take for ever either.
+/// The cost of a read on top of its bytes, so that many small reads also reach the limit.
 const READ_COST: usize = 4 * 1024;
 
-/// The waiter of the request that is being made. A connection keeps the one that it was opened
-/// with, so that an open stream and a later request know nothing of each other.
+/// The waiter of the request in progress. A connection keeps the one it was opened with, so that an
+/// open stream and a later request do not affect each other.
 pub(super) struct Waiters {
     interrupt: Arc<dyn Interrupt>,
     newest: Mutex<Arc<Waiter>>,
@@ -65,12 +65,12 @@ impl fmt::Debug for Waiters {
 struct Progress {
     phase: Phase,
     peer: Option<SocketAddr>,
-    /// What stopped the request, where it was one of our own sockets: ureq's error says less.
+    /// What stopped the request, if it was one of our own sockets: ureq's error says less.
     stopped: Option<(Cause, String)>,
 }
 
-/// What stands in for the failure on its way through ureq. Of none of the kinds that ureq or
-/// rustls would retry or take for an end of file.
+/// Stands in for the failure on its way through ureq. Not of a kind that ureq or rustls would retry
+/// or mistake for an end of file.
 #[derive(Debug)]
 struct Stopped;
 
@@ -123,8 +123,8 @@ impl Waiter {
         self.fd.load(Ordering::Relaxed)
     }
 
-    /// Whether waits end as interrupted where there is nothing at once.
-    /// From now on nothing is waited for, and [`UNSEEN_MAX`] is all that is read; or no longer so.
+    /// Turns non-waiting mode on or off: when on, nothing is waited for, and at most [`UNSEEN_MAX`]
+    /// is read.
     pub(super) fn set_at_once(&self, at_once: bool) {
         self.unseen.store(0, Ordering::Relaxed);
         self.at_once.store(at_once, Ordering::Relaxed);
@@ -134,13 +134,13 @@ impl Waiter {
         self.progress().peer
     }
 
-    /// Stops the request for this cause.
+    /// Stops the request with this cause.
     pub(super) fn stop(&self, cause: Cause, text: impl Into<String>) -> ureq::Error {
         self.progress().stopped = Some((cause, text.into()));
         ureq::Error::Other(Box::new(Stopped))
     }
 
-    /// Stops the request for an error of the system.
+    /// Stops the request with a system error.
     pub(super) fn stop_io(&self, error: &io::Error) -> ureq::Error {
         self.stop(Cause::of_io(error), error.to_string())
     }
@@ -160,8 +160,8 @@ impl Waiter {
         }
     }
 
-    /// Before a read: looks around if enough has been read without. An error says that it is time to stop;
-    /// nothing has been taken from the socket then that was not handed on.
+    /// Called before a read: checks deadline, wake-up and streams if enough has been read since the
+    /// last check. On an error, reading stops; every byte taken from the socket has been passed on.
     pub(super) fn before_read(&self) -> Result<(), ureq::Error> {
         if self.unseen.load(Ordering::Relaxed) >= UNSEEN_MAX {
             self.wait(&[], Some(os::monotonic_ms()))?;
@@ -174,8 +174,8 @@ impl Waiter {
         self.unseen.fetch_add(bytes + READ_COST, Ordering::Relaxed);
     }
 
-    /// Waits until one of `fds` is ready or `until_ms` has come (all false), and attends to the
-    /// wake-up and the deadline in the meantime.
+    /// Waits until one of `fds` is ready or `until_ms` has come (all false), and meanwhile handles
+    /// the wake-up and the deadline.
     pub(super) fn wait(
         &self,
         fds: &[(RawFd, Want)],
@@ -206,7 +206,7 @@ impl Waiter {
                     false => Err(self.stop(Cause::Interrupted, "nothing there")),
                 };
             }
-            // First what has come on streams: a kick is not late, nor a stream taken for silent.
+            // Streams first, so that a kick is not late and no stream is mistaken for silent.
             if others {
                 self.interrupt.drain();
             }

@@ -1,4 +1,4 @@
-//! A private authority for certificates, and servers that show them.
+//! A private certificate authority, and servers with its certificates.
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
@@ -24,8 +24,8 @@ impl Authority {
         Authority { directory, issuer }
     }
 
-    /// A certificate that is its own authority, as `openssl req -x509` makes it, for these names and until
-    /// this year; and a server that shows it.
+    /// A certificate that is its own authority, as `openssl req -x509` makes it, for these names
+    /// and until this year; and a server that uses it.
     pub fn itself(names: &[&str], until: i32) -> (Authority, TimServer) {
         let directory = tempfile::tempdir().unwrap();
         let key = KeyPair::generate().unwrap();
@@ -44,12 +44,12 @@ impl Authority {
         (authority, server)
     }
 
-    /// A server whose certificate is for these names, good until this year.
+    /// A server with a certificate for these names, valid until this year.
     pub fn server(&self, names: &[&str], until: i32) -> TimServer {
         self.server_with(names, until, &[])
     }
 
-    /// The same with further arguments.
+    /// The same, with further arguments.
     pub fn server_with(&self, names: &[&str], until: i32, more: &[&str]) -> TimServer {
         let key = KeyPair::generate().unwrap();
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
@@ -63,7 +63,7 @@ impl Authority {
         self.serve(more)
     }
 
-    /// A server with the certificate and key that lie here.
+    /// A server with the certificate and key in this folder.
     fn serve(&self, more: &[&str]) -> TimServer {
         let text = |name: &str| self.file(name).to_str().unwrap().to_owned();
         let (certificate, key) = (text("cert.pem"), text("key.pem"));
@@ -77,7 +77,7 @@ impl Authority {
         self.directory.path().join(name)
     }
 
-    /// What a client's configuration needs to trust this authority alone.
+    /// The configuration with which a client trusts only this authority.
     pub fn trusted(&self) -> String {
         let file = self.file("ca.pem");
         format!(r#", "ca_file": "{}""#, file.display())

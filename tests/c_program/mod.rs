@@ -60,7 +60,7 @@ pub fn compile(program: &str, how: How, into: &Path) -> PathBuf {
         _ => {
             let mut rpath = OsString::from("-Wl,-rpath,");
             rpath.push(&lib);
-            // unload.c opens the library by itself.
+            // unload.c opens the library itself.
             if program != "unload" {
                 cc.arg("-L").arg(&lib).arg("-ltim").arg(rpath);
             }
@@ -93,16 +93,16 @@ pub fn command(program: &Path, how: How) -> Command {
     valgrind
 }
 
-/// Compiles a program and runs it against a server of its own.
+/// Compiles a program and runs it against its own server.
 pub fn run(program: &str, how: How) {
     let directory = tempfile::tempdir().unwrap();
     let path = compile(program, how, directory.path());
     // Some log in thousands of times as the same user.
     let server = TimServer::configured("limits.requests_per_user = 0");
-    // The system takes connections for a listener that never looks at them.
+    // The system accepts connections for a listener that never looks at them.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut command = command(&path, how);
-    // Under memcheck everything takes longer, a login within the ticket's time too.
+    // Under memcheck everything takes longer, including a login before its ticket expires.
     let short_s = if how == How::Memcheck { 8 } else { 3 };
     command
         .env("TIM_TEST_SERVER_URL", &server.url)
@@ -130,7 +130,7 @@ pub fn run(program: &str, how: How) {
     assert_passed(program, &command.output().unwrap());
 }
 
-/// Fails with what the program has printed.
+/// Fails with the program's output.
 pub fn assert_passed(what: &str, output: &Output) {
     assert!(
         output.status.success(),

@@ -1,4 +1,4 @@
-//! One connection through the fault proxy: both ways, and how it breaks.
+//! One connection through the fault proxy: both directions, and how it breaks.
 
 use super::Shared;
 use super::fault::{Fault, Place};
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// So many bytes still come before an answer breaks off in the middle.
+/// How many bytes still arrive before an answer breaks off.
 const PART: usize = 5;
 /// The time between the bytes of a drip.
 const DRIP: Duration = Duration::from_millis(75);
@@ -26,14 +26,14 @@ impl Pipe {
         *self.fault.lock().unwrap()
     }
 
-    /// Breaks it from now on. What acts on bytes acts on the next that come.
+    /// Breaks it from now on. A fault that acts on bytes acts on the next ones.
     pub(super) fn breaks(&self, fault: Fault) -> Result<()> {
         *self.fault.lock().unwrap() = Some(fault);
         match fault {
             Fault::Drop => self.client.shutdown(Shutdown::Write),
             Fault::Reset => {
                 SockRef::from(&self.client).set_linger(Some(Duration::ZERO))?;
-                // Nothing of this is seen on the line, but both ways end, and the last of them
+                // Nothing of this is visible on the line, but both directions end, and the last one
                 // closes the socket, which resets.
                 self.client.shutdown(Shutdown::Read)?;
                 self.server.shutdown(Shutdown::Both)
@@ -52,7 +52,7 @@ impl Pipe {
         let _ = self.server.shutdown(Shutdown::Both);
     }
 
-    /// Carries what the server says, until either end closes.
+    /// Forwards what the server sends, until either end closes.
     fn carry(self: Arc<Pipe>, shared: &Shared) -> Result<()> {
         let up = self.clone();
         thread::spawn(move || {
@@ -133,7 +133,7 @@ pub(super) fn serve(
         }
         _ => {
             (&server).write_all(&request)?;
-            // It has acted when it answers.
+            // The server has acted once it answers.
             server.peek(&mut [0])?;
         }
     }
@@ -149,7 +149,7 @@ pub(super) fn serve(
     break_off(fault, client, Some(server), shared)
 }
 
-/// Lets bytes through until those are enough.
+/// Forwards bytes until there have been this many.
 fn pass(
     mut server: &TcpStream,
     mut client: &TcpStream,

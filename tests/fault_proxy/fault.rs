@@ -1,4 +1,4 @@
-//! Where a connection can break and how, and which of both go together.
+//! Where and how a connection can break, and which combinations exist.
 
 /// Where a connection breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub enum Place {
     Tls,
     /// When the whole request has been read, and before the server has seen any of it.
     Request,
-    /// When the server has acted and answered, and before the client has seen any of the answer.
+    /// When the server has acted and answered, before the client has seen any of the answer.
     Answer,
     /// In the middle of the answer's head.
     Head,
@@ -22,36 +22,36 @@ pub enum Place {
 /// How it breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing takes the connection, and nothing refuses it. Behind a connection that is open, a
-    /// black hole is `HalfOpen`.
+    /// The connection is neither accepted nor refused. Behind an open connection, a black hole is
+    /// `HalfOpen`.
     BlackHole,
-    /// The connection is closed in an orderly way, with nothing said.
+    /// The connection is closed in an orderly way, without an answer.
     Drop,
     /// The connection is reset.
     Reset,
-    /// The peer has vanished: bytes are swallowed, nothing comes back, not even an end.
+    /// The peer has vanished: bytes are swallowed, and nothing comes back, not even an end.
     HalfOpen,
-    /// What would come comes a byte at a time.
+    /// Bytes arrive one at a time.
     Drip,
-    /// A few bytes more, then an orderly end.
+    /// A few more bytes, then an orderly end.
     Truncate,
-    /// Bytes that mean nothing, then silence.
+    /// Meaningless bytes, then silence.
     Garbage,
     /// A gateway's error page.
     Page502,
-    /// A captive portal that leads elsewhere.
+    /// A captive portal that redirects.
     Redirect,
-    /// A captive portal that answers 200 with a page of its own.
+    /// A captive portal that answers 200 with its own page.
     Portal,
-    /// Somebody in the middle says that the ticket has expired.
+    /// A man in the middle says that the ticket has expired.
     FalseVerdict,
-    /// The same with the protocol's header, but not to this request.
+    /// The same with the protocol's header, but not for this request.
     FalseEcho,
     /// A certificate for another name.
     WrongName,
-    /// A certificate of nobody known.
+    /// A certificate from an unknown authority.
     UnknownAuthority,
-    /// A certificate that was good once.
+    /// An expired certificate.
     Expired,
 }
 
@@ -74,11 +74,12 @@ impl Fault {
         Fault::Expired,
     ];
 
-    /// Whether there is such a fault at `place`. What is missing cannot be, or is another one there.
+    /// Whether such a fault exists at `place`. A missing combination is impossible, or the same as
+    /// another.
     pub fn can_be(self, place: Place) -> bool {
         use Fault::*;
         match place {
-            // Nothing has been asked: whatever would be said is said to the request.
+            // There has been no request: any answer would be an answer to the request.
             Place::Connect => matches!(self, BlackHole | Drop | Reset | HalfOpen),
             Place::Tls => !matches!(self, BlackHole | Portal | FalseVerdict | FalseEcho),
             // Somebody answers in the server's place, or nobody does.
@@ -93,8 +94,8 @@ impl Fault {
                     | FalseVerdict
                     | FalseEcho
             ),
-            // The server's own answer does not come through. Behind a part of it there is no
-            // page, and a head that ends in the middle has been truncated.
+            // The server's own answer does not get through. After a part of it there is no page,
+            // and a head that breaks off has been truncated.
             Place::Answer => matches!(self, Drop | Reset | HalfOpen | Drip | Truncate),
             Place::Head => matches!(self, Drop | Reset | HalfOpen | Drip),
             Place::Body => matches!(self, Drop | Reset | HalfOpen | Drip | Garbage),
@@ -123,13 +124,13 @@ impl Fault {
         }
     }
 
-    /// What is said instead of what would come.
+    /// What is sent instead of what would come.
     pub(super) fn says(self) -> Option<String> {
         let verdict = r#"{"code":70001,"message":"expired","instance":"","seq":0}"#;
         let json = "Content-Type: application/json";
         let html = "Content-Type: text/html";
         Some(match self {
-            // Longer than any piece of an answer that has been announced already.
+            // Longer than any part of an answer that was announced already.
             Fault::Garbage => "\x16\x03\x03\x00\x05 this is not it\r\n\r\n".repeat(100),
             Fault::Page502 => page("502 Bad Gateway", html, "<h1>Bad Gateway</h1>"),
             Fault::Redirect => page("302 Found", "Location: http://portal.invalid/", ""),

@@ -13,7 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::thread;
 use std::time::Duration;
 
-/// How many connections may wait to be taken.
+/// How many connections may wait to be accepted.
 const BACKLOG: i32 = 1024;
 
 #[derive(Default)]
@@ -23,15 +23,15 @@ struct State {
     upstream: String,
     /// Connections that are whole.
     pipes: Vec<Weak<Pipe>>,
-    /// How many connections have come to their fault, or to the server.
+    /// How many connections have reached their fault, or the server.
     arrived: usize,
-    /// How many connections have been taken.
+    /// How many connections were accepted.
     taken: usize,
     /// How many bytes have dripped.
     dripped: usize,
-    /// What fills the queue of a black hole.
+    /// What fills the backlog of a black hole.
     plugs: Vec<Socket>,
-    /// The thread that takes connections holds one of them, and takes no other.
+    /// The accepting thread holds one of them and accepts no other.
     is_hole: bool,
 }
 
@@ -45,7 +45,7 @@ pub struct FaultProxy {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
-    /// Servers that connections are led to instead, by the fault that this is.
+    /// Servers to which connections are redirected, by the fault they represent.
     impostors: Vec<(Fault, String)>,
 }
 
@@ -76,7 +76,7 @@ impl FaultProxy {
                 };
                 let shared = for_thread.clone();
                 thread::spawn(move || {
-                    // A connection that breaks by itself is what this is for.
+                    // A connection that breaks by itself is the purpose.
                     let _ = connection::serve(client, &upstream, broken, &shared);
                 });
             }
@@ -97,12 +97,12 @@ impl FaultProxy {
         self.address.to_string()
     }
 
-    /// From now on connections break like this; those that are open stay.
+    /// From now on connections break like this; open ones stay.
     pub fn breaks(&self, place: Place, fault: Fault) {
         assert!(fault.can_be(place), "{fault:?} at {place:?}");
         self.shared.state.lock().unwrap().fault = Some((place, fault));
         if fault == Fault::BlackHole {
-            // The thread that takes connections is kept busy with the first; then the queue fills.
+            // The first one occupies the accepting thread; then the backlog fills.
             let first = TcpStream::connect(self.address).unwrap();
             self.shared.count(|state| state.plugs.push(first.into()));
             self.wait(|state| state.is_hole);
@@ -120,14 +120,14 @@ impl FaultProxy {
         }
     }
 
-    /// From now on connections are whole. Those that are broken stay so.
+    /// From now on connections are whole. Broken ones stay broken.
     pub fn heals(&self) {
         SockRef::from(&self.listener).listen(BACKLOG).unwrap();
         self.shared.state.lock().unwrap().fault = None;
         self.shared.changed.notify_all();
     }
 
-    /// From now on connections lead to another server.
+    /// From now on connections go to another server.
     pub fn leads_to(&self, upstream: &str) {
         upstream.clone_into(&mut self.shared.state.lock().unwrap().upstream);
     }
@@ -144,17 +144,17 @@ impl FaultProxy {
         state.pipes.drain(..).filter_map(|w| w.upgrade()).collect()
     }
 
-    /// How many connections have been taken.
+    /// How many connections were accepted.
     pub fn taken(&self) -> usize {
         self.shared.state.lock().unwrap().taken
     }
 
-    /// How many connections have come so far to the place where they break, or would have.
+    /// How many connections have reached the place where they break, or would have.
     pub fn arrived(&self) -> usize {
         self.shared.state.lock().unwrap().arrived
     }
 
-    /// Waits until another connection has come there.
+    /// Waits until another connection has reached it.
     pub fn wait_for_arrival(&self, seen: usize) {
         self.wait(|state| state.arrived > seen);
     }
@@ -177,8 +177,8 @@ impl FaultProxy {
 }
 
 impl Shared {
-    /// Takes a connection, unless this is a black hole, and says where it leads and how it breaks.
-    /// None: it only fills the queue of a black hole.
+    /// Accepts a connection, unless this is a black hole, and says where it leads and how it
+    /// breaks. `None`: it only fills the backlog of a black hole.
     fn take(&self, peer: Option<SocketAddr>) -> Option<(String, Option<(Place, Fault)>)> {
         let mut state = self.state.lock().unwrap();
         while matches!(state.fault, Some((_, Fault::BlackHole))) {
@@ -199,7 +199,7 @@ impl Shared {
         })
     }
 
-    /// A connection has come to its fault, or through to the server.
+    /// A connection has reached its fault, or the server.
     fn arrive(&self, whole: Option<&Arc<Pipe>>) {
         self.count(|state| {
             state.arrived += 1;
@@ -213,7 +213,7 @@ impl Shared {
     }
 }
 
-/// An address that takes no connection and refuses none: its queue is full. Keep what is returned.
+/// An address that neither accepts nor refuses connections: its backlog is full. Keep the sockets.
 pub fn black_hole() -> (SocketAddr, Vec<Socket>) {
     let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
@@ -224,7 +224,7 @@ pub fn black_hole() -> (SocketAddr, Vec<Socket>) {
     (address, kept)
 }
 
-/// Fills a listener's queue with connections; those behind them get no answer.
+/// Fills a listener's backlog with connections; those after them get no answer.
 fn plug(listener: &Socket) -> Vec<Socket> {
     listener.listen(0).unwrap();
     let address = listener.local_addr().unwrap();
@@ -234,7 +234,7 @@ fn plug(listener: &Socket) -> Vec<Socket> {
     for _ in 0..3 {
         let plug = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         plug.set_nonblocking(true).unwrap();
-        // The queue takes one; should it take more, these fill it.
+        // The backlog holds one; should it hold more, these fill it.
         let _ = plug.connect(&address);
         plugs.push(plug);
     }

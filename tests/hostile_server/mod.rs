@@ -1,5 +1,5 @@
-//! A server that does to each request something else: it accepts, refuses, kicks, expires, floods, drips,
-//! stalls, talks nonsense, closes, resets, and now and then is not there at all.
+//! A server that treats each request differently: it accepts, refuses, kicks, expires, floods,
+//! drips, stalls, talks nonsense, closes, resets, and is sometimes absent.
 
 use serde_json::Value;
 use socket2::SockRef;
@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// Its threads end with it, or with the clients that they serve.
+/// Its threads end with it, or with the clients they serve.
 pub struct HostileServer {
     pub url: String,
     ended: Arc<AtomicBool>,
 }
 
-/// How long a stream that is left alone lives, and what takes its time.
+/// How long an idle stream lives, and how long slow behaviour takes.
 const A_WHILE: Duration = Duration::from_millis(200);
 const HEAD: &str = "HTTP/1.1 200 OK\r\nTim-Protocol: 1\r\nContent-Type: text/event-stream\r\n\r\n";
 
@@ -78,7 +78,7 @@ fn serve(mut connection: TcpStream, chance: &Chance, ended: &AtomicBool) -> std:
     connection.set_nodelay(true)?;
     connection.set_read_timeout(Some(Duration::from_secs(60)))?;
     match chance.below(30) {
-        // Before anything was asked.
+        // Before any request.
         0 => return Ok(()),
         1 => return reset(&connection),
         2 => return stall(connection),
@@ -203,7 +203,7 @@ fn session(body: &Value, chance: &Chance) -> String {
     )
 }
 
-/// Until the client has gone.
+/// Waits until the client is gone.
 fn stall(mut connection: TcpStream) -> std::io::Result<()> {
     while connection.read(&mut [0; 512])? > 0 {}
     Ok(())

@@ -1,6 +1,6 @@
 //! Rows of "logged out" and "logging in".
 
-use super::scripted_server::Asked;
+use super::scripted_server::ReceivedRequest;
 use super::tim_server::{begin_logout, begin_renewal, log_out};
 use super::*;
 use std::sync::Mutex;
@@ -11,18 +11,18 @@ use tim::error::*;
 
 #[test]
 fn a_login_connects_and_completes_with_0_when_the_server_accepts() {
-    let (server, client, told) = scene("");
+    let (server, client, recorder) = scene("");
     is(&client, 3, "");
     let login = begin_login(&client, "alice");
-    let asked = server.next_on("/v1/login");
+    let request = server.next_on("/v1/login");
     is(&client, 2, "");
-    assert_eq!(asked.body["user_id"], "alice");
-    assert_eq!(asked.body["intent"], "interactive");
-    let _stream = asked.accept();
+    assert_eq!(request.body["user_id"], "alice");
+    assert_eq!(request.body["intent"], "interactive");
+    let _stream = request.accept();
     assert_eq!(login.recv().unwrap(), OK);
     is(&client, 1, "alice");
-    told.connected(0);
-    let all = told.since(0);
+    recorder.connected(0);
+    let all = recorder.since(0);
     assert!(is_connection(&all[0], ConnectionStatus::Connecting, OK));
     assert_eq!(all.len(), 2, "{all:?}");
 }
@@ -36,7 +36,7 @@ fn the_time_that_a_callback_takes_is_not_the_logins() {
         .unwrap();
     let since = Instant::now();
     let login = begin_login(&client, "alice");
-    // The callback that tells of the connecting runs before anything is sent.
+    // The callback for "connecting" runs before anything is sent.
     let _stream = server.next().accept();
     assert!(since.elapsed() > Duration::from_millis(500));
     assert_eq!(login.recv().unwrap(), OK);
@@ -55,34 +55,34 @@ fn a_refusal_completes_with_the_servers_code_and_nobody_is_logged_in() {
         ERR_APP_KEY_NOT_FOUND,
         ERR_APP_NOT_FOUND,
     ] {
-        let (server, client, told) = scene("");
+        let (server, client, recorder) = scene("");
         let login = begin_login(&client, "alice");
         server.next().refuse(code, "");
         assert_eq!(login.recv().unwrap(), code);
         is(&client, 3, "");
         assert_eq!(last_error(&client)["code"], code);
-        told.wait(1, |_| true);
-        told.nobody_was_signed_out();
+        recorder.wait(1, |_| true);
+        recorder.nobody_was_signed_out();
         server.nobody_asks();
     }
 }
 
 #[test]
 fn an_expired_ticket_completes_the_login_first_and_raises_the_event_then() {
-    let (server, client, told) = scene("");
-    let (done, login) = told.completion();
+    let (server, client, recorder) = scene("");
+    let (done, login) = recorder.completion();
     client.login("alice", &ticket_of("alice"), done).unwrap();
     server.next().refuse(ERR_USER_SIG_EXPIRED, "");
     let (code, place) = login.recv().unwrap();
     assert_eq!(code, ERR_USER_SIG_EXPIRED);
-    told.wait(place, |n| *n == user_sig_expired(code));
-    assert_eq!(told.sign_outs().len(), 1);
+    recorder.wait(place, |n| *n == user_sig_expired(code));
+    assert_eq!(recorder.sign_outs().len(), 1);
     is(&client, 3, "");
 }
 
 #[test]
-fn kicked_while_away_is_told_by_the_completion_with_who_it_was_and_without_the_event() {
-    let (server, client, told) = scene("");
+fn kicked_while_away_is_reported_by_the_completion_with_who_it_was_and_without_the_event() {
+    let (server, client, recorder) = scene("");
     let login = begin_login(&client, "alice");
     server.next().refuse_with(6208, "", kick());
     assert_eq!(login.recv().unwrap(), 6208);
@@ -91,8 +91,8 @@ fn kicked_while_away_is_told_by_the_completion_with_who_it_was_and_without_the_e
         who.contains(r#""login_id":1"#) && who.contains("another phone"),
         "{who}"
     );
-    told.wait(1, |_| true);
-    told.nobody_was_signed_out();
+    recorder.wait(1, |_| true);
+    recorder.nobody_was_signed_out();
     is(&client, 3, "");
 }
 
@@ -124,7 +124,7 @@ fn a_login_that_ran_out_has_the_code_of_the_attempt_that_came_furthest() {
 
 #[test]
 fn overload_and_throttling_complete_at_once_with_the_wait_in_the_last_error() {
-    let is_told = |code: i32, answer: &dyn Fn(Asked)| {
+    let is_told = |code: i32, answer: &dyn Fn(ReceivedRequest)| {
         let (server, client, _) = scene("");
         let login = begin_login(&client, "alice");
         answer(server.next());
@@ -142,21 +142,21 @@ fn overload_and_throttling_complete_at_once_with_the_wait_in_the_last_error() {
         ERR_TOO_MANY_FAILURES,
         ERR_LOGIN_TOO_OFTEN,
     ] {
-        is_told(code, &|asked| asked.refuse(code, "Retry-After: 3\r\n"));
+        is_told(code, &|request| request.refuse(code, "Retry-After: 3\r\n"));
     }
 }
 
 #[test]
 fn a_gateways_refusal_is_tried_again_and_its_wait_obeyed_where_it_fits() {
     for status in [408, 429, 502, 503, 504] {
-        let (server, client, told) = scene("");
+        let (server, client, recorder) = scene("");
         let login = begin_login(&client, "alice");
         let since = Instant::now();
         server.next().answer(status, "Retry-After: 1\r\n", "busy");
-        let asked = server.next_on("/v1/login");
+        let request = server.next_on("/v1/login");
         assert!(since.elapsed() >= Duration::from_secs(1), "{status}");
-        asked.answer(status, "Retry-After: 600\r\n", "busy");
-        told.wait(0, |notice| {
+        request.answer(status, "Retry-After: 600\r\n", "busy");
+        recorder.wait(0, |notice| {
             is_connection(notice, ConnectionStatus::ConnectFailed, ERR_HTTP)
         });
         let _stream = server.next_on("/v1/login").accept();
@@ -182,10 +182,10 @@ fn a_wait_within_the_deadline_is_kept_and_a_longer_one_ends_the_login() {
 fn a_second_login_of_the_same_user_completes_7501_and_the_first_goes_on() {
     let (server, client, _) = scene("");
     let first = begin_login(&client, "alice");
-    let asked = server.next();
+    let request = server.next();
     let second = begin_login(&client, "alice");
     assert_eq!(second.recv().unwrap(), ERR_LOGIN_IN_PROGRESS);
-    let _stream = asked.accept();
+    let _stream = request.accept();
     assert_eq!(first.recv().unwrap(), OK);
     assert_eq!(client.login_id(), 1);
     server.nobody_asks();
@@ -198,16 +198,16 @@ fn a_login_of_another_user_supersedes_the_first_whose_late_answer_is_ignored() {
     let late = server.next();
     let bob = begin_login(&client, "bob");
     assert_eq!(alice.recv().unwrap(), ERR_SUPERSEDED);
-    let asked = server.next_on("/v1/login");
-    let ends = &asked.body["ends"][0];
+    let request = server.next_on("/v1/login");
+    let ends = &request.body["ends"][0];
     assert_eq!(
         (&ends["user_id"], &ends["login_no"]),
         (&"alice".into(), &1.into()),
-        "the server is told, in case it accepts alice's all the same"
+        "the server is informed, in case it accepts alice's anyway"
     );
     late.accept().wait_until_left();
     assert_eq!(client.login_status(), 2);
-    let _stream = asked.accept();
+    let _stream = request.accept();
     assert_eq!(bob.recv().unwrap(), OK);
     assert_eq!(
         (client.login_user().as_str(), client.login_id()),
@@ -219,10 +219,10 @@ fn a_login_of_another_user_supersedes_the_first_whose_late_answer_is_ignored() {
 fn a_renewal_during_a_login_is_refused_with_7501() {
     let (server, client, _) = scene("");
     let login = begin_login(&client, "alice");
-    let asked = server.next();
+    let request = server.next();
     let renewal = begin_renewal(&client, "new");
     assert_eq!(renewal.recv().unwrap(), ERR_LOGIN_IN_PROGRESS);
-    let _stream = asked.accept();
+    let _stream = request.accept();
     assert_eq!(login.recv().unwrap(), OK);
 }
 
@@ -238,20 +238,20 @@ fn a_logout_during_a_login_completes_6023_then_0_and_the_server_is_told() {
     client.login("alice", &ticket, completes("login")).unwrap();
     let late = server.next();
     client.logout(completes("logout")).unwrap();
-    let asked = server.next_on("/v1/logout");
-    // What is told is told after both have been completed.
+    let request = server.next_on("/v1/logout");
+    // The server learns of it after both have completed.
     assert_eq!(
         *story.lock().unwrap(),
         [("login", ERR_LOGGED_OUT_DURING_LOGIN), ("logout", OK)]
     );
     is(&client, 3, "");
     assert_eq!(
-        (&asked.body["instance"], &asked.body["login_no"]),
+        (&request.body["instance"], &request.body["login_no"]),
         (&late.body["instance"], &1.into())
     );
-    assert_eq!(asked.user_sig(), Some(ticket.as_str()));
+    assert_eq!(request.user_sig(), Some(ticket.as_str()));
     late.accept().wait_until_left();
-    asked.end();
+    request.end();
     is(&client, 3, "");
 }
 

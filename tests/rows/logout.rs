@@ -1,24 +1,24 @@
-//! Rows of "logged in" and of a logout that is being told: the app leaves the session.
+//! Rows of "logged in" and of a pending logout: the app leaves the session.
 
+use super::recorder::LONG;
 use super::tim_server::{begin_logout, begin_renewal, completion};
-use super::told::LONG;
 use super::*;
 use std::sync::mpsc::TryRecvError;
 use tim::client;
 use tim::error::*;
 
 #[test]
-fn a_logout_is_at_once_here_and_completes_when_the_server_was_told() {
+fn a_logout_takes_effect_at_once_and_completes_when_the_server_has_answered() {
     let (alice, stream) = alice(QUICK);
     let logout = begin_logout(&alice.client);
     is(&alice.client, 3, "");
-    let asked = alice.server.next_on("/v1/logout");
-    assert_eq!(asked.body["session"], "token 1");
+    let request = alice.server.next_on("/v1/logout");
+    assert_eq!(request.body["session"], "token 1");
     stream.wait_until_left();
     assert_eq!(logout.try_recv(), Err(TryRecvError::Empty));
-    asked.end();
+    request.end();
     assert_eq!(logout.recv().unwrap(), OK);
-    alice.told.nobody_was_signed_out();
+    alice.recorder.nobody_was_signed_out();
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn a_session_that_the_server_does_not_know_is_ended_all_the_same() {
         let logout = begin_logout(&alice.client);
         alice.server.next_on("/v1/logout").refuse(code, "");
         assert_eq!(logout.recv().unwrap(), OK);
-        alice.told.nobody_was_signed_out();
+        alice.recorder.nobody_was_signed_out();
     }
 }
 
@@ -42,30 +42,30 @@ fn a_logout_without_a_connection_completes_at_its_deadline_with_the_networks_cod
 }
 
 #[test]
-fn while_a_logout_is_told_another_completes_7502_and_a_renewal_6014() {
+fn while_a_logout_is_pending_another_completes_7502_and_a_renewal_6014() {
     let (alice, _stream) = alice(QUICK);
     let first = begin_logout(&alice.client);
-    let asked = alice.server.next_on("/v1/logout");
+    let request = alice.server.next_on("/v1/logout");
     let second = begin_logout(&alice.client);
     assert_eq!(second.recv().unwrap(), ERR_LOGOUT_IN_PROGRESS);
     let renewal = begin_renewal(&alice.client, "a new ticket");
     assert_eq!(renewal.recv().unwrap(), ERR_NOT_LOGGED_IN);
-    asked.end();
+    request.end();
     assert_eq!(first.recv().unwrap(), OK);
 }
 
 #[test]
-fn a_login_while_a_logout_is_told_carries_its_token_and_completes_it_first() {
+fn a_login_while_a_logout_is_pending_carries_its_token_and_completes_it_first() {
     let (alice, _stream) = alice(QUICK);
-    let (done, logout) = alice.told.completion();
+    let (done, logout) = alice.recorder.completion();
     alice.client.logout(done).unwrap();
     let _unanswered = alice.server.next_on("/v1/logout");
-    let (done, login) = alice.told.completion();
+    let (done, login) = alice.recorder.completion();
     alice.client.login("bob", &ticket_of("bob"), done).unwrap();
-    let asked = alice.server.next_on("/v1/login");
-    assert_eq!(asked.ended_tokens(), ["token 1"]);
+    let request = alice.server.next_on("/v1/login");
+    assert_eq!(request.ended_tokens(), ["token 1"]);
     assert_eq!(logout.try_recv(), Err(TryRecvError::Empty));
-    let _stream = asked.accept();
+    let _stream = request.accept();
     let (login, logout) = (login.recv().unwrap(), logout.try_recv().unwrap());
     assert_eq!((logout.0, login.0), (OK, OK), "the logout came first");
     is(&alice.client, 1, "bob");
@@ -78,14 +78,14 @@ fn a_switch_ends_the_old_session_with_the_new_login_and_kicks_nobody() {
     is(&alice.client, 2, "");
     stream.wait_until_left();
     // One request does both.
-    let asked = alice.server.next_on("/v1/login");
-    assert_eq!(asked.body["user_id"], "bob");
-    assert_eq!(asked.ended_tokens(), ["token 1"]);
-    let _stream = asked.accept();
+    let request = alice.server.next_on("/v1/login");
+    assert_eq!(request.body["user_id"], "bob");
+    assert_eq!(request.ended_tokens(), ["token 1"]);
+    let _stream = request.accept();
     assert_eq!(switch.recv().unwrap(), OK);
     is(&alice.client, 1, "bob");
     assert_eq!(alice.client.login_id(), 2);
-    alice.told.nobody_was_signed_out();
+    alice.recorder.nobody_was_signed_out();
     alice.server.nobody_asks();
 }
 
@@ -93,11 +93,11 @@ fn a_switch_ends_the_old_session_with_the_new_login_and_kicks_nobody() {
 fn a_switch_that_fails_leaves_nobody_logged_in() {
     let (alice, _stream) = alice(QUICK);
     let switch = begin_login(&alice.client, "bob");
-    let asked = alice.server.next_on("/v1/login");
-    asked.refuse(ERR_USER_SIG_WRONG_KEY, "");
+    let request = alice.server.next_on("/v1/login");
+    request.refuse(ERR_USER_SIG_WRONG_KEY, "");
     assert_eq!(switch.recv().unwrap(), ERR_USER_SIG_WRONG_KEY);
     is(&alice.client, 3, "");
-    alice.told.nobody_was_signed_out();
+    alice.recorder.nobody_was_signed_out();
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_login_that_is_refused_here_changes_nothing() {
         assert_eq!(alice.client.login(user, ticket, done), Err(code));
         assert_eq!(login.recv().ok(), None, "no completion follows");
     }
-    assert_eq!(alice.told.since(alice.seen), []);
+    assert_eq!(alice.recorder.since(alice.seen), []);
     alice.server.nobody_asks();
     alice.is_reached_on(stream);
 }
@@ -126,7 +126,7 @@ fn destroy_completes_what_is_unfinished_with_7009_and_nothing_is_told_afterwards
     let _unanswered = alice.server.next_on("/v1/resume");
     assert_eq!(client::destroy(alice.client.handle(), LONG), Ok(()));
     assert_eq!(renewal.try_recv(), Ok(ERR_INTERRUPTED));
-    assert_eq!(alice.told.since(alice.seen), []);
+    assert_eq!(alice.recorder.since(alice.seen), []);
 
     let (alice, _stream) = self::alice(QUICK);
     let logout = begin_logout(&alice.client);

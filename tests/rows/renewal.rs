@@ -13,13 +13,13 @@ fn renews(alice: &Alice) -> Receiver<i32> {
 fn a_login_of_the_same_user_renews_without_a_gap_a_kick_or_a_new_session() {
     let (alice, stream) = alice(QUICK);
     let renewal = begin_login(&alice.client, "alice");
-    let asked = alice.server.next_on("/v1/resume");
-    assert_eq!(asked.body["session"], "token 1");
-    assert_eq!(asked.user_sig(), Some(ticket_of("alice").as_str()));
-    let new_stream = asked.accept();
+    let request = alice.server.next_on("/v1/resume");
+    assert_eq!(request.body["session"], "token 1");
+    assert_eq!(request.user_sig(), Some(ticket_of("alice").as_str()));
+    let new_stream = request.accept();
     assert_eq!(renewal.recv().unwrap(), OK);
     stream.wait_until_left();
-    assert_eq!(alice.told.since(alice.seen), []);
+    assert_eq!(alice.recorder.since(alice.seen), []);
     alice.is_reached_on(new_stream);
 }
 
@@ -48,7 +48,7 @@ fn a_renewal_that_is_answered_with_an_end_ends_the_session() {
     alice.is_signed_out(kicked_offline(ERR_BANNED));
 }
 
-/// Alice without a connection, and minutes before the next attempt.
+/// Alice without a connection, minutes before the next attempt.
 fn alone(more: &str) -> Alice {
     let (alice, stream) = alice(&format!("{SLOW}{more}"));
     stream.close();
@@ -57,11 +57,11 @@ fn alone(more: &str) -> Alice {
     alice
 }
 
-fn goes_with_a_resume(server: &ScriptedServer) -> scripted_server::Asked {
-    let asked = server.next_on("/v1/resume");
-    assert_eq!(asked.body["session"], "token 1");
-    assert_eq!(asked.user_sig(), Some("a new ticket"));
-    asked
+fn goes_with_a_resume(server: &ScriptedServer) -> scripted_server::ReceivedRequest {
+    let request = server.next_on("/v1/resume");
+    assert_eq!(request.body["session"], "token 1");
+    assert_eq!(request.user_sig(), Some("a new ticket"));
+    request
 }
 
 #[test]
@@ -80,11 +80,11 @@ fn a_renewal_without_a_connection_completes_at_its_deadline_and_the_session_stay
     drop(goes_with_a_resume(&alice.server));
     assert_eq!(renewal.recv().unwrap(), ERR_CONNECTION_RESET);
     alice.is_logged_in();
-    // The ticket that was not accepted goes no further.
-    alice.client.notify().unwrap();
-    let asked = alice.server.next_on("/v1/resume");
-    assert_eq!(asked.user_sig(), None);
-    alice.is_reached_on(asked.accept());
+    // The ticket that was not accepted is dropped.
+    alice.client.notify(Hint::NetworkChanged).unwrap();
+    let request = alice.server.next_on("/v1/resume");
+    assert_eq!(request.user_sig(), None);
+    alice.is_reached_on(request.accept());
 }
 
 #[test]
@@ -94,10 +94,10 @@ fn the_last_of_two_renewals_wins() {
     let late = alice.server.next_on("/v1/resume");
     let second = begin_renewal(&alice.client, "a newer ticket");
     assert_eq!(first.recv().unwrap(), ERR_SUPERSEDED);
-    let asked = alice.server.next_on("/v1/resume");
-    assert_eq!(asked.user_sig(), Some("a newer ticket"));
+    let request = alice.server.next_on("/v1/resume");
+    assert_eq!(request.user_sig(), Some("a newer ticket"));
     late.accept().wait_until_left();
-    let stream = asked.accept();
+    let stream = request.accept();
     assert_eq!(second.recv().unwrap(), OK);
     alice.is_reached_on(stream);
 }
@@ -113,14 +113,14 @@ fn a_kick_or_an_end_completes_the_renewal_first() {
         ),
     ] {
         let (alice, mut stream) = alice(QUICK);
-        let (done, renewal) = alice.told.completion();
+        let (done, renewal) = alice.recorder.completion();
         alice.client.renew_user_sig("a new ticket", done).unwrap();
         let _unanswered = alice.server.next_on("/v1/resume");
         stream.tell(&event);
         let (code, place) = renewal.recv().unwrap();
         assert_eq!(code, ERR_NOT_LOGGED_IN);
         alice.is_signed_out(notice);
-        assert!(!alice.told.since(0)[..place].contains(&notice));
+        assert!(!alice.recorder.since(0)[..place].contains(&notice));
     }
 }
 
@@ -141,7 +141,7 @@ fn a_logout_or_a_switch_completes_the_renewal_first() {
     assert_eq!(renewal.recv().unwrap(), ERR_SUPERSEDED);
     let _stream = alice.server.next_on("/v1/login").accept();
     assert_eq!(switch.recv().unwrap(), OK);
-    alice.told.nobody_was_signed_out();
+    alice.recorder.nobody_was_signed_out();
 }
 
 #[test]

@@ -1,9 +1,9 @@
-//! A server that answers as the test says, request by request: what a tim-server decides by itself,
-//! or cannot be brought to.
+//! A server that answers as the test says, request by request: what a tim-server decides on its
+//! own, or cannot be made to do.
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
-use super::told::LONG;
+use super::recorder::LONG;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -18,61 +18,61 @@ pub const SERVER_MS: i64 = 1_700_000_000_000;
 /// The server; its threads end with the test's process.
 pub struct ScriptedServer {
     pub url: String,
-    asked: Receiver<Asked>,
+    requests: Receiver<ReceivedRequest>,
 }
 
-/// A request that waits for its answer. Dropped, its connection is closed without one.
-pub struct Asked {
+/// A request waiting for its answer. Dropping it closes its connection without one.
+pub struct ReceivedRequest {
     pub path: String,
     pub body: Value,
     connection: TcpStream,
 }
 
-/// A stream that was opened. Dropped, it is closed.
+/// An open stream. Dropping it closes it.
 pub struct OpenStream(TcpStream);
 
 impl ScriptedServer {
     pub fn start() -> ScriptedServer {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (ask, asked) = channel();
+        let (ask, requests) = channel();
         thread::spawn(move || {
             for connection in listener.incoming().flatten() {
                 let ask = ask.clone();
                 thread::spawn(move || {
-                    // A client may give up while it asks, and the test may be over.
-                    if let Ok(request) = Asked::read(connection) {
+                    // A client may give up while sending, and the test may be over.
+                    if let Ok(request) = ReceivedRequest::read(connection) {
                         let _ = ask.send(request);
                     }
                 });
             }
         });
-        ScriptedServer { url, asked }
+        ScriptedServer { url, requests }
     }
 
     /// Waits for the next request.
-    pub fn next(&self) -> Asked {
-        let asked = self.asked.recv_timeout(LONG);
-        asked.unwrap_or_else(|_| panic!("nobody asks"))
+    pub fn next(&self) -> ReceivedRequest {
+        let request = self.requests.recv_timeout(LONG);
+        request.unwrap_or_else(|_| panic!("nobody asks"))
     }
 
     /// Waits for the next request, which must be this one.
-    pub fn next_on(&self, path: &str) -> Asked {
-        let asked = self.next();
-        assert_eq!(asked.path, path, "{}", asked.body);
-        asked
+    pub fn next_on(&self, path: &str) -> ReceivedRequest {
+        let request = self.next();
+        assert_eq!(request.path, path, "{}", request.body);
+        request
     }
 
-    /// No request has come since.
+    /// No request has arrived since.
     pub fn nobody_asks(&self) {
-        if let Ok(asked) = self.asked.try_recv() {
-            panic!("{}: {}", asked.path, asked.body);
+        if let Ok(request) = self.requests.try_recv() {
+            panic!("{}: {}", request.path, request.body);
         }
     }
 }
 
-impl Asked {
-    fn read(mut connection: TcpStream) -> std::io::Result<Asked> {
+impl ReceivedRequest {
+    fn read(mut connection: TcpStream) -> std::io::Result<ReceivedRequest> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
@@ -86,7 +86,7 @@ impl Asked {
             .unwrap();
         let mut body = vec![0; length.parse().unwrap()];
         connection.read_exact(&mut body)?;
-        Ok(Asked {
+        Ok(ReceivedRequest {
             path: head.split(' ').nth(1).unwrap().to_owned(),
             body: serde_json::from_slice(&body).unwrap(),
             connection,
@@ -101,7 +101,7 @@ impl Asked {
         self.body["login_no"].as_u64().unwrap()
     }
 
-    /// The ticket, where one was sent.
+    /// The ticket, if one was sent.
     pub fn user_sig(&self) -> Option<&str> {
         self.body["user_sig"].as_str()
     }
@@ -127,7 +127,7 @@ impl Asked {
         self.refuse_with(code, headers, Value::Null);
     }
 
-    /// The same, telling who took the session over.
+    /// The same, naming who took the session over.
     pub fn refuse_with(self, code: i32, headers: &str, kick: Value) {
         let mut body = json!({
             "code": code,
@@ -142,13 +142,13 @@ impl Asked {
         self.answer(401, &headers, &body.to_string());
     }
 
-    /// Answers with `begin`, and then with `again` for ever, as fast as the client takes it.
+    /// Answers with `begin`, and then with `again` forever, as fast as the client reads it.
     pub fn flood(mut self, begin: &str, again: &[u8]) {
         let _ = self.connection.write_all(begin.as_bytes());
         flood(self.connection, again);
     }
 
-    /// Says that the login has ended.
+    /// Confirms that the login has ended.
     pub fn end(self) {
         let body = json!({"code": 0, "seq": self.body["seq"]}).to_string();
         let headers = "Tim-Protocol: 1\r\nContent-Type: application/json\r\n";
@@ -160,7 +160,7 @@ impl Asked {
         self.accept_with(|_| ())
     }
 
-    /// Accepts with a session event that is changed like this. The token names the request.
+    /// Accepts with a modified session event. The token names the request.
     pub fn accept_with(mut self, change: impl FnOnce(&mut SessionEvent)) -> OpenStream {
         let mut event = SessionEvent {
             session: format!("token {}", self.seq()),
@@ -187,14 +187,14 @@ impl Asked {
     }
 }
 
-/// Writes for ever, until nobody takes it.
+/// Writes forever, until nobody reads it.
 fn flood(mut connection: TcpStream, again: &[u8]) {
     let bytes = again.repeat(1 + 100_000 / again.len());
     thread::spawn(move || while connection.write_all(&bytes).is_ok() {});
 }
 
 impl OpenStream {
-    /// Sends this for ever.
+    /// Sends this forever.
     pub fn flood(self, again: &[u8]) {
         flood(self.0, again);
     }
@@ -206,12 +206,12 @@ impl OpenStream {
     /// Waits until the client has closed it.
     pub fn wait_until_left(mut self) {
         self.0.set_read_timeout(Some(LONG)).unwrap();
-        // Reset or closed, it is left.
+        // Reset or closed, the client has left it.
         let end = self.0.read(&mut [0]);
         assert!(!end.is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock));
     }
 
-    /// The same while something is done over and over.
+    /// The same while something is done repeatedly.
     pub fn wait_until_left_during(mut self, mut again: impl FnMut()) {
         let until = Instant::now() + LONG;
         self.0

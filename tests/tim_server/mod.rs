@@ -1,4 +1,4 @@
-//! A real `tim-server` process for tests, with an app of its own, tickets for it, and clients of it.
+//! A real `tim-server` process for tests, with its own app, tickets and clients.
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
@@ -15,7 +15,7 @@ use tim_proto::user_sig;
 
 /// The app of every test server.
 pub const APP: u32 = 1_400_000_001;
-/// A key that is good enough and nobody's.
+/// A key that is strong enough and belongs to nobody.
 pub const KEY: &str = "9c1fb6c3e1d94b2f8a5507d2ee4a6b7099c1fb6c3e1d94b2f8a5507d2ee4a6b7";
 /// Another one.
 pub const OTHER_KEY: &str = "05f2a1d3b4c5968778695a4b3c2d1e0f05f2a1d3b4c5968778695a4b3c2d1e0f";
@@ -26,7 +26,7 @@ pub struct TimServer {
     directory: tempfile::TempDir,
     /// `http://127.0.0.1:PORT`, or https.
     pub url: String,
-    /// `127.0.0.1:PORT` of the operator's listener, where there is one.
+    /// `127.0.0.1:PORT` of the operator's listener, if there is one.
     pub admin: Option<String>,
 }
 
@@ -50,7 +50,7 @@ impl TimServer {
         TimServer::within(directory, "127.0.0.1:0", &["--config", &file])
     }
 
-    /// A server that does wrong what it is asked to.
+    /// A server with fault injection.
     pub fn with_faults() -> TimServer {
         let directory = directory();
         let file = directory.path().join("settings.toml");
@@ -66,7 +66,7 @@ impl TimServer {
         TimServer::within(directory, "127.0.0.1:0", &arguments)
     }
 
-    /// Asks it for a fault, which it must grant.
+    /// Injects a fault.
     pub fn fault(&self, method: &str, path: &str, body: &str) {
         let (ticket, length) = (user_sig("administrator"), body.len());
         let request = format!(
@@ -113,7 +113,7 @@ impl TimServer {
         }
     }
 
-    /// Kills the process as a power cut would, and starts it again on the same data and port.
+    /// Kills the process as a power failure would, and starts it again with the same data and port.
     pub fn kill_and_start_again(mut self) -> TimServer {
         let address = self.address().to_owned();
         self.process.kill().unwrap();
@@ -132,7 +132,7 @@ impl TimServer {
         self.process.id()
     }
 
-    /// Waits until the process has ended by itself.
+    /// Waits until the process has exited by itself.
     pub fn wait(&mut self) -> std::process::ExitStatus {
         self.process.wait().unwrap()
     }
@@ -150,7 +150,7 @@ fn directory() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
-/// The folder of this build: test programs lie in its `deps`.
+/// The folder of this build: test programs are in its `deps`.
 pub fn build_folder() -> PathBuf {
     let program = std::env::current_exe().unwrap();
     program.ancestors().nth(2).unwrap().to_owned()
@@ -167,7 +167,7 @@ pub fn binary() -> PathBuf {
     path
 }
 
-/// What `make lib` lays out; `make test` says where.
+/// What `make lib` built; `make test` says where.
 pub fn laid_out() -> PathBuf {
     let build =
         std::env::var_os("TIM_BUILD_DIR").map_or_else(|| root().join("build"), PathBuf::from);
@@ -191,17 +191,17 @@ pub fn now_s() -> i64 {
     i64::try_from(since.as_secs()).unwrap()
 }
 
-/// A good ticket for a day.
+/// A ticket valid for a day.
 pub fn user_sig(user_id: &str) -> String {
     user_sig_for(user_id, 86_400)
 }
 
-/// A ticket that is good for so many seconds from now; below zero it has expired.
+/// A ticket valid for this many seconds from now; negative: expired.
 pub fn user_sig_for(user_id: &str, expire_s: i64) -> String {
     user_sig_by(KEY, APP, user_id, expire_s)
 }
 
-/// A ticket of any key and app.
+/// A ticket with any key and app.
 pub fn user_sig_by(key: &str, app: u32, user_id: &str, expire_s: i64) -> String {
     user_sig::make(key, app, user_id, now_s(), expire_s, None).unwrap()
 }
@@ -212,28 +212,28 @@ pub fn client_of(url: &str, app: u32, more: &str) -> Arc<Client> {
     Client::create(&config).unwrap_or_else(|error| panic!("{config}: {error:?}"))
 }
 
-/// A completion, and where its code comes.
+/// A completion, and the receiver of its code.
 pub fn completion() -> (Completion, mpsc::Receiver<i32>) {
     let (done, result) = mpsc::channel();
-    // Nobody may wait for it any more.
+    // The test may have stopped waiting.
     (Box::new(move |code| _ = done.send(code)), result)
 }
 
-/// Begins a login that is accepted as a call.
+/// Starts a login whose call is accepted.
 pub fn begin_login(client: &Client, user_id: &str) -> mpsc::Receiver<i32> {
     let (done, result) = completion();
     client.login(user_id, &user_sig(user_id), done).unwrap();
     result
 }
 
-/// Begins a logout.
+/// Starts a logout.
 pub fn begin_logout(client: &Client) -> mpsc::Receiver<i32> {
     let (done, result) = completion();
     client.logout(done).unwrap();
     result
 }
 
-/// Begins a renewal.
+/// Starts a renewal.
 pub fn begin_renewal(client: &Client, user_sig: &str) -> mpsc::Receiver<i32> {
     let (done, result) = completion();
     client.renew_user_sig(user_sig, done).unwrap();

@@ -251,7 +251,7 @@ fn a_key_has_32_bytes_and_8_different_ones_and_is_not_published() {
 }
 
 #[test]
-fn a_weak_key_is_told_what_is_wrong_and_what_would_be_right_but_not_shown() {
+fn the_error_for_a_weak_key_says_what_is_wrong_and_what_would_be_right_without_the_key() {
     for (key, wrong) in [
         ("hunter2", "7 bytes"),
         (&*"ab".repeat(32), "only 2 different bytes"),

@@ -1,5 +1,5 @@
-//! The faults that tests of apps ask for: only where `--enable-fault-injection` was given.
-//! docs/faults.md is their manual, docs/openapi.json describes them.
+//! The paths of fault injection: they exist only with `--enable-fault-injection`. docs/faults.md is
+//! their manual; docs/openapi.json describes them.
 
 use super::{Answer, bad, check_user_id, json, parse, query};
 use crate::faults::{Failing, Faults};
@@ -16,9 +16,9 @@ pub const PREFIX: &str = "/v1/faults";
 
 /// The longest delay: ten minutes.
 const DELAY_MAX_MS: u64 = 600_000;
-/// The clock moves by up to ten years.
+/// The clock can be moved by up to ten years.
 const OFFSET_MAX_MS: u64 = 315_360_000_000;
-/// Who took a session over, where nobody says.
+/// The device that took a session over, by default.
 const DEVICE_NAME: &str = "fault injection";
 
 #[derive(Clone, Copy)]
@@ -87,7 +87,7 @@ struct ClockRequest {
     offset_ms: i64,
 }
 
-/// Answers an administrator.
+/// Answers an administrator's request.
 pub async fn answer(
     service: &Service,
     faults: &Faults,
@@ -108,23 +108,23 @@ pub async fn answer(
             json!({"code": 0})
         }
         What::Expire => {
-            let asked: OfUser = parse(body, "{\"user_id\", \"device_id\"}")?;
-            let whose = whose(&asked.user_id, asked.device_id.as_deref())?;
+            let request: OfUser = parse(body, "{\"user_id\", \"device_id\"}")?;
+            let whose = whose(&request.user_id, request.device_id.as_deref())?;
             found(service.run_out(from, &whose).await?)?
         }
         What::Kick => {
             let expected = "{\"user_id\", \"device_id\", \"by_platform\", \"by_device_name\"}";
-            let asked: KickRequest = parse(body, expected)?;
-            let whose = whose(&asked.user_id, asked.device_id.as_deref())?;
-            let name = asked.by_device_name.as_deref().unwrap_or(DEVICE_NAME);
+            let request: KickRequest = parse(body, expected)?;
+            let whose = whose(&request.user_id, request.device_id.as_deref())?;
+            let name = request.by_device_name.as_deref().unwrap_or(DEVICE_NAME);
             let name = identity::device_name(name);
-            let displaced = service.displace(from, &whose, asked.by_platform, &name);
+            let displaced = service.displace(from, &whose, request.by_platform, &name);
             found(displaced.await?)?
         }
         What::Drop => {
-            let asked: DropRequest = parse(body, "{} or {\"user_id\", \"device_id\"}")?;
-            let device_id = asked.device_id.as_deref();
-            match (&asked.user_id, device_id) {
+            let request: DropRequest = parse(body, "{} or {\"user_id\", \"device_id\"}")?;
+            let device_id = request.device_id.as_deref();
+            match (&request.user_id, device_id) {
                 (Some(user_id), _) => {
                     let whose = whose(user_id, device_id)?;
                     found(service.cut(Some(&whose)).await?)?
@@ -134,11 +134,11 @@ pub async fn answer(
             }
         }
         What::Delay => {
-            let asked: DelayRequest = parse(body, "{\"ms\"}")?;
-            if asked.ms > DELAY_MAX_MS {
+            let request: DelayRequest = parse(body, "{\"ms\"}")?;
+            if request.ms > DELAY_MAX_MS {
                 return Err(bad("ms: expected 0 to 600000"));
             }
-            faults.set_delay(Duration::from_millis(asked.ms));
+            faults.set_delay(Duration::from_millis(request.ms));
             json!({"code": 0})
         }
         What::Status => {
@@ -149,11 +149,11 @@ pub async fn answer(
             json!({"code": 0})
         }
         What::Clock => {
-            let asked: ClockRequest = parse(body, "{\"offset_ms\"}")?;
-            if asked.offset_ms.unsigned_abs() > OFFSET_MAX_MS {
+            let request: ClockRequest = parse(body, "{\"offset_ms\"}")?;
+            if request.offset_ms.unsigned_abs() > OFFSET_MAX_MS {
                 return Err(bad("offset_ms: expected -315360000000 to 315360000000"));
             }
-            service.move_clock(asked.offset_ms).await;
+            service.move_clock(request.offset_ms).await;
             json!({"code": 0})
         }
     };
@@ -170,7 +170,7 @@ fn done(sessions: usize) -> Value {
     json!({"code": 0, "sessions": sessions})
 }
 
-/// A test that means nobody is told so.
+/// A fault that affects no session is an error in the test.
 fn found(sessions: usize) -> Result<Value, Refused> {
     match sessions {
         0 => Err(Refused::new(
@@ -181,18 +181,18 @@ fn found(sessions: usize) -> Result<Value, Refused> {
     }
 }
 
-fn failing(asked: &StatusRequest) -> Result<Failing, Refused> {
-    let status = StatusCode::from_u16(asked.status).ok();
+fn failing(request: &StatusRequest) -> Result<Failing, Refused> {
+    let status = StatusCode::from_u16(request.status).ok();
     let status = status
         .filter(StatusCode::is_server_error)
         .ok_or_else(|| bad("status: expected 500 to 599"))?;
-    if asked.count == Some(0) {
+    if request.count == Some(0) {
         return Err(bad("count: expected 1 or more, or none for all"));
     }
     Ok(Failing {
         status,
-        left: asked.count,
-        retry_after_s: asked.retry_after_s,
+        left: request.count,
+        retry_after_s: request.retry_after_s,
     })
 }
 

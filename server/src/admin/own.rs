@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use tim_proto::code;
 
-/// How many days of figures are described where nobody says.
+/// How many days of figures are returned by default.
 const DAYS: u32 = 30;
 /// The longest reason of a ban, in bytes.
 const REASON_MAX: usize = 256;
@@ -50,7 +50,7 @@ struct BanRequest {
     reason: String,
 }
 
-/// Answers an administrator.
+/// Answers an administrator's request.
 pub async fn answer(
     service: &Arc<Service>,
     by: &Operator,
@@ -120,7 +120,7 @@ fn read_ban(body: &[u8]) -> Result<Ban, Refused> {
         .until_ms
         .is_some_and(|until| until <= crate::clock::now_ms())
     {
-        return Err(bad("until_ms: expected a time to come, in ms of Unix time"));
+        return Err(bad("until_ms: expected a future time, in ms of Unix time"));
     }
     Ok(Ban {
         until_ms: request.until_ms,
@@ -128,7 +128,7 @@ fn read_ban(body: &[u8]) -> Result<Ban, Refused> {
     })
 }
 
-/// What is known of a user; nothing where there is nothing.
+/// What is known about a user; `None` if nothing.
 fn describe(user_id: &str, user: &User, now_ms: i64) -> Option<Value> {
     let account = user.account.as_ref().map(|account| {
         json!({
@@ -161,7 +161,7 @@ fn describe(user_id: &str, user: &User, now_ms: i64) -> Option<Value> {
     Some(json!({"user_id": user_id, "account": account, "ban": ban, "devices": devices}))
 }
 
-/// A device with its session, one of which is known.
+/// A device with its session; at least one of the two is known.
 fn about(device: Option<&Device>, session: Option<&Session>) -> Value {
     let (device_id, platform, device_name) = match (device, session) {
         (Some(device), _) => (&device.device_id, device.platform, &device.device_name),
@@ -180,7 +180,7 @@ fn about(device: Option<&Device>, session: Option<&Session>) -> Value {
     })
 }
 
-/// Since when the device is away, or when it logged in.
+/// Since when the device has been away, or when it logged in.
 fn since(session: &Session) -> i64 {
     let away = session.away_since_ms.filter(|_| session.stream.is_none());
     away.unwrap_or_else(|| i64::try_from(session.epoch).unwrap_or(i64::MAX))

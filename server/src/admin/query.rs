@@ -1,12 +1,13 @@
-//! Queries and paths of requests: names and values, without their percent signs.
+//! Parses queries and paths of requests: names and values, percent-decoded.
 
 use hyper::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 
-/// A route: method, path with variable parts in braces, and what it does.
+/// A route: method, path with variable parts in braces, and its meaning.
 pub type Route<T> = (&'static str, &'static str, T);
 
-/// What a request asks for, and its path's variable parts; or with what status it is refused, and why.
+/// The meaning of a request and the variable parts of its path, or the status and reason of a
+/// refusal.
 pub fn route<T: Copy>(
     routes: &[Route<T>],
     method: &Method,
@@ -36,7 +37,7 @@ pub fn value(query: &str, name: &str) -> Option<String> {
     found.map(|(_, value)| value.into_owned())
 }
 
-/// The values of a path's variable parts, where it has the form of `template`: `/users/{user_id}`.
+/// The variable parts of a path, if it matches `template`: `/users/{user_id}`.
 pub fn parts(template: &str, path: &str) -> Option<Vec<String>> {
     let (mut wanted, mut given) = (template.split('/'), path.split('/'));
     let mut values = Vec::new();

@@ -1,7 +1,7 @@
 //! The reference system's REST paths: always 200, with ActionStatus, ErrorInfo and ErrorCode.
 //!
-//! Clients send bodies with GET, leave the content type out, and name a user `UserID` or
-//! `Identifier`: all of it is taken.
+//! Clients send bodies with GET, omit the content type, and name a user `UserID` or `Identifier`:
+//! all of that is accepted.
 
 mod accounts;
 mod figures;
@@ -20,7 +20,7 @@ use tim_proto::code;
 
 pub const PREFIX: &str = "/v4/";
 
-/// What a path does.
+/// The action of a path.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum What {
     Import,
@@ -53,7 +53,7 @@ const BAD_APP: i32 = 60006;
 const NO_SUCH_PATH: i32 = 60009;
 const NO_APP: i32 = 60012;
 
-/// The services number the same mistakes differently.
+/// The services use different numbers for the same mistakes.
 #[derive(Clone, Copy)]
 struct Codes {
     not_admin: i32,
@@ -83,7 +83,7 @@ impl What {
     }
 }
 
-/// An answer, with its further fields.
+/// An answer with its additional fields.
 #[derive(Serialize)]
 struct Envelope<T> {
     #[serde(rename = "ActionStatus")]
@@ -114,29 +114,33 @@ fn ok(more: impl Serialize) -> Answer {
 }
 
 /// A request.
-pub struct Asked<'a> {
+pub struct ReferenceRequest<'a> {
     pub method: &'a Method,
     pub path: &'a str,
     pub query: &'a str,
     pub body: &'a [u8],
 }
 
-pub async fn answer(service: &Arc<Service>, from: IpAddr, asked: &Asked<'_>) -> Answer {
-    let path = asked.path;
+pub async fn answer(
+    service: &Arc<Service>,
+    from: IpAddr,
+    request: &ReferenceRequest<'_>,
+) -> Answer {
+    let path = request.path;
     let what = PATHS.iter().find(|(known, _)| *known == path);
     let what = what.map(|(_, what)| *what);
-    // Who may not ask does not learn what there is.
-    let admin_id = match who_asks(service, from, what, asked.query).await {
+    // A caller without permission does not learn which paths exist.
+    let admin_id = match who_asks(service, from, what, request.query).await {
         Ok(admin_id) => admin_id,
         Err(refused) => {
             tracing::info!(%from, path, code = refused.code, "refused");
             return envelope(refused.code, refused.message, Nothing {});
         }
     };
-    let takes = [Method::POST, Method::GET].contains(asked.method);
+    let takes = [Method::POST, Method::GET].contains(request.method);
     let result = match what.filter(|_| takes) {
         None => Err(Refused::new(NO_SUCH_PATH, "no such path")),
-        Some(what) => does(service, &Operator { admin_id, from }, what, asked.body).await,
+        Some(what) => does(service, &Operator { admin_id, from }, what, request.body).await,
     };
     result.unwrap_or_else(|refused| {
         let failed = [code::SERVER_ERROR, code::SERVER_OVERLOADED].contains(&refused.code);
@@ -204,7 +208,7 @@ async fn does(
     }
 }
 
-/// Does the same for many users at once, and gives the results in their order.
+/// Does the same for many users at once, and returns the results in order.
 async fn for_each<T, F>(
     users: Vec<String>,
     does: impl Fn(String) -> F,

@@ -1,4 +1,4 @@
-//! Numbers within bounds: the parser refuses others, and so names their line.
+//! Numbers within bounds: the parser rejects others, and so names their line.
 
 use crate::cors;
 use crate::policy::instances_max;
@@ -12,7 +12,7 @@ use tim_proto::Platform;
 use tim_proto::bounds::{self, Bounds};
 use tim_proto::identity::is_user_id;
 
-/// The most users who may administer an app.
+/// The most administrators an app may have.
 const ADMINS_MAX: usize = 10;
 
 fn bounded<T: TryFrom<u64>, E: Error>(found: i64, min: u64, max: u64) -> Result<T, E> {
@@ -37,13 +37,13 @@ pub fn some_within<'de, D: Deserializer<'de>, T: TryFrom<u64>, const MIN: u64, c
     within::<D, T, MIN, MAX>(value).map(Some)
 }
 
-/// A time between heartbeats that clients take as it is.
+/// An interval between heartbeats that clients accept as it is.
 pub fn heartbeat_ms<'de, D: Deserializer<'de>>(value: D) -> Result<Option<u64>, D::Error> {
     let Bounds { least, greatest } = bounds::HEARTBEAT_MS;
     bounded(i64::deserialize(value)?, least, greatest).map(Some)
 }
 
-/// The users who administer an app.
+/// The app's administrators.
 pub fn admins<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Error> {
     let admins = Vec::<String>::deserialize(value)?;
     if admins.len() > ADMINS_MAX {
@@ -77,7 +77,7 @@ pub fn origins<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<String>, D::Er
     Ok(origins)
 }
 
-/// How many instances each platform may have.
+/// The number of instances per platform.
 pub fn instances<'de, D: Deserializer<'de>>(
     value: D,
 ) -> Result<BTreeMap<Platform, usize>, D::Error> {

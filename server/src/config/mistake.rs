@@ -1,12 +1,12 @@
-//! What is wrong with a settings file, without what stands in it: a password may stand anywhere, also
-//! under the wrong key. Numbers and `true` are shown, texts are not.
+//! Describes a mistake in a settings file without repeating its texts: a password may be anywhere,
+//! even under the wrong key. Numbers and `true` are shown, texts are not.
 
-/// The longest name of a key that is shown.
+/// The longest key name that is shown.
 const NAME_MAX: usize = 40;
-/// What stands for a text.
+/// Replaces a text.
 const HIDDEN: &str = "…";
 
-/// The parser's error, which quotes the line and may quote the value.
+/// Turns the parser's error, which quotes the line and may quote the value, into a safe message.
 pub fn message(error: &toml::de::Error) -> String {
     let text = error.to_string();
     let lines: Vec<String> = text.lines().map(without_texts).collect();
@@ -18,7 +18,7 @@ fn without_texts(line: &str) -> String {
         Some((number, quoted)) if is_number(number) => {
             format!("{number}| {}", key_and_number(quoted))
         }
-        // Under a quoted line a mark shows the place, and how long it is.
+        // A mark below a quoted line shows the place and its length.
         Some((margin, mark)) if margin.trim().is_empty() => match mark.find('^') {
             Some(at) => format!("{margin}|{}^", &mark[..at]),
             None => line.to_owned(),
@@ -32,7 +32,7 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A line of the file: its key, and its value if that is a number or a truth.
+/// A line of the file: its key, and its value if that is a number or a boolean.
 fn key_and_number(line: &str) -> String {
     let line = line.trim();
     if let Some(section) = line
@@ -53,14 +53,14 @@ fn key_and_number(line: &str) -> String {
     format!("{} = {}", key.unwrap_or(HIDDEN), value.unwrap_or(HIDDEN))
 }
 
-/// Whether this can be the name of a key: also of one that is not known.
+/// Whether this may be the name of a key, known or not.
 fn is_name(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     !text.is_empty() && text.len() <= NAME_MAX && text.chars().all(plain)
 }
 
-/// A sentence without the texts that it quotes. Names of keys stand in back quotes; what was expected
-/// comes last, and is none of the file's.
+/// A sentence without the texts that it quotes. Key names are in back quotes; what was expected
+/// comes last and is not from the file.
 fn without_quotes(line: &str) -> String {
     let (found, expected) = line.split_at(line.rfind("expected").unwrap_or(line.len()));
     let found = match (found.find('"'), found.rfind('"')) {
@@ -72,7 +72,7 @@ fn without_quotes(line: &str) -> String {
     let found = match (found.find('`'), found.rfind('`')) {
         (Some(begin), Some(end)) if begin < end => {
             let name = &found[begin + 1..end];
-            // A value that is none of several looks like a name, too.
+            // An unknown enum value looks like a name, too.
             let shown = is_name(name) && !found.starts_with("unknown variant");
             let name = if shown { name } else { HIDDEN };
             format!("{}`{name}`{}", &found[..begin], &found[end + 1..])

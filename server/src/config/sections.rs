@@ -6,11 +6,11 @@ use crate::token::KeyAges;
 use serde::Deserialize;
 use std::time::Duration;
 
-/// When two devices that take a session from each other have to wait.
+/// When two devices that keep taking a session from each other must wait.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Takeovers {
-    /// After so many within `window_s`; 0: never.
+    /// After this many within `window_s`; 0: never.
     #[serde(deserialize_with = "within::<_, _, 0, 1000>")]
     pub max: u32,
     #[serde(deserialize_with = "within::<_, _, 1, 3600>")]
@@ -29,14 +29,14 @@ impl Default for Takeovers {
     }
 }
 
-/// How old the keys get that make session tokens.
+/// How old the keys that sign session tokens may get.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TokenKeys {
-    /// 0: there is one key for ever.
+    /// 0: one key is used forever.
     #[serde(deserialize_with = "within::<_, _, 0, 3650>")]
     pub renew_days: u32,
-    /// How long tokens of an old key are good.
+    /// How long tokens of an old key are accepted.
     #[serde(deserialize_with = "within::<_, _, 1, 3650>")]
     pub keep_days: u32,
 }
@@ -64,10 +64,10 @@ impl From<&TokenKeys> for KeyAges {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Throttle {
-    /// Of one user from one address, within `window_s`; 0: any number.
+    /// For one user at one address, within `window_s`; 0: no limit.
     #[serde(deserialize_with = "within::<_, _, 0, 1_000_000>")]
     pub failures: u32,
-    /// Of one address.
+    /// For one address.
     #[serde(deserialize_with = "within::<_, _, 0, 1_000_000>")]
     pub address_failures: u32,
     #[serde(deserialize_with = "within::<_, _, 1, 3600>")]
@@ -98,7 +98,7 @@ impl From<&Throttle> for FailureLimits {
     }
 }
 
-/// Bounds on what clients can take up.
+/// Limits on the resources that clients may use.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -108,20 +108,20 @@ pub struct Limits {
     pub header_timeout_ms: u64,
     #[serde(deserialize_with = "within::<_, _, 100, 600_000>")]
     pub body_timeout_ms: u64,
-    /// How long what was sent may stay unread.
+    /// How long sent data may stay unread.
     #[serde(deserialize_with = "within::<_, _, 100, 600_000>")]
     pub unread_timeout_ms: u64,
     #[serde(deserialize_with = "within::<_, _, 1, 1_000_000>")]
     pub logins_at_once: usize,
     #[serde(deserialize_with = "within::<_, _, 0, 60_000>")]
     pub login_wait_ms: u64,
-    /// Logins, resumes and logouts of one user in a minute; 0: any number.
+    /// Logins, resumes and logouts of one user per minute; 0: no limit.
     #[serde(deserialize_with = "within::<_, _, 0, 1_000_000>")]
     pub requests_per_user: u32,
-    /// 0: any number.
+    /// 0: no limit.
     #[serde(deserialize_with = "within::<_, _, 0, 1_000_000>")]
     pub streams_per_user: usize,
-    /// 0: any number.
+    /// 0: no limit.
     #[serde(deserialize_with = "within::<_, _, 0, 1_000_000>")]
     pub streams_per_address: usize,
 }

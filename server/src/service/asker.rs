@@ -1,11 +1,11 @@
-//! A client's request, and who asks: for the log, where the request can be believed to be a user's.
+//! A client's request, and who sent it: for the log, once the request has proved to be that user's.
 
 use super::Service;
 use crate::token;
 use tim_proto::identity;
 use tim_proto::wire::{Ending, LoginRequest, LogoutRequest, ResumeRequest};
 
-/// What a client asks for.
+/// A client's request.
 pub enum Request {
     Login(LoginRequest),
     Resume(ResumeRequest),
@@ -20,7 +20,7 @@ pub struct Asker {
 }
 
 impl Asker {
-    /// By what a request says of itself.
+    /// The user and device that a request names.
     fn named(user_id: &str, device_id: &str) -> Asker {
         Asker {
             user_id: identity::is_user_id(user_id).then(|| user_id.to_owned()),
@@ -30,7 +30,7 @@ impl Asker {
 }
 
 impl Service {
-    /// Who asks: where there is a session token, it has to be a good one.
+    /// Who sent a request: a session token must be a valid one.
     pub fn asker(&self, request: &Request) -> Asker {
         let session = match request {
             Request::Login(login) => return Asker::named(&login.user_id, &login.device_id),

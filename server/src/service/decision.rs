@@ -14,21 +14,21 @@ use std::time::Instant;
 use tim_proto::code;
 use tokio::sync::Notify;
 
-/// How often a decision is made anew because somebody was faster.
+/// How often a decision is repeated because another one came first.
 const TRIES: usize = 100;
 
-/// What a decision changes.
+/// The change made by a decision.
 struct Changed {
     user: Arc<User>,
     pushes: Vec<Push>,
-    /// What must not be undone by a fail-over, where nodes share the store.
+    /// What a fail-over must not undo, if the store is shared.
     ended: Vec<Ending>,
-    /// The operator has decided it.
+    /// The operator decided it.
     is_decided: bool,
     events: Vec<Event>,
 }
 
-/// How many decisions are under way.
+/// Counts the decisions in progress.
 #[derive(Default)]
 pub(super) struct UnderWay {
     count: AtomicUsize,
@@ -43,7 +43,7 @@ impl UnderWay {
         OneUnderWay(self)
     }
 
-    /// Comes once no decision is under way.
+    /// Completes once no decision is in progress.
     pub(super) async fn finished(&self) {
         loop {
             let none_left = self.none_left.notified();
@@ -64,12 +64,13 @@ impl Drop for OneUnderWay<'_> {
 }
 
 impl Service {
-    /// Decides over a user's record: durable once this returns, and pushed to the streams that it
-    /// concerns. They hear of it before it is durable: a device that a login displaces waits for no
-    /// disk, and if the power fails in between, the login was not answered, and comes again. So is
-    /// what a decision that changes nothing relies on.
+    /// Decides over a user's record. The decision is durable once this returns, and so is whatever
+    /// a decision without changes relies on. The streams concerned learn of it before it is
+    /// durable: a device that a login displaces waits for no disk, and if the power fails in
+    /// between, the login was not answered and will be repeated.
     ///
-    /// Not to be dropped before it is done: whoever may go away has it done by a task of its own.
+    /// Must not be dropped before it is done: a caller that may be cancelled runs it in a task of
+    /// its own.
     pub(crate) async fn decide<T>(
         &self,
         user_id: &str,
@@ -78,7 +79,7 @@ impl Service {
         self.decide_for(user_id, None, rule).await
     }
 
-    /// The same for a request from this address.
+    /// The same, for a request from this address.
     pub(crate) async fn decide_for<T>(
         &self,
         user_id: &str,
@@ -87,30 +88,30 @@ impl Service {
     ) -> Result<T, Refused> {
         let _under_way = self.under_way.enter();
         for _ in 0..TRIES {
-            let asked = Instant::now();
+            let start = Instant::now();
             let loaded = self.store.load(user_id).await;
-            self.metrics.store_loaded(asked.elapsed());
+            self.metrics.store_loaded(start.elapsed());
             let Versioned { user, version } = loaded?;
             let (decision, changed) = self.decide_over(user_id, from, user, &mut rule);
             let Some(changed) = changed else {
                 self.store.settled(user_id).await?;
                 return Ok(decision);
             };
-            let asked = Instant::now();
+            let start = Instant::now();
             let swapped = self.swap(user_id, version, changed).await;
-            self.metrics.store_swapped(asked.elapsed());
+            self.metrics.store_swapped(start.elapsed());
             if swapped? {
                 return Ok(decision);
             }
         }
         Err(Refused::new(
             code::SERVER_TIMEOUT,
-            "too many requests of this user at once",
+            "this user sent too many requests at once",
         ))
     }
 
-    /// What a rule decides over a record, and what that changes, if anything. Apart, so that none of
-    /// this is kept while the store is waited for.
+    /// What a rule decides over a record, and the change, if any. A separate function, so that none
+    /// of its state is kept while waiting for the store.
     fn decide_over<T>(
         &self,
         user_id: &str,
@@ -165,7 +166,7 @@ impl Service {
         (decision, Some(changed))
     }
 
-    /// Whether nobody was faster.
+    /// `false` if another decision came first.
     async fn swap(&self, user_id: &str, version: u64, changed: Changed) -> Result<bool, Refused> {
         let swap = Swap {
             user_id,
@@ -200,7 +201,7 @@ impl Service {
         if !pushes.is_empty()
             && let Err(error) = self.store.push(&pushes).await
         {
-            // The node finds it out with its next heartbeat.
+            // The other node finds out at its next heartbeat.
             tracing::warn!("a push to another node: {error}");
         }
     }

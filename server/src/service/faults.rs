@@ -1,4 +1,4 @@
-//! The faults that tests ask for, as far as they concern users' records and streams.
+//! Fault injection as far as it concerns users' records and streams.
 
 use super::Service;
 use crate::clock;
@@ -10,26 +10,26 @@ use std::net::IpAddr;
 use tim_proto::Platform;
 use tim_proto::wire::{Kick, KickCause};
 
-/// Whose sessions a fault is about.
+/// The sessions that a fault concerns.
 pub struct Whose<'a> {
     pub user_id: &'a str,
-    /// None: all of the user's.
+    /// `None`: all of the user's.
     pub device_id: Option<&'a str>,
 }
 
 impl Service {
-    /// Lets faults be asked for.
+    /// Enables fault injection.
     #[must_use]
     pub fn with_faults(self, faults: Option<Box<Faults>>) -> Service {
         Service { faults, ..self }
     }
 
-    /// The faults, where there are any.
+    /// The faults, if enabled.
     pub fn faults(&self) -> Option<&Faults> {
         self.faults.as_deref()
     }
 
-    /// Refuses a ticket that counts as run out.
+    /// Refuses a ticket that is treated as expired.
     pub(super) fn check_not_run_out(
         &self,
         user_id: &str,
@@ -44,7 +44,7 @@ impl Service {
         }
     }
 
-    /// When the ticket ends that a token's session came with.
+    /// When the ticket behind a token expires.
     pub(super) fn ticket_ends_ms(&self, claims: &Claims) -> i64 {
         let ends_ms = claims.ends_ms;
         self.faults().map_or(ends_ms, |faults| {
@@ -52,16 +52,16 @@ impl Service {
         })
     }
 
-    /// Ends sessions as the end of their tickets does. Gives how many.
+    /// Ends sessions as if their tickets had expired. Returns how many.
     pub async fn run_out(&self, from: IpAddr, whose: &Whose<'_>) -> Result<usize, Refused> {
         let Some(faults) = self.faults() else {
             return Ok(0);
         };
         self.decide_for(whose.user_id, Some(from), |user, now, pushes| {
             let ended = user.run_out(whose.device_id, pushes);
-            // Before anybody is told: who comes back at once finds it so.
+            // Before any stream learns of it, so that a client that comes back at once is refused.
             for session in &ended {
-                // In its last millisecond a ticket is good.
+                // A ticket is still valid in its last millisecond.
                 faults.run_out_session(session.session_id, session.ends_ms, now - 1);
                 faults.run_out_tickets(whose.user_id, &session.device_id);
             }
@@ -70,7 +70,7 @@ impl Service {
         .await
     }
 
-    /// Ends sessions as a login on this other device does. Gives how many.
+    /// Ends sessions as if by a login on this other device. Returns how many.
     pub async fn displace(
         &self,
         from: IpAddr,
@@ -91,7 +91,7 @@ impl Service {
         .await
     }
 
-    /// Cuts this node's streams without a word: a user's, or all. Gives how many.
+    /// Cuts this node's streams without an event: a user's, or all. Returns how many.
     pub async fn cut(&self, whose: Option<&Whose<'_>>) -> Result<usize, Refused> {
         let Some(whose) = whose else {
             return Ok(self.streams.cut_all());
@@ -108,7 +108,7 @@ impl Service {
             .count())
     }
 
-    /// Moves the clock, and does at once what that makes due.
+    /// Moves the clock, and does what has become due by that.
     pub async fn move_clock(&self, offset_ms: i64) {
         clock::set_offset_ms(offset_ms);
         self.look_after().await;

@@ -1,4 +1,4 @@
-//! What the operator asks for, over the same records as the users' requests.
+//! The operator's requests, over the same records as the users' requests.
 
 use super::Service;
 use crate::audit::{Operator, Target};
@@ -12,7 +12,7 @@ use tim_proto::code;
 use tim_proto::user_sig::{self, UserSig};
 
 impl Service {
-    /// Checks a ticket that nobody logs in with, also against what voids it.
+    /// Checks a ticket without a login, including whether it was revoked.
     pub async fn identify(
         &self,
         from: IpAddr,
@@ -21,7 +21,7 @@ impl Service {
         ticket: &str,
     ) -> Result<(), Refused> {
         let settings = self.settings.get();
-        // Whoever has moved the clock can move it back.
+        // An operator who moved the clock must be able to move it back.
         let now = true_now_ms();
         let sig = (self.tickets).check(&settings, from, app, user_id, ticket, now)?;
         self.check_not_signed_out(&sig)?;
@@ -31,7 +31,7 @@ impl Service {
             .map_err(denied)
     }
 
-    /// The same where the ticket alone says whose it is.
+    /// The same, if only the ticket says whose it is.
     pub async fn identify_bearer(&self, from: IpAddr, ticket: &str) -> Result<String, Refused> {
         let user_id = user_sig::parse(ticket).map_or_else(|_| "-".into(), |sig| sig.user_id);
         let app = self.settings.get().app.sdk_app_id;
@@ -39,7 +39,7 @@ impl Service {
         Ok(user_id)
     }
 
-    /// Makes an account, or changes the one that is there.
+    /// Creates an account, or changes the existing one.
     pub async fn import(
         &self,
         by: &Operator,
@@ -64,7 +64,7 @@ impl Service {
         self.decide(user_id, |user, now, _| view(user, now)).await
     }
 
-    /// Removes an account; false where there is none.
+    /// Removes an account; `false` if there is none.
     pub async fn delete(&self, by: &Operator, user_id: &str) -> Result<bool, Refused> {
         let deleted = self.decide_for(user_id, Some(by.from), |user, now, pushes| {
             user.delete(now, pushes)
@@ -78,7 +78,7 @@ impl Service {
         )
     }
 
-    /// Ends every session and voids every ticket; false where there is no account.
+    /// Ends every session and voids every ticket; `false` if there is no account.
     pub async fn kick(&self, by: &Operator, user_id: &str) -> Result<bool, Refused> {
         let kicked = self.decide_for(user_id, Some(by.from), |user, now, pushes| {
             user.kick(now, pushes)
@@ -88,7 +88,7 @@ impl Service {
         })
     }
 
-    /// Keeps a user out.
+    /// Bans a user.
     pub async fn ban(&self, by: &Operator, user_id: &str, ban: &Ban) -> Result<(), Refused> {
         let banned = self.decide_for(user_id, Some(by.from), |user, now, pushes| {
             user.set_ban(ban.clone(), now, pushes);
@@ -96,7 +96,7 @@ impl Service {
         self.noted(by, "ban", Target::user(user_id), banned.await, |()| true)
     }
 
-    /// Lets a user in again; false where none was banned.
+    /// Lifts a ban; `false` if there was none.
     pub async fn lift_ban(&self, by: &Operator, user_id: &str) -> Result<bool, Refused> {
         let lifted = self.decide(user_id, |user, now, _| user.lift_ban(now));
         self.noted(
@@ -108,7 +108,7 @@ impl Service {
         )
     }
 
-    /// Signs one device out; false where it is not the user's.
+    /// Signs one device out; `false` if it is not the user's.
     pub async fn sign_out(
         &self,
         by: &Operator,
@@ -125,7 +125,7 @@ impl Service {
         self.noted(by, "sign_out", target, signed_out.await, |found| *found)
     }
 
-    /// Ends every session of every user and voids every ticket made until now.
+    /// Ends every session of every user and voids every ticket issued so far.
     pub async fn sign_everybody_out(&self, by: &Operator) -> Result<(), Refused> {
         let signed_out = self.store.sign_everybody_out(now_ms()).await;
         self.apply_to_all();
@@ -139,7 +139,8 @@ impl Service {
         )
     }
 
-    /// Makes a new key for session tokens and drops all others: clients log in by their tickets.
+    /// Creates a new key for session tokens and drops all others: clients log in with their tickets
+    /// again.
     pub async fn replace_token_keys(&self, by: &Operator) -> Result<(), Refused> {
         let replaced = self.store.replace_token_keys(now_ms()).await;
         self.apply_to_all();
@@ -153,7 +154,7 @@ impl Service {
         )
     }
 
-    /// Has the audit log say what an administrator did, who may have found nothing to change.
+    /// Writes an administrator's change to the audit log, even if there was nothing to change.
     fn noted<T>(
         &self,
         by: &Operator,
@@ -171,14 +172,14 @@ impl Service {
         result
     }
 
-    /// Today, and the figures of so many days up to it.
+    /// Today, and the figures of the days up to it.
     pub async fn figures(&self, days: u32) -> Result<(Day, Figures), Refused> {
         let today = self.settings.get().rules.time_zone.day(now_ms());
         let since = today.before(days.saturating_sub(1));
         Ok((today, self.store.figures(since).await?))
     }
 
-    /// Makes what was counted durable: the server is going.
+    /// Makes the figures durable at shutdown.
     pub async fn write_figures(&self) {
         if let Err(error) = self.store.figures(Day(u32::MAX)).await {
             tracing::error!("{error}");
@@ -186,7 +187,7 @@ impl Service {
     }
 }
 
-/// What tells a ticket from others.
+/// What identifies a ticket.
 pub(super) fn mark(sig: &UserSig) -> Ticket {
     Ticket {
         issued_s: sig.issued_s,
@@ -194,7 +195,7 @@ pub(super) fn mark(sig: &UserSig) -> Ticket {
     }
 }
 
-/// How a user is told that they are kept out.
+/// The refusal of a user who is banned or revoked.
 pub(super) fn denied(denied: Denied) -> Refused {
     match denied {
         Denied::Revoked => Refused::new(code::USER_SIG_REVOKED, "the ticket was revoked"),

@@ -1,4 +1,4 @@
-//! What the store and the rules answer, as refusals.
+//! Turns results of the store and the rules into refusals.
 
 use crate::refused::Refused;
 use crate::store::StoreError;
@@ -32,7 +32,7 @@ pub(super) fn accepted(user: &User, outcome: Outcome) -> Result<Session, Refused
     let displaced = |kick| Refused {
         kick,
         ..Refused::new(
-            code::KICKED_WHILE_OFFLINE,
+            code::KICKED_OFFLINE,
             "the session was taken over or has ended",
         )
     };

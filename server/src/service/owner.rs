@@ -1,4 +1,4 @@
-//! What a stream makes known: that its ticket's time has come, and that nobody reads it any more.
+//! Reacts to what happens to a stream: its ticket's time has come, or nobody reads it any longer.
 
 use super::Service;
 use crate::admission::StreamPermit;
@@ -16,10 +16,10 @@ pub type Stream = StreamBody<StreamOwner>;
 pub struct StreamOwner {
     pub(super) service: Arc<Service>,
     pub(super) user_id: String,
-    /// Where its connection comes from.
+    /// The client's address.
     pub(super) from: IpAddr,
     pub(super) _permit: StreamPermit,
-    /// Once the login was accepted.
+    /// Set once the login was accepted.
     pub(super) online: Option<Counted>,
 }
 
@@ -32,7 +32,7 @@ impl Owner for StreamOwner {
             stream_id,
         };
         tokio::spawn(async move {
-            // A renewal that was faster has given the session another stream.
+            // A renewal that came first has given the session another stream.
             let ended = service
                 .decide_for(&user_id, Some(from), |user, now, _| user.expire(place, now))
                 .await;
@@ -44,7 +44,7 @@ impl Owner for StreamOwner {
 
     fn closed(&self, stream_id: u64) {
         self.service.timer.remove(stream_id);
-        // Where the process ends, nothing has to be noted.
+        // At the end of the process nothing needs to be recorded.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
@@ -55,14 +55,14 @@ impl Owner for StreamOwner {
             stream_id,
         };
         let mut noting = Box::pin(async move {
-            // If it fails, the next login or resume finds a stream that is not there any more.
+            // If this fails, the next login or resume finds a stream that no longer exists.
             let _ = service
                 .decide_for(&user_id, Some(from), |user, now, _| {
                     user.stream_closed(place, now)
                 })
                 .await;
         });
-        // Done already where the record is in memory: a task is for what has to wait.
+        // Done already if the record is in memory; only waiting needs a task.
         let at_once = noting
             .as_mut()
             .poll(&mut Context::from_waker(Waker::noop()));

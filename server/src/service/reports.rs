@@ -1,11 +1,12 @@
-//! What the app's backend hears of decisions: who came, who went, who did not come back.
+//! The events that a decision causes for the app's backend: who came, who went, who did not come
+//! back.
 
 use crate::event::Event;
 use crate::user::{Change, Session, User};
 use std::net::IpAddr;
 
-/// The events of a decision. `before` is the record as it was, `tidied` without what time has made
-/// void, `user` as it was decided; `from` is where the request came from.
+/// The events of a decision. `before` is the record as it was, `tidied` the same without what has
+/// expired, `user` the record as decided; `from` is the client's address.
 pub(super) fn events(
     user_id: &str,
     (before, tidied, user): (&User, &User, &User),
@@ -18,7 +19,7 @@ pub(super) fn events(
         from,
         time_ms,
     };
-    // A session that somebody has come back to was never away, for those who watch.
+    // A resumed session was never away, as far as observers are concerned.
     let is_back = |session: &Session| {
         let now = user.session(session.session_id);
         now.is_some_and(|now| now.stream.is_some())

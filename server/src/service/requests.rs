@@ -1,4 +1,4 @@
-//! What the requests of clients do: logins, resumes, logouts.
+//! Clients' requests: logins, resumes, logouts.
 
 use super::operator::{denied, mark};
 use super::outcome::accepted;
@@ -32,7 +32,7 @@ impl Service {
     ) -> Result<Stream, Refused> {
         let settings = self.settings.get();
         for ending in request.ends.iter().take(ENDS_MAX) {
-            // The login stands on its own: what cannot be ended ends nothing.
+            // The login does not depend on it: an ending that cannot be applied ends nothing.
             if let Err(refused) = self.end(from, ending).await {
                 tracing::debug!(code = refused.code, "an ending of a login was refused");
             }
@@ -69,7 +69,7 @@ impl Service {
         self.answer(user_id, decided, number, stream)
     }
 
-    /// Resumes a session by its token, and renews its ticket where the request carries one.
+    /// Resumes a session by its token, and renews its ticket if the request carries a new one.
     pub async fn resume(
         self: &Arc<Self>,
         from: IpAddr,
@@ -180,7 +180,7 @@ impl Service {
         Ok(sig)
     }
 
-    /// Refuses a ticket from before everybody was signed out.
+    /// Refuses a ticket issued before everybody was signed out.
     pub(super) fn check_not_signed_out(&self, sig: &UserSig) -> Result<(), Refused> {
         if sig.issued_s < self.store.signed_out().at_ms.div_euclid(1000) {
             return Err(denied(Denied::Revoked));
@@ -203,19 +203,19 @@ impl Service {
         Ok(claims)
     }
 
-    /// Counts a request that is this user's: by a good ticket or token.
+    /// Counts a request that is proven to be this user's, by a valid ticket or token.
     fn count_request(&self, user_id: &str) -> Result<(), Refused> {
         let most = self.settings.get().logins.requests_per_user;
         match self.rates.count(user_id, most, Instant::now()) {
             None => Ok(()),
             Some(wait) => Err(Refused {
                 retry_after_ms: i64::try_from(wait.as_millis()).ok(),
-                ..Refused::new(code::LOGIN_TOO_OFTEN, "too many requests of this user")
+                ..Refused::new(code::LOGIN_TOO_OFTEN, "this user sends too many requests")
             }),
         }
     }
 
-    /// A slot for a login or resume to be decided in.
+    /// A slot for deciding a login or resume.
     async fn slot(&self, settings: &Settings) -> Result<LoginSlot<'_>, Refused> {
         if self.is_going() {
             return Err(Refused::new(
@@ -249,7 +249,7 @@ impl Service {
         }
     }
 
-    /// Begins the stream of an accepted session, or says why there is none.
+    /// Starts the stream of an accepted session, or returns why there is none.
     fn answer(
         &self,
         user_id: &str,
@@ -263,7 +263,7 @@ impl Service {
                 stream.refuse();
                 return Err(refused);
             }
-            // Whether the record has the stream is not known: its end is made known as any other.
+            // The record may or may not have the stream; its end is reported like any other.
             Err(refused) => return Err(refused),
         };
         stream.owner_mut().online = Some(self.metrics.online(session.platform));
@@ -322,7 +322,7 @@ impl Service {
             self.streams.push(stream.stream_id, ended);
         }
         if self.is_going() {
-            // It may have come just after all others were told.
+            // It may have come just after all others were sent away.
             let place = self.streams.count();
             self.streams.last(
                 stream.stream_id,

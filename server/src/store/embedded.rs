@@ -1,5 +1,5 @@
-//! The store of a single node: records in memory, and what must survive in a SQLite file. A change is on
-//! disk before anybody is answered.
+//! The store of a single node: records in memory, and what must survive in a SQLite file. A change
+//! is on disk before it is acknowledged.
 
 mod counts;
 mod database;
@@ -41,7 +41,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use writer::{Job, Writer};
 
-/// The name of the file in a data directory.
+/// The file's name in a data directory.
 const FILE: &str = "store.sqlite";
 
 fn failed(error: impl Display) -> StoreError {
@@ -52,17 +52,17 @@ fn failed(error: impl Display) -> StoreError {
 struct Kept {
     version: u64,
     user: Arc<User>,
-    /// The last job that writes it; 0 without one.
+    /// The last job that writes it; 0 if there is none.
     job: u64,
 }
 
-/// Records in memory over a file of what lasts.
+/// Records in memory above a file with the lasting parts.
 pub struct Embedded {
-    // Fields are dropped in this order: the writer closes the file before the lock is given back.
+    // Fields are dropped in this order: the writer closes the file before the lock is released.
     writer: Writer,
     database: Database,
     records: Sharded<HashMap<String, Kept>>,
-    /// Counted, and not given to the writer yet.
+    /// Counted but not passed to the writer yet.
     counted: Mutex<Counts>,
     epochs: Arc<Epochs>,
     events: Arc<Events>,
@@ -106,7 +106,7 @@ pub fn open(directory: &Path) -> Result<Opened, StoreError> {
 }
 
 impl Embedded {
-    /// The records among which a user's is.
+    /// The shard that holds a user's record.
     fn records_with(&self, user_id: &str) -> MutexGuard<'_, HashMap<String, Kept>> {
         let mut hasher = DefaultHasher::new();
         user_id.hash(&mut hasher);
@@ -133,7 +133,7 @@ impl Embedded {
         Ok(loaded)
     }
 
-    /// Swaps in memory, and has written what lasts.
+    /// Swaps in memory and queues the lasting part for writing.
     fn swap_now(&self, swap: Swap<'_>) -> Result<Swapped, StoreError> {
         let mut user = swap.user;
         let mut records = self.records_with(swap.user_id);
@@ -146,15 +146,15 @@ impl Embedded {
         }
         let changes = self.epochs.are_reached_by(&user) || !user.lasts_as(&kept.user);
         if changes && let Some(failure) = self.writer.progress.failure() {
-            // Nothing has changed: repeated, it is refused again until it can be written.
+            // Nothing has changed: a repeated attempt is refused until writing works again.
             return Err(failure);
         }
-        // What was decided over an unwritten record waits for that to be written, too.
+        // A decision over an unwritten record also waits until that record is written.
         let waits = changes || !self.writer.progress.is_written(kept.job);
         let mut written = Written::already();
         if waits || !swap.events.is_empty() {
             let (asker, later) = Written::later();
-            // Under the lock, so that the writes of a record keep their order, and its events.
+            // Under the lock, so that a record's writes and its events keep their order.
             let job = self.writer.send(Job {
                 record: changes.then(|| (swap.user_id.to_owned(), user.clone())),
                 counts: Counts::of_swap(&kept.user, &user),
@@ -172,7 +172,7 @@ impl Embedded {
         Ok(Swapped::Done(written))
     }
 
-    /// Comes once the user's record, as it is now, is on disk.
+    /// Completes once the user's record, as it is now, is on disk.
     fn settled_now(&self, user_id: &str) -> Written {
         let records = self.records_with(user_id);
         match records.get(user_id) {
@@ -188,7 +188,7 @@ impl Embedded {
         }
     }
 
-    /// Gives the writer what was counted, and comes once that is on disk.
+    /// Passes what was counted to the writer, and completes once that is on disk.
     fn write_counted(&self) -> Written {
         let (asker, later) = Written::later();
         let counts = std::mem::take(&mut *self.counted());
@@ -243,7 +243,7 @@ impl Store for Embedded {
     }
 
     fn push<'a>(&'a self, _: &'a [Push]) -> Answer<'a, ()> {
-        // There is no other node.
+        // There are no other nodes.
         Box::pin(std::future::ready(Ok(())))
     }
 
@@ -316,7 +316,7 @@ impl Store for Embedded {
         for mut records in self.records.iter() {
             records.retain(|user_id, kept| {
                 if kept.user.has_due_sessions(rules, now_ms) {
-                    // The end of a session is a decision like others.
+                    // The end of a session is a decision like any other.
                     due.push(user_id.clone());
                     return true;
                 }
@@ -326,7 +326,7 @@ impl Store for Embedded {
                     kept.version += 1;
                     kept.user = Arc::new(tidied);
                 }
-                // Until it is written, the file has an older one.
+                // Until it is written, the file has an older version.
                 needed || !self.writer.progress.is_written(kept.job)
             });
         }

@@ -1,4 +1,4 @@
-//! What a store holds, as lines of JSON: the way from one engine to another, and out of either.
+//! A store's content as lines of JSON: for moving to another engine, or out of either.
 
 use super::StoreError;
 use crate::calendar::Day;
@@ -10,14 +10,14 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, Write};
 
-/// The form of the lines of this version.
+/// The format of this version's lines.
 const FORM: u32 = 1;
 
 /// One line.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Line {
-    /// The first one.
+    /// The first line.
     TimServerExport {
         form: u32,
         sdk_app_id: u32,
@@ -41,14 +41,14 @@ enum Line {
     },
 }
 
-/// Something that a store holds.
+/// One entry of a store.
 pub enum Item {
     User(String, Box<User>),
     TokenKey(TokenKey),
     Figures(Figures),
 }
 
-/// What was written or read.
+/// How much was written or read.
 #[derive(Default)]
 pub struct Count {
     pub users: u64,
@@ -108,7 +108,7 @@ impl Export<'_> {
     }
 }
 
-/// Reads lines, and calls `each` with what they hold.
+/// Reads lines, and calls `each` with their entries.
 pub fn read(
     from: &mut dyn BufRead,
     sdk_app_id: u32,
@@ -121,7 +121,7 @@ pub fn read(
             StoreError::Failed(format!("line {} of the import: {what}", at + 1))
         };
         let text = text.map_err(|error| here(&error))?;
-        // serde's words may quote a value, a key's too.
+        // serde's message may quote a value, possibly a key.
         let line: Line = serde_json::from_str(&text).map_err(|error| {
             here(&format_args!(
                 "not a line of an export, at column {}",

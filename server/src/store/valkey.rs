@@ -1,10 +1,11 @@
-//! The store of many nodes: Valkey or Redis, single, watched by sentinels, or as a cluster. A record is one hash, swapped
-//! by one short script; pushes go by channel, one for each node; a node's lease says that it lives.
+//! The store of several nodes: Valkey or Redis, single, watched by sentinels, or as a cluster. A
+//! record is one hash, swapped by one short script; pushes go through channels, one per node; a
+//! node's lease shows that it is alive.
 //!
 //! Keys, for app 1400000001: `tim:1400000001:{alice}` (a user; the braces keep a user's keys on one
-//! node of a cluster), `tim:1400000001:nodes`, `tim:1400000001:token_keys`, `tim:1400000001:figures`,
-//! `tim:1400000001:online`, `tim:1400000001:{alice}:events`, `tim:1400000001:events`,
-//! `tim:1400000001:away`; channels: `tim:1400000001:node:NODE`.
+//! node of a cluster), `tim:1400000001:nodes`, `tim:1400000001:token_keys`,
+//! `tim:1400000001:figures`, `tim:1400000001:online`, `tim:1400000001:{alice}:events`,
+//! `tim:1400000001:events`, `tim:1400000001:away`; channels: `tim:1400000001:node:NODE`.
 
 mod address;
 mod counts;
@@ -43,17 +44,17 @@ use std::time::Duration;
 use token_keys::TokenKeys;
 use tokio::time::sleep;
 
-/// How often a node says that it lives, and what it has counted.
+/// How often a node renews its lease and reports its figures.
 const LEASE_EVERY: Duration = Duration::from_secs(4);
-/// How long a record is kept that has neither an account nor anything that the operator decided.
+/// How long a record without an account or a decision by the operator is kept.
 const NO_ACCOUNT: Duration = Duration::from_secs(600);
-/// Swaps a record if its version is still the expected one, and answers 0 if it is not, otherwise 1
-/// and what the figures grow by: 1 an active user, 2 an account made, 4 an account removed. The user's
-/// events go behind those that are pending. With a third key the figures grow here, and the lists of
-/// users with events and of users with absent sessions are kept.
+/// Swaps a record if its version is still the expected one. Returns 0 if not; otherwise 1 plus what
+/// the figures grow by: 1 an active user, 2 an account created, 4 an account removed. The user's
+/// events are appended to the pending ones. With a third key, the figures are updated here, and so
+/// are the lists of users with events and of users with absent sessions.
 ///
-/// KEYS: the record, its events, figures, users with events, users with absent sessions.
-/// ARGV: version, next version, record, ms to live or 0, active day, 1 with an account, its day, when the
+/// KEYS: the record, its events, figures, users with events, users with absent sessions. ARGV:
+/// version, next version, record, ms to live or 0, active day, 1 with an account, its day, when the
 /// next of its sessions ends or nothing, the user id, events.
 const SWAP: &str = "
 if (redis.call('HGET', KEYS[1], 'version') or '0') ~= ARGV[1] then return 0 end
@@ -82,21 +83,21 @@ if KEYS[3] then
   else redis.call('ZADD', KEYS[5], ARGV[8], ARGV[9]) end
 end
 return grown";
-/// Lists users with sessions that time has ended, and puts each off: another node is not to look at the
-/// same ones, and one that dies over it leaves them for later.
+/// Lists users with sessions that have ended by time, and postpones each, so that another node does
+/// not process the same ones, and a node that dies leaves them for later.
 ///
 /// KEYS: users with absent sessions. ARGV: now, until when, how many at most.
 const DUE: &str = "
 local users = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[3])
 for _, user in ipairs(users) do redis.call('ZADD', KEYS[1], 'XX', ARGV[2], user) end
 return users";
-/// How long the engine keeps what shows that it can be written to.
+/// How long the engine keeps the key that proves it can be written to.
 const READY_S: u64 = 60;
-/// How many users a sweep looks at, and for how long others leave them to it.
+/// How many users a sweep processes, and for how long other nodes leave those alone.
 const DUE_MAX: usize = 1_000;
 const DUE_FOR_MS: i64 = 3_600_000;
 
-/// Users' records in an engine that nodes share.
+/// Users' records in an engine shared by several nodes.
 pub struct Valkey {
     link: Link,
     app: u32,
@@ -110,14 +111,14 @@ pub struct Valkey {
     replicas: Replicas,
 }
 
-/// What the store's own thread shares with it.
+/// What the store shares with its own thread.
 #[derive(Default)]
 struct Shared {
     watch: OnceLock<Watch>,
     dead: Mutex<HashSet<u64>>,
 }
 
-/// Connects to the engine. A thread of its own serves the connection, renews the node's lease and
+/// Connects to the engine. A separate thread serves the connection, renews the node's lease and
 /// listens for pushes.
 pub fn open(address: Address, app: u32) -> Result<Opened, StoreError> {
     let failed = |error: &dyn std::fmt::Display| StoreError::Failed(error.to_string());
@@ -174,7 +175,7 @@ pub fn open(address: Address, app: u32) -> Result<Opened, StoreError> {
     })
 }
 
-/// Tells the engine now and then what was counted here.
+/// Periodically reports to the engine what was counted here.
 async fn count(counts: &Counts) {
     loop {
         sleep(LEASE_EVERY).await;
@@ -188,7 +189,7 @@ fn channel(app: u32, node: u64) -> String {
     format!("tim:{app}:node:{node}")
 }
 
-/// What every node listens to.
+/// The channel of all nodes.
 fn channel_of_all(app: u32) -> String {
     format!("tim:{app}:all")
 }
@@ -198,7 +199,7 @@ impl Valkey {
         let failed = |error: &dyn std::fmt::Display| StoreError::Failed(error.to_string());
         let (user_id, user) = (swap.user_id, &swap.user);
         let text = serde_json::to_vec(&**user).map_err(|error| failed(&error))?;
-        // Random, so that a version that was lost in a fail-over is never taken for another.
+        // Random, so that a version lost in a fail-over is never mistaken for another.
         let mut next = [0; 8];
         getrandom::fill(&mut next).map_err(|error| failed(&error))?;
         let lives_ms = match user.is_worth_keeping() {
@@ -214,8 +215,8 @@ impl Valkey {
                 script.key(self.events.users_key());
                 script.key(self.away_key());
             }
-            // Their keys may lie on other nodes of the cluster. A user in these lists for nothing is
-            // found to be so.
+            // Their keys may be on other nodes of the cluster. A user who is in these lists without
+            // reason is found to be so.
             Link::Cluster(_) if !swap.events.is_empty() => self.events.list(user_id).await?,
             Link::Cluster(_) => {}
         }
@@ -253,20 +254,21 @@ impl Valkey {
         Ok(Swapped::Done(Written::already()))
     }
 
-    /// Has every node learn what holds for all users, which is at this key, and has a replica have it, too.
+    /// Informs every node that the value at this key, which concerns all users, has changed, and
+    /// waits until a replica has it.
     async fn has_changed_for_all(&self, key: &str) -> Result<(), StoreError> {
         let publish = cmd("PUBLISH")
             .arg(channel_of_all(self.app))
             .arg("")
             .to_owned();
         if let Err(error) = self.link.query::<()>(&publish).await {
-            // They find it out with their next lease.
+            // They find out with their next lease.
             tracing::warn!("telling other nodes: {error}");
         }
         self.replicas.confirm_key(key).await
     }
 
-    /// The users with sessions that nobody reads, by when time ends the next of them.
+    /// The key of users with sessions that nobody reads, scored by when the next of those ends.
     fn away_key(&self) -> String {
         format!("tim:{}:away", self.app)
     }
@@ -290,7 +292,7 @@ impl Valkey {
 }
 
 fn user_key(app: u32, user_id: &str) -> String {
-    // A brace in a user id would end the hash tag early; the key stays the user's own.
+    // A brace in a user id would end the hash tag early, but the key remains the user's own.
     format!("tim:{app}:{{{user_id}}}")
 }
 
@@ -347,7 +349,7 @@ impl Store for Valkey {
     }
 
     fn watch(&self, watch: Watch) {
-        // Set once, by the service of this node.
+        // Set once, by this node's service.
         let _ = self.shared.watch.set(watch);
     }
 
@@ -395,7 +397,7 @@ impl Store for Valkey {
     }
 
     fn ready(&self) -> Answer<'_, ()> {
-        // Whether it can be written to: it may be full, or a replica.
+        // Whether the engine can be written to: it may be full, or a replica.
         Box::pin(async {
             let mut write = cmd("SET");
             write

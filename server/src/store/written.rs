@@ -1,32 +1,32 @@
-//! Who waits for a write, and how they are notice.
+//! Waiting for a write, and notifying those who wait.
 //!
-//! To wake a task of another thread is a system call. Many wait for each write: one of each thread is
-//! woken, and tells those of its own thread.
+//! Waking a task on another thread is a system call, and many tasks wait for each write: one per
+//! thread is woken and notifies the others of its thread.
 
 use super::StoreError;
 use std::thread::{self, ThreadId};
 use tokio::sync::oneshot;
 
-/// What came of a write.
+/// The result of a write.
 pub type Outcome = Result<(), StoreError>;
 
-/// Comes when a swap is as durable as the store promises.
+/// Completes once a swap is as durable as the store promises.
 pub struct Written(Option<oneshot::Receiver<Notice>>);
 
-/// One who waits.
+/// The notifying end of one waiting task.
 pub struct Asker {
     thread: ThreadId,
     to: oneshot::Sender<Notice>,
 }
 
-/// What one who waits is notice, and tells on.
+/// The notice to one waiting task, which passes it on to the others of its thread.
 struct Notice {
     outcome: Outcome,
     others: Vec<oneshot::Sender<Notice>>,
 }
 
 impl Drop for Notice {
-    // Here, since whom it was sent to may have gone.
+    // In `drop`, because the receiver may be gone.
     fn drop(&mut self) {
         for to in self.others.drain(..) {
             let _ = to.send(Notice {
@@ -42,7 +42,7 @@ impl Written {
         Written(None)
     }
 
-    /// Once the one who asks is notice so.
+    /// Completes when the asker is notified.
     pub fn later() -> (Asker, Written) {
         let (to, notice) = oneshot::channel();
         let thread = thread::current().id();
@@ -60,7 +60,7 @@ impl Written {
     }
 }
 
-/// Tells all of them.
+/// Notifies all of them.
 pub fn tell(askers: impl IntoIterator<Item = Option<Asker>>, outcome: &Outcome) {
     let mut threads: Vec<(ThreadId, Vec<oneshot::Sender<Notice>>)> = Vec::new();
     for Asker { thread, to } in askers.into_iter().flatten() {
@@ -87,7 +87,7 @@ mod tests {
         (Some(asker), later)
     }
 
-    /// How many of these have been notice.
+    /// How many of these have been notified.
     fn notified(waiting: &[Written]) -> usize {
         let notice = waiting.iter().filter_map(|written| written.0.as_ref());
         notice.filter(|notice| !notice.is_empty()).count()

@@ -1,31 +1,31 @@
-//! Tickets that have let somebody in lately, as they were read: a client shows the same one at each
-//! start until it runs out, and reading it is the most expensive part of a login.
+//! Recently accepted tickets in parsed form: a client presents the same one at each start until it
+//! expires, and parsing it is the most expensive part of a login.
 
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tim_proto::user_sig::UserSig;
 
-/// How many it remembers of one age; it keeps two. Each takes about 200 bytes.
+/// How many of one age are remembered; two ages are kept. Each takes about 200 bytes.
 const ENTRIES: usize = 16_384;
 
-/// Stands for a ticket, so that none is kept.
+/// Identifies a ticket, so that none is stored.
 pub type Print = [u8; 32];
 
-/// What is remembered. Whether a ticket still lets in is decided anew each time.
+/// The cache. Whether a ticket is still accepted is decided each time.
 #[derive(Default)]
 pub struct Known {
     young: HashMap<Print, Arc<UserSig>>,
     old: HashMap<Print, Arc<UserSig>>,
 }
 
-/// The print of a ticket's text.
+/// The fingerprint of a ticket's text.
 pub fn print(token: &str) -> Print {
     Sha256::digest(token).into()
 }
 
 impl Known {
-    /// A ticket that was added lately.
+    /// A recently added ticket.
     pub fn get(&mut self, print: &Print) -> Option<Arc<UserSig>> {
         if let Some(sig) = self.young.get(print) {
             return Some(sig.clone());
@@ -35,7 +35,7 @@ impl Known {
         Some(sig)
     }
 
-    /// Remembers a ticket that was found good: those who send rubbish push nothing out.
+    /// Remembers a ticket that was found valid: invalid ones cannot push anything out.
     pub fn add(&mut self, print: Print, sig: Arc<UserSig>) {
         if self.young.len() >= ENTRIES {
             self.old = std::mem::take(&mut self.young);

@@ -1,4 +1,4 @@
-//! What a decision means to somebody who watches who is online.
+//! What a decision means to an observer of who is online.
 
 use super::{Rules, Session, TICKET_GRACE_MS, User};
 use serde::{Deserialize, Serialize};
@@ -8,18 +8,18 @@ use tim_proto::wire::KickCause;
 /// What happened to a user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
-    /// A login or a resume on this platform, which displaced the devices of those.
+    /// A login or resume on this platform, which displaced devices of those platforms.
     Came(Platform, Vec<Platform>),
-    /// A session has ended; the operator did it where there is no platform.
+    /// A session has ended; without a platform, the operator ended it.
     Left(Option<Platform>),
-    /// A connection was lost, the session stays.
+    /// A connection was lost; the session remains.
     Lost(Platform),
-    /// A connection died with its node, or nobody came back to the session, which has ended.
+    /// A connection died with its node, or nobody resumed the session, which has ended.
     TimedOut(Platform),
 }
 
 impl Session {
-    /// When it ends by itself unless somebody comes back; none while somebody reads.
+    /// When it ends by itself unless it is resumed; `None` while it is read.
     pub fn ends_unless_back_ms(&self, rules: &Rules) -> Option<i64> {
         let since = self.away_since_ms.filter(|_| self.stream.is_none())?;
         let absent = since.saturating_add(rules.away_max_ms).saturating_add(1);
@@ -28,8 +28,8 @@ impl Session {
 }
 
 impl User {
-    /// Where time alone has changed the record since: sessions that it has ended, and those that
-    /// nobody reads any more.
+    /// What time alone has changed in the record since: sessions that have ended, and sessions that
+    /// nobody reads any longer.
     pub fn timed_out_since<'a>(&self, before: &'a User) -> impl Iterator<Item = &'a Session> {
         before.sessions.iter().filter(|old| {
             let now = self.session(old.session_id);
@@ -37,7 +37,7 @@ impl User {
         })
     }
 
-    /// What has changed since the record was like that.
+    /// What has changed since the record was `before`.
     pub fn changes_since(&self, before: &User) -> Vec<Change> {
         let gone: Vec<&Session> = before
             .sessions
@@ -72,7 +72,7 @@ impl User {
             let by_operator =
                 all_at_once || kick.is_some_and(|kick| kick.cause == KickCause::Operator);
             let left = Change::Left((!by_operator).then_some(old.platform));
-            // The operator's word is about the user: it is told once.
+            // The operator's action concerns the user and is reported once.
             if !(by_operator && changes.contains(&left)) {
                 changes.push(left);
             }

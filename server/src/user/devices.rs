@@ -1,4 +1,4 @@
-//! The devices that a user logs in on.
+//! The devices on which a user logs in.
 
 use super::{Rules, Session};
 use crate::calendar::Day;
@@ -6,11 +6,10 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tim_proto::Platform;
 
-/// How many devices of a user are kept, the latest.
+/// How many devices of a user are kept; the latest stay.
 const DEVICES_MAX: usize = 32;
 
-/// A device. Its last day is all that changes from login to login, so that a known device costs a
-/// write a day.
+/// A device. Between logins only its last day changes, so a known device costs one write a day.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Device {
     pub device_id: Arc<str>,
@@ -34,7 +33,7 @@ impl Devices {
         }
     }
 
-    /// The device of this session is in use.
+    /// Records that this session's device is in use.
     pub(super) fn note(&mut self, session: &Session, rules: &Rules, now_ms: i64) {
         let day = rules.time_zone.day(now_ms);
         let is_it = |device: &Device| device.device_id == session.device_id;

@@ -1,7 +1,7 @@
-//! How sessions end, and why none of them comes back: floors.
+//! How sessions end, and what keeps them from coming back: floors.
 //!
-//! A floor is the highest epoch of a device that has ended. It is kept until the last token that it
-//! stands for has run out by itself and cannot be renewed any more.
+//! A floor is the highest ended epoch of a device. It is kept until the last token it stands for
+//! has expired and can no longer be renewed.
 
 use super::{Push, Pushed, Session, User, is_default};
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tim_proto::wire::{Kick, RequestNumber};
 
-/// How many devices of a user have a floor of their own. Below them there is one for all.
+/// How many devices of a user have a floor of their own. Further ones share one.
 const FLOORS_MAX: usize = 32;
 
 /// The floors of a user's devices.
@@ -25,8 +25,8 @@ pub(super) struct Floors {
     pub(super) all_ended: Option<AllEnded>,
 }
 
-/// The operator ended every session of the user, also those that nobody knows. Kept for good: when
-/// the last token ends is not known.
+/// The operator ended every session of the user, including unknown ones. Kept for good, because the
+/// expiry of the last token is unknown.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct AllEnded {
     pub(super) epoch: u64,
@@ -36,18 +36,18 @@ pub(super) struct AllEnded {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Floor {
-    /// No session of the device with this epoch or an older one lives any more.
+    /// No session of the device with this epoch or an older one is alive.
     epoch: u64,
-    /// The end of the last token that this stands for, in ms of Unix time. It is kept for as long as
-    /// that can be renewed.
+    /// When the last token that this stands for expires, in ms of Unix time. The floor is kept as
+    /// long as that token can be renewed.
     until_ms: i64,
-    /// Who took the newest of them over.
+    /// Who took over the newest of them.
     #[serde(skip_serializing_if = "is_default")]
     kick: Option<Kick>,
     /// Whose login that was: its instance and number. A retry of it does not take it back.
     #[serde(skip_serializing_if = "is_default")]
     displaced: Option<(Arc<str>, u64)>,
-    /// The device was away when that happened, and has not been told.
+    /// The device was away when that happened and does not know yet.
     #[serde(skip_serializing_if = "is_default")]
     notice: Option<Notice>,
 }
@@ -59,13 +59,13 @@ struct Notice {
     refused: Option<(Arc<str>, u64)>,
 }
 
-/// One floor for what had too many devices to be kept apart: epochs are unique within a user.
+/// One floor for devices beyond the limit: epochs are unique within a user.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 struct OfAll {
     epoch: u64,
     until_ms: i64,
-    /// What lived on when the floor was raised.
+    /// Sessions that stayed alive when the floor was raised.
     except: Vec<u64>,
 }
 
@@ -92,7 +92,7 @@ impl Floors {
         self.all_ended.is_some()
     }
 
-    /// The code that a session of this epoch ended with, where all ended with it.
+    /// The code with which a session of this epoch ended, if all ended with it.
     pub(super) fn all_ended_with(&self, epoch: u64) -> Option<i32> {
         let ended = self.all_ended.as_ref();
         ended
@@ -108,7 +108,7 @@ impl Floors {
             || self.all_ended_with(epoch).is_some()
     }
 
-    /// Who took the device's newest session over.
+    /// Who took over the device's newest session.
     pub(super) fn kick(&self, device_id: &str) -> Option<Kick> {
         self.of_device.get(device_id)?.kick.clone()
     }
@@ -122,7 +122,7 @@ impl Floors {
         })
     }
 
-    /// The device knows that it was kicked.
+    /// The device now knows that it was kicked.
     pub(super) fn notice_delivered(&mut self, device_id: &str) {
         if self.has_notice(device_id)
             && let Some(floor) = Arc::make_mut(&mut self.of_device).get_mut(device_id)
@@ -131,8 +131,8 @@ impl Floors {
         }
     }
 
-    /// Whether this login is to be refused because its device was kicked while it was away. Only
-    /// a later login of the app than the one that was refused uses the notice up.
+    /// Whether this login is refused because its device was kicked while away. Only a later login
+    /// by the app than the refused one uses the notice up.
     pub(super) fn refuses(&mut self, device_id: &str, instance: &str, login_no: u64) -> bool {
         if !self.has_notice(device_id) {
             return false;
@@ -165,7 +165,7 @@ impl Floors {
         if ended.epoch < floor.epoch {
             return;
         }
-        // Raised again to where it is, it still knows who took whose session over.
+        // Raised again to the same epoch, it still knows who took whose session over.
         let same = ended.epoch == floor.epoch;
         let kick = ended.kick.or(floor.kick.take().filter(|_| same));
         *floor = Floor {
@@ -173,14 +173,14 @@ impl Floors {
             until_ms: floor.until_ms.max(ended.until_ms),
             kick,
             displaced: floor.displaced.take().filter(|_| same),
-            notice: ended.told_at_login.then(Notice::default),
+            notice: ended.reported_at_login.then(Notice::default),
         };
         if floors.len() > FLOORS_MAX {
             self.merge_lowest(living);
         }
     }
 
-    /// Keeps whose login it was that was taken over.
+    /// Remembers whose login was taken over.
     fn remember(&mut self, session: &Session) {
         let floor = Arc::make_mut(&mut self.of_device).get_mut(&session.device_id);
         if let Some(floor) = floor.filter(|floor| floor.epoch == session.epoch) {
@@ -217,18 +217,18 @@ impl Floors {
     }
 }
 
-/// A session, or a device's past ones, as far as they can come back.
+/// A session, or a device's past ones, as far as they could come back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ended {
     pub(super) epoch: u64,
     pub(super) until_ms: i64,
     pub(super) kick: Option<Kick>,
-    pub(super) told_at_login: bool,
+    pub(super) reported_at_login: bool,
 }
 
 impl User {
-    /// Ends a session: it cannot come back. With `kick`, whoever reads its stream is told; if
-    /// nobody does, `notice` has the device told at its next login.
+    /// Ends a session for good. With `kick`, the reader of its stream is told; if there is none,
+    /// `notice` makes the device learn of it at its next login.
     pub(super) fn end(
         &mut self,
         session_id: u64,
@@ -245,7 +245,7 @@ impl User {
             epoch: session.epoch,
             until_ms: session.latest_end_ms.max(session.ends_ms),
             kick: kick.clone(),
-            told_at_login: notice && session.stream.is_none(),
+            reported_at_login: notice && session.stream.is_none(),
         };
         self.raise_floor(session.device_id.clone(), ended);
         if kick.is_some() {
@@ -257,14 +257,14 @@ impl User {
         }
     }
 
-    /// No session of the device up to this one comes back.
+    /// No session of the device up to this one can come back.
     pub(super) fn raise_floor(&mut self, device_id: Arc<str>, ended: Ended) {
         let living = self.sessions.iter().map(|session| session.epoch);
         self.floors.raise(device_id, ended, living);
     }
 
-    /// Logs a session out by what its token says, also one that is not known here, perhaps after
-    /// a restart.
+    /// Logs a session out by its token's content, even if it is unknown here, for instance after a
+    /// restart.
     pub fn log_out(
         &mut self,
         session_id: u64,
@@ -278,37 +278,37 @@ impl User {
             epoch,
             until_ms: ends_ms,
             kick: None,
-            told_at_login: false,
+            reported_at_login: false,
         };
         self.raise_floor(device_id.into(), ended);
     }
 
-    /// Ends a session of a device of which no session is known: none up to now comes back.
+    /// Ends the session of a device with no known session: none so far can come back.
     pub(super) fn end_unknown(&mut self, device_id: &str, kick: &Kick, now_ms: i64) {
-        // An epoch that is not known is not above the clock, as long as that was not set back.
+        // An unknown epoch is not above the clock, unless the clock was set back.
         let clock = u64::try_from(now_ms).unwrap_or(0);
         self.highest_epoch = self.highest_epoch.max(clock);
         let ended = Ended {
             epoch: self.highest_epoch,
-            // Nor is the end of its token.
+            // The expiry of its token is unknown as well.
             until_ms: i64::MAX,
             kick: Some(kick.clone()),
-            told_at_login: false,
+            reported_at_login: false,
         };
         self.raise_floor(device_id.into(), ended);
     }
 
-    /// Ends the session whose stream this is if its ticket has ended, and says whether it did: a
-    /// renewal may have been faster.
+    /// Ends the session with this stream if its ticket has expired, and returns whether it did: a
+    /// renewal may have come first.
     pub fn expire(&mut self, stream: super::StreamRef, now_ms: i64) -> bool {
         let before = self.sessions.len();
-        // Its token has ended, too: there is nothing that could come back.
+        // Its token has expired, too: nothing could come back.
         self.sessions
             .retain(|session| session.stream != Some(stream) || session.ends_ms >= now_ms);
         self.sessions.len() < before
     }
 
-    /// Ends a client's logins up to this number, also those that have not arrived yet.
+    /// Ends a client's logins up to this number, including those that have not arrived yet.
     pub fn end_login(
         &mut self,
         device_id: &str,

@@ -1,4 +1,4 @@
-//! What fault injection does to a record: endings as a test of an app asks for them.
+//! Fault injection on a record: endings that the test of an app requests.
 
 use super::{Push, Pushed, Session, User};
 use tim_proto::code;
@@ -11,8 +11,8 @@ impl User {
         wanted.cloned().collect()
     }
 
-    /// The tickets of the user's sessions, or of one device's, have run out: as with [`User::expire`]
-    /// nothing ends but the sessions, and a new ticket renews them. Gives them.
+    /// Expires the tickets of the user's sessions, or of one device's: as with [`User::expire`],
+    /// only the sessions end, and a new ticket renews them. Returns them.
     pub fn run_out(&mut self, device_id: Option<&str>, pushes: &mut Vec<Push>) -> Vec<Session> {
         let ended = self.of_device(device_id);
         self.sessions.retain(|session| !ended.contains(session));
@@ -24,7 +24,8 @@ impl User {
         ended
     }
 
-    /// The user's sessions, or one device's, are taken over as if by a login elsewhere. Gives how many.
+    /// Takes over the user's sessions, or one device's, as if by a login elsewhere. Returns how
+    /// many.
     pub fn displace_as(
         &mut self,
         device_id: Option<&str>,

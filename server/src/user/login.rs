@@ -4,23 +4,23 @@ use super::{Outcome, Push, Pushed, Rules, Session, StreamRef, User, kick_by};
 use tim_proto::Platform;
 use tim_proto::wire::RequestNumber;
 
-/// A login, and the ids that it gets if it is accepted.
+/// A login, and the ids that it gets if accepted.
 pub struct Login<'a> {
     pub device_id: &'a str,
     pub platform: Platform,
     pub device_name: &'a str,
     pub number: &'a RequestNumber,
-    /// The end of its ticket, in ms of Unix time.
+    /// When its ticket expires, in ms of Unix time.
     pub ends_ms: i64,
-    /// The app asked; otherwise the library came back by itself.
+    /// The app called; otherwise the library reconnected by itself.
     pub interactive: bool,
     pub session_id: u64,
     pub stream: StreamRef,
 }
 
 impl User {
-    /// An interactive login takes a new epoch and displaces whom the policy says; a login with
-    /// intent reconnect takes a free place or none.
+    /// An interactive login gets a new epoch and displaces those that the policy names; a login
+    /// with intent reconnect takes a free place or none.
     pub fn login(
         &mut self,
         login: &Login<'_>,
@@ -34,7 +34,7 @@ impl User {
         };
         let (device_id, instance) = (seen.device_id.clone(), seen.instance.clone());
         let was_accepted = seen.accepted == Some(number.login_no);
-        // Request numbers are forgotten by time and in a restart; sessions and floors know, too.
+        // Request numbers are forgotten over time and in a restart; sessions and floors know, too.
         let newer = |s: &Session| *s.instance == *number.instance && s.login_no > number.login_no;
         if self.sessions.iter().any(newer) {
             return Outcome::Ghost;
@@ -89,7 +89,7 @@ impl User {
         Outcome::Accepted(login.session_id)
     }
 
-    /// The session that this very login has got already, at its first epoch, with a new stream.
+    /// The session that this very login already has, at its first epoch, with a new stream.
     fn again(&mut self, login: &Login<'_>, pushes: &mut Vec<Push>) -> Option<u64> {
         let number = login.number;
         let session = self
@@ -126,7 +126,7 @@ impl User {
             .wait_ms(login.device_id, victim, rules, now_ms)
     }
 
-    /// Ends the sessions in these places, and the device's own.
+    /// Ends the sessions at these indexes, and the device's own.
     fn displace(
         &mut self,
         login: &Login<'_>,
@@ -151,9 +151,9 @@ impl User {
             .chain(own)
             .map(|at| {
                 let victim = &self.sessions[at];
-                // A client's own older login needs no notice: it asked for this one.
-                let asked = *victim.instance == *login.number.instance;
-                let kick = (!asked).then(|| {
+                // A client needs no notice about its own older login, which it replaced itself.
+                let same_instance = *victim.instance == *login.number.instance;
+                let kick = (!same_instance).then(|| {
                     kick_by(
                         login.device_id,
                         login.platform,

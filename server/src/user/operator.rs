@@ -1,4 +1,4 @@
-//! What the operator decides about a user: importing, deleting, kicking, banning, signing out.
+//! The operator's decisions about a user: importing, deleting, kicking, banning, signing out.
 
 use super::tickets::Ban;
 use super::{Account, Push, Rules, User};
@@ -6,7 +6,7 @@ use crate::calendar::Day;
 use tim_proto::code;
 use tim_proto::wire::{Kick, KickCause};
 
-/// What the operator knows about a user; what is left out stays as it is.
+/// What the operator knows about a user; missing fields stay unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Profile {
     pub nick: Option<String>,
@@ -14,7 +14,7 @@ pub struct Profile {
 }
 
 impl User {
-    /// Makes an account, or changes the one that is there.
+    /// Creates an account, or changes the existing one.
     pub fn import(&mut self, profile: &Profile, rules: &Rules, now_ms: i64) {
         let account = self.register(rules, now_ms);
         if let Some(nick) = &profile.nick {
@@ -34,8 +34,8 @@ impl User {
         })
     }
 
-    /// Removes the account, and gives whether there was one. A ban stays, and so does what makes
-    /// tickets and sessions void; a later login registers anew.
+    /// Removes the account, and returns whether there was one. A ban remains, and so does what
+    /// voids tickets and sessions; a later login registers anew.
     pub fn delete(&mut self, now_ms: i64, pushes: &mut Vec<Push>) -> bool {
         if self.account.take().is_none() {
             return false;
@@ -46,7 +46,7 @@ impl User {
         true
     }
 
-    /// Ends every session and voids every ticket made until now. False where there is no account.
+    /// Ends every session and voids every ticket issued so far. `false` if there is no account.
     pub fn kick(&mut self, now_ms: i64, pushes: &mut Vec<Push>) -> bool {
         if self.account.is_none() {
             return false;
@@ -57,7 +57,7 @@ impl User {
         true
     }
 
-    /// Keeps a user out, who need not have an account yet.
+    /// Bans a user, who need not have an account yet.
     pub fn set_ban(&mut self, ban: Ban, now_ms: i64, pushes: &mut Vec<Push>) {
         self.decides(now_ms);
         self.ban = Some(ban);
@@ -66,7 +66,7 @@ impl User {
         }
     }
 
-    /// Lets a user in again, and gives whether one was banned. What the ban ended stays ended.
+    /// Lifts a ban, and returns whether there was one. What the ban ended stays ended.
     pub fn lift_ban(&mut self, now_ms: i64) -> bool {
         let was_banned = self.ban(now_ms).is_some();
         if self.ban.take().is_some() {
@@ -75,12 +75,12 @@ impl User {
         was_banned
     }
 
-    /// Each decision has a later time than the one before, whatever the clock says.
+    /// Each decision gets a later time than the one before, whatever the clock says.
     fn decides(&mut self, now_ms: i64) {
         self.decided_ms = now_ms.max(self.decided_ms.saturating_add(1));
     }
 
-    /// Signs one device out. False where it is not the user's.
+    /// Signs one device out. `false` if it is not the user's.
     pub fn sign_out(&mut self, device_id: &str, now_ms: i64, pushes: &mut Vec<Push>) -> bool {
         let of_device = |user: &User| {
             let session = user.sessions.iter().find(|s| *s.device_id == *device_id)?;
@@ -96,7 +96,7 @@ impl User {
             if !self.devices.has(device_id) {
                 return false;
             }
-            // After a restart perhaps, its session is in a token alone.
+            // After a restart, its session may exist in a token only.
             self.end_unknown(device_id, &kick, now_ms);
         }
         while let Some(session_id) = of_device(self) {
@@ -105,14 +105,14 @@ impl User {
         true
     }
 
-    /// Ends every session, known or not, with a code.
+    /// Ends every session, known or unknown, with a code.
     fn end_all(&mut self, code: i32, now_ms: i64, pushes: &mut Vec<Push>) {
-        // An epoch that is not known is not above the clock, as long as that was not set back.
+        // An unknown epoch is not above the clock, unless the clock was set back.
         let clock = u64::try_from(now_ms).unwrap_or(0);
         self.end_all_below(self.highest_epoch.max(clock), code, pushes);
     }
 
-    /// Someone came in on this session: counts the user's day and keeps the device in mind.
+    /// A user arrived on this session: counts the user's day and records the device.
     pub(super) fn came(&mut self, session_id: u64, rules: &Rules, now_ms: i64) {
         let day: Day = rules.time_zone.day(now_ms);
         self.active_day = self.active_day.max(day);

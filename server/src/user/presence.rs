@@ -1,16 +1,16 @@
-//! Who is online, as the reference system tells it.
+//! Who is online, in the reference system's terms.
 
 use super::{Session, User};
 use tim_proto::Platform;
 
-/// How long a phone without a connection can still be reached by pushes.
+/// How long a phone without a connection is still reachable by push notifications.
 const PUSH_ONLINE_MS: i64 = 7 * 86_400_000;
 
 /// Whether a session's device can be reached. The best comes last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Presence {
     Offline,
-    /// A phone or tablet that has lost its connection, and is still logged in.
+    /// A phone or tablet that has lost its connection but is still logged in.
     PushOnline,
     Online,
 }
@@ -43,7 +43,7 @@ impl Session {
 }
 
 impl User {
-    /// The platforms that the user is logged in on.
+    /// The platforms on which the user is logged in.
     pub fn presence(&self, now_ms: i64) -> Vec<(Platform, Presence)> {
         let sessions = self.sessions.iter();
         sessions

@@ -1,5 +1,5 @@
-//! A node says again what it knows: after a store lost its last writes, records become whole again,
-//! and a stream that was not told of its end learns it.
+//! A node repeats what it knows: after a store has lost its last writes, records become complete
+//! again, and a stream that missed its end is ended.
 
 use super::endings::{AllEnded, Ended};
 use super::tickets::Revoked;
@@ -15,14 +15,14 @@ pub struct Held {
     pub stream: StreamRef,
 }
 
-/// A session that has ended lately, as a node saw it.
+/// A recently ended session, as a node saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gone {
     device_id: Arc<str>,
     ended: Ended,
 }
 
-/// What the operator has decided about a user, as a node saw it.
+/// An operator's decision about a user, as a node saw it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decided {
     at_ms: i64,
@@ -34,7 +34,7 @@ pub struct Decided {
 }
 
 impl User {
-    /// What the operator has decided since the record was like that.
+    /// What the operator has decided since `before`.
     pub fn decided_since(&self, before: &User) -> Option<Decided> {
         (self.decided_ms > before.decided_ms).then(|| Decided {
             at_ms: self.decided_ms,
@@ -45,7 +45,7 @@ impl User {
         })
     }
 
-    /// The operator has decided this, unless something later was decided.
+    /// Applies the operator's decision, unless there is a later one.
     pub fn stays_decided(&mut self, decided: &Decided, pushes: &mut Vec<Push>) {
         if self.decided_ms >= decided.at_ms {
             return;
@@ -63,7 +63,7 @@ impl User {
         }
     }
 
-    /// Ends every session up to an epoch, known or not.
+    /// Ends every session up to an epoch, known or unknown.
     pub fn end_all_below(&mut self, epoch: u64, code: i32, pushes: &mut Vec<Push>) {
         let is_new = self
             .floors
@@ -84,7 +84,7 @@ impl User {
         });
     }
 
-    /// A node holds this stream. What is to be told to it, if it should not be there any more.
+    /// A node holds this stream. Returns what to push to it if it should not exist.
     pub fn holds(
         &mut self,
         held: &Held,
@@ -124,8 +124,8 @@ impl User {
             .map(Pushed::Kicked)
     }
 
-    /// The sessions of `before` that have ended since and do not come back: a ticket whose time has
-    /// passed ends nothing that a new one could not renew.
+    /// The sessions of `before` that have ended since and cannot come back: an expired ticket alone
+    /// ends nothing that a new one could not renew.
     pub fn gone_since(&self, before: &User) -> Vec<Gone> {
         let ended = before.sessions.iter().filter(|old| {
             self.session(old.session_id).is_none() && self.floors.is_dead(&old.device_id, old.epoch)
@@ -137,13 +137,13 @@ impl User {
                     epoch: old.epoch,
                     until_ms: old.latest_end_ms.max(old.ends_ms),
                     kick: self.floors.kick(&old.device_id),
-                    told_at_login: false,
+                    reported_at_login: false,
                 },
             })
             .collect()
     }
 
-    /// A node has seen this session end: it stays ended.
+    /// A node saw this session end: it stays ended.
     pub fn stays_gone(&mut self, gone: &Gone, pushes: &mut Vec<Push>) {
         let epoch = gone.ended.epoch;
         if self.floors.is_dead(&gone.device_id, epoch) {

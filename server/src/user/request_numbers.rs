@@ -1,4 +1,4 @@
-//! Which requests of a user's clients were seen: what comes late or twice has no effect.
+//! Which requests of a user's clients were seen: late or duplicate ones have no effect.
 
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -6,24 +6,24 @@ use tim_proto::wire::RequestNumber;
 
 /// How long a client's request numbers are remembered.
 const SEEN_MS: i64 = 600_000;
-/// How many clients' numbers are remembered per user, the newest.
+/// How many clients' numbers are remembered per user; the newest stay.
 const SEEN_MAX: usize = 64;
 
-/// The clients of a user that sent something lately. Records that differ elsewhere share them.
+/// The user's recently active clients. Records that differ elsewhere share them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct RequestNumbers(Arc<Vec<Seen>>);
 
-/// What was seen of one client handle.
+/// What was seen from one client handle.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Seen {
     pub(super) device_id: Arc<str>,
     pub(super) instance: Arc<str>,
     login_no: u64,
     seq: u64,
-    /// The highest login number that was accepted.
+    /// The highest login number accepted.
     pub(super) accepted: Option<u64>,
-    /// Logins up to this number have ended, also those that have not arrived yet.
+    /// Logins up to this number have ended, including those that have not arrived yet.
     pub(super) ended: u64,
     at_ms: i64,
 }
@@ -41,7 +41,7 @@ impl RequestNumbers {
         Some(&mut Arc::make_mut(&mut self.0)[at])
     }
 
-    /// Notes a request's numbers. None where it is late or doubled, or its login has ended.
+    /// Records a request's numbers. `None` if it is late or a duplicate, or its login has ended.
     pub(super) fn see(
         &mut self,
         device_id: &str,
@@ -60,7 +60,7 @@ impl RequestNumbers {
         Some(seen)
     }
 
-    /// A client's logins up to this number have ended.
+    /// Ends a client's logins up to this number.
     pub(super) fn end(&mut self, device_id: &str, instance: &str, login_no: u64, now_ms: i64) {
         let seen = self.of_or_new(device_id, instance, now_ms);
         seen.ended = seen.ended.max(login_no);

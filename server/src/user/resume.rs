@@ -1,11 +1,11 @@
-//! A session's holder comes back with its token.
+//! Resumes a session by its token.
 
 use super::{Outcome, Push, RENEWABLE_MS, Rules, Session, StreamRef, User};
 use std::sync::Arc;
 use tim_proto::Platform;
 use tim_proto::wire::{Kick, RequestNumber};
 
-/// What a token says of its session.
+/// A token's claim to its session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Claim {
     pub session_id: u64,
@@ -13,22 +13,22 @@ pub struct Claim {
     pub platform: Platform,
     pub device_name: Arc<str>,
     pub epoch: u64,
-    /// The end of the ticket: the token's own, or that of the ticket which renews it.
+    /// When the ticket expires: the token's own, or the one that renews it.
     pub ends_ms: i64,
-    /// The latest end that any token of the session has said, as far as this one knows.
+    /// The latest expiry in any token of the session, as far as this one knows.
     pub latest_end_ms: i64,
-    /// The print of the policy that the session's login was decided by; 0: not known.
+    /// The fingerprint of the policy that decided the session's login; 0: unknown.
     pub policy: u32,
 }
 
-/// Whether a token whose ticket ends then can still be resumed, with a new ticket or without.
+/// Whether a token whose ticket expires then can still be resumed, with or without a new ticket.
 pub fn can_resume(ends_ms: i64, with_ticket: bool, now_ms: i64) -> bool {
     let longer = if with_ticket { RENEWABLE_MS } else { 0 };
     now_ms <= ends_ms.saturating_add(longer)
 }
 
 impl Claim {
-    /// What a session's token says.
+    /// The content of a session's token.
     pub fn of(session: &Session) -> Claim {
         Claim {
             session_id: session.session_id,
@@ -42,7 +42,7 @@ impl Claim {
         }
     }
 
-    /// The session that a token says, held by this client over this stream.
+    /// The session that a token describes, held by this client over this stream.
     pub(super) fn into_session(
         self,
         instance: Arc<str>,
@@ -68,8 +68,8 @@ impl Claim {
 }
 
 impl User {
-    /// A token's holder comes back. A session that is not known, after a restart perhaps, is
-    /// created again at its old epoch, unless it has ended or something newer has its place.
+    /// Resumes a session by its token. A session that is unknown, for instance after a restart, is
+    /// re-created at its old epoch, unless it has ended or something newer has its place.
     pub fn resume(
         &mut self,
         claim: Claim,
@@ -114,9 +114,9 @@ impl User {
         }
     }
 
-    /// Takes a session in that is not known, at its old epoch. It displaces what is older, as its
-    /// login did, and an error says which newer one has its place. Of two sessions the login of the
-    /// newer one has decided: where that was under another policy, both live.
+    /// Adds an unknown session at its old epoch. It displaces older ones, as its login did; the
+    /// error names a newer one that has its place. Of two sessions, the login of the newer one
+    /// decided: if that happened under another policy, both live.
     pub(super) fn restore(
         &mut self,
         session: Session,

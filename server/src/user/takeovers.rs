@@ -1,16 +1,16 @@
-//! Damping: two devices that take the session from each other again and again are slowed down.
+//! Damping: slows down two devices that keep taking the session from each other.
 
 use super::Rules;
 use serde::{Deserialize, Serialize};
 
-/// The newest takeovers, all between the same two devices.
+/// The latest takeovers, all between the same two devices.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Takeovers {
-    /// The two devices, in the order of their ids.
+    /// The two devices, ordered by id.
     between: Option<(String, String)>,
     at_ms: Vec<i64>,
-    /// The next one has to wait until then.
+    /// The next one must wait until then.
     waits_until_ms: i64,
 }
 
@@ -20,7 +20,7 @@ fn pair(one: &str, other: &str) -> (String, String) {
 }
 
 impl Takeovers {
-    /// How long a takeover of `victim` by `device_id` has to wait; none: it may go on.
+    /// How long a takeover of `victim` by `device_id` must wait; `None`: it may proceed.
     pub(super) fn wait_ms(
         &mut self,
         device_id: &str,
@@ -36,7 +36,7 @@ impl Takeovers {
         }
         let since = now_ms.saturating_sub(rules.takeovers_window_ms);
         let recent = self.at_ms.iter().filter(|at| **at > since).count();
-        // Who has waited as long as told goes first; the next has to wait again.
+        // A device that has waited long enough goes first; the next must wait again.
         if recent < rules.takeovers_max as usize || self.waits_until_ms > since {
             return None;
         }
@@ -44,7 +44,7 @@ impl Takeovers {
         Some(rules.takeovers_wait_ms)
     }
 
-    /// A takeover happened.
+    /// Records a takeover.
     pub(super) fn note(&mut self, device_id: &str, victim: &str, rules: &Rules, now_ms: i64) {
         if rules.takeovers_max == 0 {
             return;
@@ -66,11 +66,11 @@ impl Takeovers {
             .len()
             .saturating_sub(rules.takeovers_max as usize);
         self.at_ms.drain(..beyond);
-        // The wait is over and used.
+        // The wait is over and used up.
         self.waits_until_ms = 0;
     }
 
-    /// Another device came between: all is forgotten.
+    /// Another device intervened: everything is forgotten.
     pub(super) fn forget(&mut self) {
         *self = Takeovers::default();
     }

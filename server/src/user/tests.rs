@@ -1,4 +1,5 @@
-//! The rules of a user's record, without a server: what each request changes and who is told.
+//! The rules of a user's record, without a server: what each request changes, and which streams are
+//! told.
 
 mod operator;
 
@@ -62,7 +63,7 @@ impl World {
             .login(&login, &self.rules, self.now_ms, &mut self.pushes)
     }
 
-    /// An interactive login that is accepted; gives its session.
+    /// An accepted interactive login; returns its session.
     fn is_in(&mut self, device: &str, login_no: u64, seq: u64) -> Session {
         let outcome = self.log_in(device, &number(device, login_no, seq), true);
         let Outcome::Accepted(session_id) = outcome else {
@@ -88,14 +89,14 @@ impl World {
             .resume(claim, number, stream, rules, now, &mut self.pushes)
     }
 
-    /// The device's connection is gone.
+    /// The device's connection is lost.
     fn goes_away(&mut self, session: &Session) {
         let session_id = session.session_id;
         let stream = self.user.session(session_id).unwrap().stream.unwrap();
         self.user.stream_closed(stream, self.now_ms);
     }
 
-    /// The devices that were told that they were kicked, by whom.
+    /// The devices whose streams were kicked, and by whom.
     fn kicked(&mut self) -> Vec<(u64, KickCause, String)> {
         let kicks = self.pushes.drain(..).filter_map(|push| match push.what {
             Pushed::Kicked(kick) => Some((push.to.stream_id, kick.cause, kick.device_name)),
@@ -111,7 +112,7 @@ impl World {
         (self.user).log_out(id, device, session.epoch, session.ends_ms, pushes);
     }
 
-    /// The store's memory is gone, what lasts is left.
+    /// The store loses its memory; the lasting part remains.
     fn restarts(&mut self) {
         self.user = what_lasts(&self.user);
     }
@@ -271,7 +272,7 @@ fn kicked_while_away_is_reported_once_at_the_next_login_where_the_app_wants_it()
         world.goes_away(&phone);
         world.is_in("tablet", 1, 1);
         world.restarts();
-        // The phone's app was started anew: another instance.
+        // The phone's app was restarted: another instance.
         let first = world.log_in("phone", &number("later", 1, 1), true);
         assert_eq!(is_displaced(&first), wanted);
         if wanted {

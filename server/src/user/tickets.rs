@@ -1,25 +1,25 @@
-//! Which tickets a user may come in with: not those from before the operator's kick, and none while
-//! the user is banned.
+//! Which tickets a user may log in with: none from before the operator's kick, and none while the
+//! user is banned.
 //!
-//! Tickets say when they were made in whole seconds. Of those made in the kick's own second, the
-//! ones that were used before it are void and the others are good: a ticket made right after works.
+//! Tickets state their time in whole seconds. Of those issued in the second of the kick, the ones
+//! used before it are void and the others are valid, so that a ticket made right afterwards works.
 
 use super::User;
 use serde::{Deserialize, Serialize};
 
-/// How many tickets of the current second are remembered per user, the newest.
+/// How many tickets of the current second are remembered per user; the newest stay.
 const FRESH_MAX: usize = 64;
 
-/// A ticket that verifies.
+/// A verified ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Ticket {
-    /// When it was made, in seconds of Unix time.
+    /// When it was issued, in seconds of Unix time.
     pub issued_s: i64,
-    /// Tells it from others.
+    /// Distinguishes it from others.
     pub print: u64,
 }
 
-/// A kick: what was made before it is void.
+/// A kick: tickets issued before are void.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Revoked {
     not_before_s: i64,
@@ -30,16 +30,16 @@ pub(super) struct Revoked {
 /// The user may not log in.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Ban {
-    /// Until then, in ms of Unix time; none: until it is lifted.
+    /// Until when, in ms of Unix time; `None`: until it is lifted.
     pub until_ms: Option<i64>,
-    /// For people, the user among them.
+    /// For people, including the user.
     pub reason: String,
 }
 
-/// Why a ticket that verifies, or a token, does not let its user in.
+/// Why a verified ticket, or a token, is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Denied {
-    /// The ticket is from before a kick.
+    /// The ticket was issued before a kick.
     Revoked,
     Banned(Ban),
     /// The session was ended together with all others, with this code.
@@ -47,7 +47,7 @@ pub enum Denied {
 }
 
 impl User {
-    /// Whether the user may come in with this ticket. It counts as used from here on.
+    /// Whether the user may log in with this ticket. It counts as used from here on.
     pub fn admit(&mut self, ticket: Ticket, now_ms: i64) -> Result<(), Denied> {
         if let Some(revoked) = &self.revoked
             && (ticket.issued_s < revoked.not_before_s || revoked.used.contains(&ticket))
@@ -68,7 +68,7 @@ impl User {
         })
     }
 
-    /// Whether the user may come back to a session of this epoch.
+    /// Whether the user may resume a session of this epoch.
     pub fn admit_session(&self, epoch: u64, now_ms: i64) -> Result<(), Denied> {
         if let Some(ban) = self.ban(now_ms) {
             return Err(Denied::Banned(ban.clone()));
@@ -77,13 +77,13 @@ impl User {
         ended.map_or(Ok(()), |code| Err(Denied::Ended(code)))
     }
 
-    /// The ban that is in force.
+    /// The ban in force.
     pub fn ban(&self, now_ms: i64) -> Option<&Ban> {
         let in_force = |ban: &&Ban| ban.until_ms.is_none_or(|until| now_ms < until);
         self.ban.as_ref().filter(in_force)
     }
 
-    /// Voids every ticket that was made or used until now.
+    /// Voids every ticket issued or used so far.
     pub(super) fn revoke_tickets(&mut self, now_ms: i64) {
         let not_before_s = now_ms.div_euclid(1000);
         let earlier = self.revoked.take().map(|revoked| revoked.used);
@@ -93,7 +93,7 @@ impl User {
         self.revoked = Some(Revoked { not_before_s, used });
     }
 
-    /// A kick in this second or a later one voids them by their time alone.
+    /// A kick in this second or later voids them by their time alone.
     pub(super) fn forget_stale_tickets(&mut self, now_ms: i64) {
         let now_s = now_ms.div_euclid(1000);
         self.fresh_tickets.retain(|used| used.issued_s >= now_s);

@@ -1,5 +1,5 @@
-//! Delivers events to the app's backend: those of one user one after the other, in the order of the
-//! decisions. A user whose event fails waits for its next attempt, and nobody else does.
+//! Delivers events to the app's backend: each user's one after the other, in the order of the
+//! decisions. If an event fails, only that user's deliveries wait for the next attempt.
 
 use super::{Settings, agent, send};
 use crate::event::Event;
@@ -14,23 +14,23 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use ureq::Agent;
 
-/// How many users' events are on their way at once.
+/// How many users' events are sent at once.
 const WORKERS: usize = 8;
-/// How many events may be pending. Beyond it they are dropped.
+/// How many events may be pending; further ones are dropped.
 const PENDING_MAX: usize = 16_000;
-/// The wait before the first retry; it doubles with each further one.
+/// The wait before the first retry; it doubles with each one.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// How long to wait where the store is away, or another node is delivering this user's events.
+/// The wait if the store is unavailable or another node is delivering this user's events.
 const NOT_NOW: Duration = Duration::from_millis(500);
-/// How often the log says that events were dropped, at most.
+/// The log reports dropped events at most this often.
 const COMPLAIN_EVERY_MS: i64 = 60_000;
 
-/// The events that are to be delivered.
+/// The events to deliver.
 pub struct Delivery {
     queue: Mutex<Queue>,
     /// Wakes a worker.
     ready: Condvar,
-    /// Nothing is pending any more.
+    /// Nothing is pending.
     empty: Notify,
     complained_ms: AtomicI64,
     metrics: Arc<Metrics>,
@@ -39,11 +39,11 @@ pub struct Delivery {
 #[derive(Default)]
 struct Queue {
     users: HashMap<String, Pending>,
-    /// Users whose first event can be sent, the one who waits longest first.
+    /// Users whose first event can be sent, longest waiting first.
     ready: VecDeque<String>,
-    /// Users who wait for the next attempt.
+    /// Users waiting for their next attempt.
     later: BinaryHeap<Reverse<(Instant, String)>>,
-    /// Of all users.
+    /// Over all users.
     pending: usize,
 }
 
@@ -55,18 +55,18 @@ struct Pending {
     failures: u32,
 }
 
-/// What came of an attempt.
+/// The result of an attempt.
 enum Attempt {
     Delivered,
-    /// Nothing is left of this user's.
+    /// This user has no events left.
     Nothing,
-    /// The event has failed so often that it is given up.
+    /// The event has failed so often that it is dropped.
     GivenUp,
     Again(Duration),
 }
 
 impl Delivery {
-    /// Delivers what `store` announces from now on, and what it has kept from before.
+    /// Delivers what `store` announces from now on, and what is left from before.
     pub fn start(
         settings: &Settings,
         store: &Arc<dyn Store>,
@@ -81,7 +81,7 @@ impl Delivery {
         });
         let agent = agent();
         for _ in 0..WORKERS {
-            // The shared store's answers need a clock.
+            // The shared store needs a runtime with a clock.
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_time()
                 .build()?;
@@ -102,7 +102,7 @@ impl Delivery {
         Ok(delivery)
     }
 
-    /// Whether the queue takes so many more events. Where it is full, they are dropped.
+    /// Whether the queue has room for these events. If not, they are dropped.
     pub fn accepts(&self, events: usize) -> bool {
         if self.queue().pending + events <= PENDING_MAX {
             return true;
@@ -122,7 +122,7 @@ impl Delivery {
         false
     }
 
-    /// Comes once nothing is pending.
+    /// Completes once nothing is pending.
     pub async fn drained(&self) {
         loop {
             let empty = self.empty.notified();
@@ -137,7 +137,7 @@ impl Delivery {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An event of this user can be delivered.
+    /// Queues a user with a deliverable event.
     fn add(&self, user_id: &str, origin: Origin) {
         let mut queue = self.queue();
         if origin == Origin::Elsewhere && queue.users.contains_key(user_id) {
@@ -159,7 +159,8 @@ impl Delivery {
         self.ready.notify_one();
     }
 
-    /// The next user whose first event is to be sent, how many of their events were announced, and how
+    /// The next user whose first event is to be sent, how many of their events were announced, and
+    /// how often the first one has failed.
     /// often the first one has failed.
     fn next(&self) -> (String, usize, u32) {
         let mut queue = self.queue();
@@ -188,7 +189,7 @@ impl Delivery {
         }
     }
 
-    /// What came of an attempt at this user's first event, of `announced` that were known then.
+    /// Records the result of an attempt at this user's first event, given how many were known then.
     fn done(&self, user_id: String, announced: usize, attempt: Attempt) {
         let mut queue = self.queue();
         let Some(pending) = queue.users.get_mut(&user_id) else {
@@ -201,7 +202,7 @@ impl Delivery {
                 // Another node may have announced it.
                 1.min(pending.count)
             }
-            // What came meanwhile is looked for once more.
+            // Events that arrived meanwhile are looked up once more.
             Attempt::Nothing => announced.min(pending.count),
             Attempt::Again(wait) => {
                 if wait != NOT_NOW {
@@ -231,7 +232,7 @@ impl Delivery {
     }
 }
 
-/// One of the threads that send.
+/// One of the sending threads.
 struct Worker {
     delivery: Arc<Delivery>,
     store: Arc<dyn Store>,

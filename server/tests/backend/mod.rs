@@ -1,4 +1,5 @@
-//! The app's backend, as the webhook finds it: it says what it was received, and answers as a test wants.
+//! The app's backend as the webhook sees it: it reports the requests it received, and answers as a
+//! test wants.
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
@@ -12,7 +13,7 @@ pub struct Backend {
     listener: TcpListener,
 }
 
-/// What it was received: the query, and the body.
+/// What it received: the query and the body.
 pub struct Received {
     pub query: String,
     pub body: Value,
@@ -30,34 +31,34 @@ impl Backend {
         format!("webhook_url = \"http://{address}/hook?mine=1\"\n")
     }
 
-    /// The next request, which is not answered yet.
+    /// The next request, not answered yet.
     pub fn request(&self) -> Received {
         loop {
             let (stream, _) = self.listener.accept().unwrap();
             stream
                 .set_read_timeout(Some(Duration::from_secs(30)))
                 .unwrap();
-            // A server that was killed may have connected and said nothing, or not all.
+            // A killed server may have connected and sent nothing, or only a part.
             if let Some(received) = Received::read(BufReader::new(stream)) {
                 return received;
             }
         }
     }
 
-    /// The next request, which is answered.
+    /// The next request, answered.
     pub fn received(&self) -> Received {
         let mut received = self.request();
         received.answer("200 OK");
         received
     }
 
-    /// The user and the action of the next request, which is answered.
+    /// The user and action of the next request, answered.
     pub fn action(&self) -> (String, String) {
         let received = self.received();
         (received.user_id().to_owned(), received.action().to_owned())
     }
 
-    /// Action, reason and the kicked devices of the next request, which is alice's.
+    /// Action, reason and kicked devices of the next request, which must be alice's.
     pub fn change(&self) -> (String, String, Vec<String>) {
         let received = self.received();
         let text = |value: &Value| value.as_str().unwrap().to_owned();

@@ -2,19 +2,19 @@
 
 use crate::malformed::PATIENT;
 use crate::process::{instance, login, resume};
-use crate::talk::{answers, hear_out};
+use crate::talk::{answers, receive_all};
 use crate::victim::Victim;
 use serde_json::{Value, json};
 
 const PATHS: [&str; 3] = ["/v1/login", "/v1/resume", "/v1/logout"];
 
-/// Posts bytes; the status and what was said.
+/// Posts bytes; returns the status and the answer.
 fn post(victim: &Victim, path: &str, body: &[u8]) -> (u16, Value) {
     let length = body.len();
     let head = format!("POST {path} HTTP/1.1\r\nHost: tim\r\nContent-Length: {length}\r\n");
     let bytes = [head.as_bytes(), b"Connection: close\r\n\r\n", body].concat();
-    let heard = hear_out(&victim.address, &bytes);
-    let (status, text) = answers(&heard).pop().unwrap();
+    let received = receive_all(&victim.address, &bytes);
+    let (status, text) = answers(&received).pop().unwrap();
     (status, serde_json::from_str(&text).unwrap_or(json!(text)))
 }
 
@@ -28,7 +28,7 @@ fn is_bad_request(victim: &Victim, path: &str, body: &[u8]) {
     );
 }
 
-/// A good body of each path, of which parts are replaced.
+/// A valid body for each path, parts of which are replaced.
 fn good(victim: &Victim, path: &str) -> Value {
     match path {
         "/v1/login" => login("alice", 1, 1, 1),
@@ -76,7 +76,7 @@ fn what_is_not_json_or_too_deep_is_refused() {
             is_bad_request(&victim, path, &body);
         }
     }
-    victim.stands(1);
+    victim.survives(1);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn values_of_wrong_types_are_refused_whatever_the_field() {
             }
         }
     }
-    victim.stands(1);
+    victim.survives(1);
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn fields_beyond_their_bounds_are_refused_and_a_field_twice_as_well() {
     let body = login("alice", 1, 1, 1).to_string();
     let twice = body.replacen('{', "{\"user_id\": \"bob\", ", 1);
     is_bad_request(&victim, "/v1/login", twice.as_bytes());
-    victim.stands(1);
+    victim.survives(1);
 }
 
 #[test]
@@ -166,5 +166,5 @@ fn the_largest_numbers_are_numbers() {
         (400, &json!(70402)),
         "the same again"
     );
-    victim.stands(1);
+    victim.survives(1);
 }

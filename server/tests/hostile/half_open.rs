@@ -1,5 +1,5 @@
-//! Ten thousand connections that are opened and left: honest clients come in beside them, memory
-//! is bounded, and the limit of connections holds.
+//! Ten thousand connections that are opened and abandoned: honest clients get in beside them,
+//! memory is bounded, and the limit on connections holds.
 
 use crate::malformed::PATIENT;
 use crate::process::Answer;
@@ -10,17 +10,17 @@ use crate::victim::Victim;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 
-/// So many, where the system lets a process have as many files.
+/// This many, if the system allows a process that many files.
 const MANY: u64 = 10_000;
-/// For what else a process has open.
+/// For everything else a process has open.
 const OTHER_FILES: u64 = 1_000;
 /// Beside the half-open ones.
 const HONEST: u64 = 20;
-/// What a connection takes up that has sent nothing, or part of a head: the HTTP library's buffers of
-/// 8 KiB, one of them only once a head has begun, and its state.
+/// What a connection uses that has sent nothing, or part of a head: the HTTP library's buffers of 8
+/// KiB, one of them only once a head has begun, and its state.
 const IDLE_BYTES: u64 = 16 * 1024;
 
-/// How many half-open connections there can be here.
+/// How many half-open connections are possible here.
 fn count() -> u64 {
     let files = all_files();
     let count = MANY.min(files.saturating_sub(OTHER_FILES));
@@ -52,7 +52,7 @@ fn ten_thousand_connections_left_silent_or_in_half_a_head_keep_nobody_out() {
         .collect();
     becomes(&victim, "tim_connections", (count + HONEST) as f64);
     victim.has_taken_up_at_most(limit * IDLE_BYTES);
-    // Now every place is taken.
+    // Now every slot is taken.
     for _ in 0..10 {
         let turned_away = Answer::read(connect(&victim.address));
         assert_eq!(turned_away.status, 503);

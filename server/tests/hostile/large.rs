@@ -1,18 +1,18 @@
-//! Heads and bodies of any size: what is beyond the bounds is refused, and never kept.
+//! Heads and bodies of any size: what exceeds the bounds is refused and never kept.
 
 use crate::malformed::PATIENT;
 use crate::process::{login, posted};
-use crate::talk::{connect, hear_out, heard, statuses};
+use crate::talk::{connect, receive_all, received, statuses};
 use crate::victim::Victim;
 use std::io::Write;
 use tim_proto::wire::BODY_MAX;
 
 const REQUEST: &str = "POST /v1/login HTTP/1.1\r\nHost: tim\r\n";
-/// So much is offered of what has no end: many times what may be kept.
+/// How much of an endless message is offered: many times what may be kept.
 const OFFERED: usize = 64 * 1024 * 1024;
 
-/// Sends a head and then the same again and again, until the server has had enough. How much that
-/// was, and what it said.
+/// Sends a head and then the same bytes repeatedly, until the server stops reading. Returns how
+/// many, and the answer.
 fn pour(victim: &Victim, head: &str, more: &str) -> (usize, Vec<u16>) {
     let mut stream = connect(&victim.address);
     stream.write_all(head.as_bytes()).unwrap();
@@ -21,7 +21,7 @@ fn pour(victim: &Victim, head: &str, more: &str) -> (usize, Vec<u16>) {
     while poured < OFFERED && stream.write_all(more.as_bytes()).is_ok() {
         poured += more.len();
     }
-    (poured, statuses(&heard(stream)))
+    (poured, statuses(&received(stream)))
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn whatever_has_no_end_is_cut_off_early_and_not_kept() {
             "{what}: {statuses:?}"
         );
     }
-    victim.stands(1);
+    victim.survives(1);
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_body_of_16_kib_is_read_and_one_byte_more_is_refused() {
     };
     assert_eq!(victim.send(&chunked(BODY_MAX, 3)).status, 200);
     assert_eq!(victim.send(&chunked(BODY_MAX + 1, 4)).status, 413);
-    victim.stands(1);
+    victim.survives(1);
 }
 
 #[test]
@@ -92,12 +92,12 @@ fn a_hundred_headers_are_read_and_one_more_is_refused() {
         let headers: String = (2..count).map(|at| format!("H{at}: x\r\n")).collect();
         let two = "Host: tim\r\nConnection: close\r\n";
         let request = format!("GET /healthz HTTP/1.1\r\n{two}{headers}\r\n");
-        statuses(&hear_out(&victim.address, request.as_bytes()))
+        statuses(&receive_all(&victim.address, request.as_bytes()))
     };
     assert_eq!(with(100), [200]);
     assert_eq!(with(101), [431]);
     assert_eq!(with(2000), [431]);
-    victim.stands(1);
+    victim.survives(1);
 }
 
 #[test]
@@ -113,5 +113,5 @@ fn a_hundred_clients_that_pour_at_once_take_up_what_a_hundred_connections_may() 
             });
         }
     });
-    victim.stands(100);
+    victim.survives(100);
 }

@@ -1,17 +1,17 @@
-//! What is not HTTP, or contradicts itself: one refusal or none, and the connection is closed.
+//! What is not HTTP or contradicts itself: one refusal or none, and the connection is closed.
 
 use crate::process::random::Random;
 use crate::process::{Server, login, posted};
-use crate::talk::{hear_out, hear_out_after_the_end, statuses};
+use crate::talk::{receive_all, receive_all_after_close, statuses};
 use crate::victim::Victim;
 
-/// Nothing is closed because time is up, unless a test says so.
+/// Nothing is closed for lack of time, unless a test says so.
 pub const PATIENT: &str = "limits.header_timeout_ms = 600000\nlimits.body_timeout_ms = 600000\n";
 const SEED: u64 = 1;
-/// The first message of a TLS client, as far as it tells what it is.
+/// The start of a TLS client's first message.
 pub const TLS_HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
 
-/// A post whose head has these further lines.
+/// A POST with these further header lines.
 fn post(headers: &str, body: &str) -> Vec<u8> {
     format!("POST /v1/login HTTP/1.1\r\nHost: tim\r\n{headers}\r\n{body}").into()
 }
@@ -20,7 +20,7 @@ fn get(line: &str, headers: &str) -> Vec<u8> {
     format!("{line}\r\nHost: tim\r\n{headers}\r\n").into()
 }
 
-/// What no server may take for a request, with what is wrong with it.
+/// What no server may accept as a request, with what is wrong with it.
 pub fn malformed() -> Vec<(&'static str, Vec<u8>)> {
     let chunked = |body: &str| post("Transfer-Encoding: chunked\r\n", body);
     vec![
@@ -140,9 +140,9 @@ pub fn malformed() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// One refusal, or nothing, and the end.
-pub fn is_refused(what: &str, heard: &[u8]) {
-    match statuses(heard)[..] {
+/// One refusal, or nothing, and then the end.
+pub fn is_refused(what: &str, received: &[u8]) {
+    match statuses(received)[..] {
         [] | [400 | 408 | 413 | 414 | 431 | 501 | 505] => {}
         ref other => panic!("{what}: {other:?}"),
     }
@@ -152,9 +152,9 @@ pub fn is_refused(what: &str, heard: &[u8]) {
 fn a_malformed_request_is_refused_and_its_connection_closed() {
     let victim = Victim::with(PATIENT);
     for (what, bytes) in malformed() {
-        is_refused(what, &hear_out(&victim.address, &bytes));
+        is_refused(what, &receive_all(&victim.address, &bytes));
     }
-    victim.stands(1);
+    victim.survives(1);
 }
 
 #[test]
@@ -166,9 +166,9 @@ fn a_malformed_request_that_comes_byte_by_byte_is_refused_as_well() {
         // The server may have closed before all of it was sent.
         let sent = |byte: &u8| std::io::Write::write_all(&mut stream, &[*byte]).is_ok();
         let _ = bytes.iter().all(sent);
-        is_refused(what, &crate::talk::heard(stream));
+        is_refused(what, &crate::talk::received(stream));
     }
-    victim.stands(1);
+    victim.survives(1);
 }
 
 #[test]
@@ -176,11 +176,11 @@ fn a_request_cut_off_anywhere_is_dropped_without_a_trace() {
     let victim = Victim::with(PATIENT);
     let whole = posted("/v1/login", &login("alice", 1, 1, 1).to_string());
     for end in 0..whole.len() {
-        let heard = hear_out_after_the_end(&victim.address, &whole.as_bytes()[..end]);
-        is_refused(&whole[..end], &heard);
+        let received = receive_all_after_close(&victim.address, &whole.as_bytes()[..end]);
+        is_refused(&whole[..end], &received);
     }
-    victim.stands(1);
-    // None of them was a login: the number is as good as new.
+    victim.survives(1);
+    // None of them was a login: the number has not been used.
     victim.log_in(&login("alice", 1, 1, 1));
 }
 
@@ -191,10 +191,10 @@ fn random_bytes_are_refused() {
     for round in 0..2000 {
         let length = 1 + random.below(3000);
         let bytes = random.bytes(length);
-        let heard = hear_out_after_the_end(&victim.address, &bytes);
-        is_refused(&format!("seed {SEED}, round {round}"), &heard);
+        let received = receive_all_after_close(&victim.address, &bytes);
+        is_refused(&format!("seed {SEED}, round {round}"), &received);
     }
-    victim.stands(1);
+    victim.survives(1);
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn a_login_with_bytes_changed_is_answered_by_the_rules_or_its_connection_closed(
                 _ => bytes.insert(at, b"\0\r\n:\"{}[]\\\xff"[random.below(11)]),
             }
         }
-        for status in statuses(&hear_out_after_the_end(&victim.address, &bytes)) {
+        for status in statuses(&receive_all_after_close(&victim.address, &bytes)) {
             let known = [200, 400, 401, 403, 404, 405, 413, 414, 429, 431];
             assert!(
                 known.contains(&status),
@@ -223,7 +223,7 @@ fn a_login_with_bytes_changed_is_answered_by_the_rules_or_its_connection_closed(
             );
         }
     }
-    victim.stands(1);
+    victim.survives(1);
 }
 
 #[test]
@@ -240,9 +240,9 @@ fn plain_text_on_a_tls_port_is_refused_and_clients_with_tls_are_served() {
         .chain([request])
         .chain((0..500).map(|_| random.bytes(600)));
     for bytes in inputs {
-        let heard = hear_out_after_the_end(&server.address, &bytes);
-        // An alert of TLS, or nothing.
-        assert!(heard.is_empty() || heard[0] == 0x15, "{heard:?}");
+        let received = receive_all_after_close(&server.address, &bytes);
+        // A TLS alert, or nothing.
+        assert!(received.is_empty() || received[0] == 0x15, "{received:?}");
     }
     assert_eq!(hears(), "HTTP/1.1 200 OK");
     let grown = server.most_memory() - before;

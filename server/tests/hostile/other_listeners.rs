@@ -1,10 +1,10 @@
-//! The listeners of the operator and of the figures, with what the clients' one gets as well.
+//! The listeners of the operator and of the metrics, under the same attacks as the clients'.
 
 use crate::malformed::{PATIENT, is_refused, malformed};
 use crate::process::Server;
 use crate::process::metrics::{figures, get};
 use crate::process::random::Random;
-use crate::talk::{connect, hear_out, hear_out_after_the_end, heard, statuses};
+use crate::talk::{connect, receive_all, receive_all_after_close, received, statuses};
 use crate::victim::Victim;
 use std::io::Write;
 
@@ -19,11 +19,11 @@ fn listeners(victim: &Victim) -> [String; 2] {
     ]
 }
 
-/// Both listeners answer, and so does the clients' one.
+/// Both listeners answer, and so does the clients'.
 fn all_answer(victim: &Victim) {
     assert_eq!(victim.own("GET", "/v1/users/nobody", "").0, 404);
     assert!(figures(victim).contains_key("tim_connections"));
-    victim.stands(300);
+    victim.survives(300);
 }
 
 #[test]
@@ -32,16 +32,16 @@ fn malformed_and_random_input_is_refused_there_too() {
     let mut random = Random::new(SEED);
     for address in listeners(&victim) {
         for (what, bytes) in malformed() {
-            // The figures' listener reads no body: it answers before it has seen what is wrong there.
+            // The metrics listener reads no body: it answers before it could see a mistake there.
             if Some(&address) == victim.metrics.as_ref() && what.contains("chunk") {
-                hear_out_after_the_end(&address, &bytes);
+                receive_all_after_close(&address, &bytes);
             } else {
-                is_refused(what, &hear_out(&address, &bytes));
+                is_refused(what, &receive_all(&address, &bytes));
             }
         }
         for round in 0..300 {
-            let heard = hear_out_after_the_end(&address, &random.bytes(1000));
-            is_refused(&format!("seed {SEED}, round {round}"), &heard);
+            let received = receive_all_after_close(&address, &random.bytes(1000));
+            is_refused(&format!("seed {SEED}, round {round}"), &received);
         }
     }
     all_answer(&victim);
@@ -54,7 +54,7 @@ fn large_heads_and_bodies_are_refused_there_too() {
     for address in listeners(&victim) {
         let head = format!("GET /healthz HTTP/1.1\r\nHost: tim\r\nHeader: {large}\r\n\r\n");
         assert_eq!(
-            statuses(&hear_out_after_the_end(&address, head.as_bytes())),
+            statuses(&receive_all_after_close(&address, head.as_bytes())),
             [431]
         );
         let mut stream = connect(&address);
@@ -66,7 +66,7 @@ fn large_heads_and_bodies_are_refused_there_too() {
         }
         assert!(poured < 1000, "all of it was taken");
         assert!(matches!(
-            statuses(&heard(stream))[..],
+            statuses(&received(stream))[..],
             [] | [404 | 405 | 413]
         ));
     }

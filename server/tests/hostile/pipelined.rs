@@ -1,10 +1,10 @@
-//! Several requests in one write: answered in their order, or the connection is closed; nothing of
-//! a body is ever taken for a request.
+//! Several requests in one write: answered in order, or the connection is closed; no part of a body
+//! is ever taken for a request.
 
 use crate::malformed::{PATIENT, is_refused, malformed};
 use crate::process::metrics::becomes;
 use crate::process::{Answer, login, posted};
-use crate::talk::{answers, connect, hear_out, statuses};
+use crate::talk::{answers, connect, receive_all, statuses};
 use crate::victim::Victim;
 use std::io::Write;
 
@@ -17,20 +17,20 @@ fn good_requests_in_one_write_are_answered_in_their_order() {
     let victim = Victim::with(PATIENT);
     let bad = posted("/v1/login", "hello");
     let requests = [HEALTH, NOTHING, &bad, HEALTH, LAST].concat();
-    let answers = answers(&hear_out(&victim.address, requests.as_bytes()));
+    let answers = answers(&receive_all(&victim.address, requests.as_bytes()));
     let statuses: Vec<_> = answers.iter().map(|(status, _)| *status).collect();
     assert_eq!(statuses, [200, 404, 400, 200, 200]);
     assert_eq!((&*answers[0].1, &*answers[4].1), ("ok\n", "ready\n"));
-    victim.stands(1);
+    victim.survives(1);
 }
 
 #[test]
 fn a_thousand_requests_in_one_write_get_a_thousand_answers() {
     let victim = Victim::with(PATIENT);
     let requests = [HEALTH.repeat(999).as_str(), LAST].concat();
-    let answered = statuses(&hear_out(&victim.address, requests.as_bytes()));
+    let answered = statuses(&receive_all(&victim.address, requests.as_bytes()));
     assert_eq!(answered, [200; 1000]);
-    victim.stands(1);
+    victim.survives(1);
 }
 
 #[test]
@@ -38,18 +38,18 @@ fn after_a_good_request_a_malformed_one_is_refused_and_ends_the_connection() {
     let victim = Victim::with(PATIENT);
     for (what, bytes) in malformed() {
         let sent = [HEALTH.as_bytes(), &bytes].concat();
-        let heard = hear_out(&victim.address, &sent);
-        let (first, rest) = answers(&heard)
+        let received = receive_all(&victim.address, &sent);
+        let (first, rest) = answers(&received)
             .split_first()
             .map_or((0, 0), |(first, rest)| (first.0, rest.len()));
         assert_eq!(first, 200, "{what}");
         assert!(rest <= 1, "{what}");
-        let after = heard
+        let after = received
             .windows(4)
             .position(|four| four == b"ok\n" || four == b"ok\nH");
-        is_refused(what, after.map_or(&[], |at| &heard[at + 3..]));
+        is_refused(what, after.map_or(&[], |at| &received[at + 3..]));
     }
-    victim.stands(1);
+    victim.survives(1);
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_request_in_a_body_is_no_request() {
             &[400, 200],
         ),
         ("in a chunk", with("/v1/login", coding, &chunk), &[400, 200]),
-        // What follows is the second body to whoever goes by the length: nobody answers it.
+        // By the length, what follows is the second body: nobody answers it.
         (
             "a length, then chunks",
             both(["Content-Length: 5\r\n", coding]),
@@ -97,15 +97,15 @@ fn a_request_in_a_body_is_no_request() {
             &[400],
         ),
     ] {
-        let heard = hear_out(&victim.address, [&request, LAST].concat().as_bytes());
-        let answers = answers(&heard);
+        let received = receive_all(&victim.address, [&request, LAST].concat().as_bytes());
+        let answers = answers(&received);
         let statuses: Vec<_> = answers.iter().map(|(status, _)| *status).collect();
-        // Whether it reads on behind a body that it did not want depends on how much has come.
+        // Whether it reads on after a body it did not want depends on how much has arrived.
         let fits = statuses == wanted || wanted[0] != 400 && statuses == wanted[..1];
         assert!(fits, "{what}: {statuses:?}");
         assert!(answers.iter().all(|(_, body)| body != "ok\n"), "{what}");
     }
-    victim.stands(1);
+    victim.survives(1);
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_request_behind_a_login_changes_nothing_of_its_stream_which_still_ends_with_
         let login = posted("/v1/login", &login(&user, which, 1, 1).to_string());
         let mut stream = connect(&victim.address);
         stream.write_all(login.as_bytes()).unwrap();
-        // The server reads only as far as it has room; the rest of it stays here.
+        // The server reads only as far as it has room; the rest stays here.
         stream.set_nonblocking(true).unwrap();
         let _ = stream.write_all(behind.as_bytes());
         stream.set_nonblocking(false).unwrap();
@@ -136,5 +136,5 @@ fn a_request_behind_a_login_changes_nothing_of_its_stream_which_still_ends_with_
         drop(answer);
     }
     becomes(&victim, "tim_connections", 1.0);
-    victim.stands(4);
+    victim.survives(4);
 }

@@ -1,8 +1,8 @@
-//! Clients that send slowly, or nothing: each is cut off when its time is up, and not before.
+//! Clients that send slowly or not at all: each is cut off when its time is up, and not before.
 
 use crate::process::tls::{certificate, hears};
 use crate::process::{Server, posted};
-use crate::talk::{connect, heard, statuses};
+use crate::talk::{connect, received, statuses};
 use crate::victim::Victim;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -13,18 +13,18 @@ const SETTINGS: &str = "limits.header_timeout_ms = 400\nlimits.body_timeout_ms =
 const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: tim\r\n\r\n";
 const HEAD: &str = "POST /v1/login HTTP/1.1\r\nHost: tim\r\nContent-Length: 9000\r\n\r\n";
 
-/// What a client hears that sends this and then nothing; its time must have passed.
+/// What a client receives that sends this and then nothing; its time must have passed.
 fn hears_after(address: &str, sent: &[u8]) -> Vec<u8> {
     let begun = Instant::now();
     let mut stream = connect(address);
     stream.write_all(sent).unwrap();
-    let heard = heard(stream);
+    let received = received(stream);
     assert!(
         begun.elapsed() >= TIME,
         "cut off after {:?}",
         begun.elapsed()
     );
-    heard
+    received
 }
 
 #[test]
@@ -45,22 +45,22 @@ fn a_client_that_falls_silent_is_cut_off_wherever_it_is() {
     assert_eq!(hears(&format!("{chunked}5\r\nhel")), [408]);
     let nothing = HEAD.replace("/v1/login", "/nothing");
     assert_eq!(hears_at_once(&victim, &nothing)[..1], [404]);
-    victim.stands(1);
+    victim.survives(1);
 }
 
 /// The same for what may be answered before the time is up.
 fn hears_at_once(victim: &Victim, sent: &str) -> Vec<u16> {
     let mut stream = connect(&victim.address);
     stream.write_all(sent.as_bytes()).unwrap();
-    statuses(&heard(stream))
+    statuses(&received(stream))
 }
 
-/// Sends a byte whenever the server has said nothing for a moment, until it closes.
+/// Sends a byte whenever the server has been silent for a moment, until it closes.
 fn trickle(mut stream: TcpStream, begun: Instant, byte: u8) -> Duration {
     stream.set_read_timeout(Some(TIME / 20)).unwrap();
     loop {
         assert!(begun.elapsed() < crate::talk::PATIENCE, "still open");
-        // What was closed meanwhile is found out by reading.
+        // Connections closed meanwhile are discovered by reading.
         let _ = stream.write_all(&[byte]);
         match stream.read(&mut [0; 1024]) {
             Ok(0) => return begun.elapsed(),
@@ -91,14 +91,14 @@ fn a_client_that_sends_byte_by_byte_has_no_more_time_than_one_that_sends_nothing
             assert!(lasted >= TIME, "{begins:?} was cut off after {lasted:?}");
         }
     }
-    victim.stands(100);
+    victim.survives(100);
 }
 
 #[test]
 fn what_is_skipped_however_much_it_is_counts_as_silence() {
     let victim = Victim::with(SETTINGS);
     let chunks = "POST /v1/login HTTP/1.1\r\nHost: tim\r\nTransfer-Encoding: chunked\r\n\r\n";
-    // Empty lines before a request, and noughts before the size of a chunk.
+    // Empty lines before a request, and zeros before the size of a chunk.
     for (begins, skipped) in [("", "\r\n"), (chunks, "0")] {
         let mut stream = connect(&victim.address);
         stream.write_all(begins.as_bytes()).unwrap();
@@ -111,7 +111,7 @@ fn what_is_skipped_however_much_it_is_counts_as_silence() {
             );
         }
     }
-    victim.stands(1);
+    victim.survives(1);
 }
 
 #[test]
@@ -155,11 +155,11 @@ fn a_body_that_comes_byte_by_byte_takes_up_no_more_than_one_that_comes_whole() {
             stream
         })
         .collect();
-    // In turns, so that the server has read a connection's byte before the next one comes.
+    // In turn, so that the server has read one connection's byte before the next one arrives.
     for _ in 0..200 {
         for stream in &mut slow {
             stream.write_all(b"x").unwrap();
         }
     }
-    victim.stands(100);
+    victim.survives(100);
 }

@@ -14,33 +14,33 @@ pub fn connect(address: &str) -> TcpStream {
     stream
 }
 
-/// Sends bytes and hears the server out, which closes by itself.
-pub fn hear_out(address: &str, bytes: &[u8]) -> Vec<u8> {
+/// Sends bytes and receives everything until the server closes by itself.
+pub fn receive_all(address: &str, bytes: &[u8]) -> Vec<u8> {
     let mut stream = connect(address);
     // The server may have answered and closed before all of it was sent.
     let _ = stream.write_all(bytes);
-    heard(stream)
+    received(stream)
 }
 
-/// The same by a client that says that it is done. What the server is deciding by then, it drops.
-pub fn hear_out_after_the_end(address: &str, bytes: &[u8]) -> Vec<u8> {
+/// The same for a client that closes its sending side. The server drops what it was deciding.
+pub fn receive_all_after_close(address: &str, bytes: &[u8]) -> Vec<u8> {
     let mut stream = connect(address);
     let _ = stream.write_all(bytes);
     let _ = stream.shutdown(Shutdown::Write);
-    heard(stream)
+    received(stream)
 }
 
-/// Everything until the server closes; what it had not read by then makes that a reset.
-pub fn heard(mut stream: TcpStream) -> Vec<u8> {
-    let mut heard = Vec::new();
-    match stream.read_to_end(&mut heard) {
+/// Receives everything until the server closes; bytes it had not read by then make that a reset.
+pub fn received(mut stream: TcpStream) -> Vec<u8> {
+    let mut received = Vec::new();
+    match stream.read_to_end(&mut received) {
         Ok(_) => {}
         Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset, "it did not close"),
     }
-    heard
+    received
 }
 
-/// The status and the body of each answer. An event stream, whose body has no length, is the last.
+/// The status and body of each answer. An event stream, whose body has no length, is the last.
 pub fn answers(bytes: &[u8]) -> Vec<(u16, String)> {
     let text = String::from_utf8_lossy(bytes);
     let mut rest: &str = &text;

@@ -1,5 +1,5 @@
-//! Tickets that inflate to far more than they are: refused as what cannot be read, at the cost of
-//! any other bad ticket.
+//! Tickets that inflate to far more than their size: refused as unreadable, at the cost of any
+//! other bad ticket.
 
 use crate::process::{APP, Server, login, now_s};
 use crate::victim::Victim;
@@ -27,7 +27,7 @@ fn with_ticket(ticket: String) -> Value {
     login
 }
 
-/// JSON around so many letters.
+/// JSON around this many letters.
 fn padded(letters: usize) -> Vec<u8> {
     format!(
         "{{\"TLS.identifier\":\"{}\",\"TLS.sig\":\"\"}}",
@@ -53,10 +53,10 @@ fn a_ticket_that_inflates_to_megabytes_is_unreadable_and_costs_no_more_than_a_fo
     };
     let forged = cost(&forged, (401, 70009));
     let bombs = cost(&bomb, UNREADABLE);
-    // Whole, each of them would take milliseconds.
+    // Inflated entirely, each of them would take milliseconds.
     assert!(bombs <= 2.0 * forged + 0.2, "{bombs} s beside {forged} s");
     // One at a time, and each far larger than this.
-    victim.stands(1);
+    victim.survives(1);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn tickets_of_every_inflated_size_and_of_broken_streams_are_unreadable() {
     refused("A".repeat(USER_SIG_MAX));
     refused("A".repeat(USER_SIG_MAX + 1));
     refused("A".repeat(15_000));
-    victim.stands(1);
+    victim.survives(1);
 }
 
 #[test]
@@ -109,9 +109,9 @@ fn a_bomb_as_an_administrators_ticket_or_in_what_a_login_ends_is_refused() {
         }),
         UNREADABLE
     );
-    // What a login ends does not keep it out.
+    // The tickets in a login's endings do not prevent it.
     let mut login = login("alice", 1, 2, 2);
     login["ends"] = vec![earlier; 2].into();
     victim.log_in(&login);
-    victim.stands(1);
+    victim.survives(1);
 }

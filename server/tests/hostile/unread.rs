@@ -1,4 +1,4 @@
-//! Clients that do not read what they are sent: cut off when their time is up, and only they.
+//! Clients that do not read: cut off when their time is up, and only they.
 
 use crate::process::metrics::{becomes, figures};
 use crate::process::{login, posted};
@@ -14,10 +14,10 @@ const SETTINGS: &str = "heartbeat_ms = 100\nmetrics_listen = \"127.0.0.1:0\"\n\
     limits.unread_timeout_ms = 1000\nlimits.header_timeout_ms = 600000\n";
 const HEALTH: &str = "GET /healthz HTTP/1.1\r\nHost: tim\r\n\r\n";
 
-/// A connection whose system takes as little as it can for a client that does not read.
+/// A connection whose system buffers as little as possible for a client that does not read.
 fn narrow(address: &str) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    // Before it connects, or the other side has been promised more. The system makes it its least.
+    // Before connecting, or the other side has been promised more. The system applies its minimum.
     socket.set_recv_buffer_size(1).unwrap();
     let address: SocketAddr = address.parse().unwrap();
     socket.connect(&address.into()).unwrap();
@@ -27,7 +27,7 @@ fn narrow(address: &str) -> TcpStream {
     stream
 }
 
-/// Asks and asks, and never reads an answer, until the connection is gone.
+/// Sends requests without reading an answer, until the connection is gone.
 pub fn asks_without_reading(address: &str) -> Duration {
     let mut stream = narrow(address);
     let requests = HEALTH.repeat(1000);
@@ -56,12 +56,12 @@ fn a_client_that_reads_no_answer_is_cut_off_and_one_that_reads_stays() {
             assert!(unread.join().unwrap() >= TIME);
         }
     });
-    // Only the one that reads is there.
+    // Only the reading one is left.
     becomes(&victim, "tim_connections", 1.0);
     for _ in 0..5 {
         assert!(reading.block().unwrap().starts_with(": hb"));
     }
-    victim.stands(20);
+    victim.survives(20);
 }
 
 #[test]
@@ -73,10 +73,10 @@ fn a_stream_that_nobody_reads_any_more_is_cut_off_and_its_user_goes_offline() {
     unread.write_all(login.as_bytes()).unwrap();
     becomes(&victim, "tim_connections", 2.0);
     let begun = Instant::now();
-    // Heartbeats alone fill what its system takes.
+    // Heartbeats alone fill the buffer.
     while figures(&victim)["tim_connections"] > 1.0 {
         assert!(begun.elapsed() < PATIENCE, "it is still there");
         assert!(reading.block().unwrap().starts_with(": hb"));
     }
-    victim.stands(1);
+    victim.survives(1);
 }

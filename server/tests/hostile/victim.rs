@@ -1,17 +1,17 @@
-//! A server that is attacked, and what must still be true of it.
+//! A server under attack, and what must still be true of it.
 
 use crate::process::{Answer, Server, login};
 use serde_json::Value;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What one connection may take up: a head and a body of 16 KiB, the body once as it comes and once
-/// as it is read, and twice 8 KiB that the HTTP library keeps.
+/// What one connection may use: a head and a body of 16 KiB, the body once as received and once as
+/// read, and twice 8 KiB in the HTTP library.
 const CONNECTION_BYTES: u64 = 64 * 1024;
-/// What may come on top, whatever is sent: arenas of the allocator, and what its threads keep.
+/// What may be added whatever is sent: arenas of the allocator, and what its threads keep.
 pub const MORE_BYTES: u64 = 4 * 1024 * 1024;
 
-/// A server, and what it took up before it was attacked.
+/// A server, and its memory before the attack.
 pub struct Victim {
     server: Server,
     before: u64,
@@ -42,8 +42,8 @@ impl Victim {
             .log_in(&login(&format!("honest {number}"), 1, 1, 1))
     }
 
-    /// It serves, and has never had more memory than so many connections at a time may take up.
-    pub fn stands(&self, connections: u64) {
+    /// It serves, and has never used more memory than this many connections at a time may use.
+    pub fn survives(&self, connections: u64) {
         self.lets_honest_clients_in();
         self.has_taken_up_at_most(connections * CONNECTION_BYTES);
     }

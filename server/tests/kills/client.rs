@@ -1,4 +1,4 @@
-//! A client with many users, which remembers what the server has acknowledged of each.
+//! A client with many users, which remembers what the server has acknowledged about each.
 
 use crate::process::random::Random;
 use crate::process::{Server, login, posted, resume, ticket};
@@ -8,15 +8,15 @@ use std::net::TcpStream;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-/// Of the users that nothing happened to, so many are looked after in each round.
+/// How many of the users that nothing happened to are checked in each round.
 const SAMPLE: usize = 10;
-/// Who resumes a session that is not theirs.
+/// A client that resumes somebody else's session.
 const STRANGER: u8 = 255;
 const DISPLACED: i64 = 6208;
 const BANNED: i64 = 70051;
 const REVOKED: i64 = 70052;
 
-/// What the server has acknowledged last of a user.
+/// What the server last acknowledged about a user.
 #[derive(Clone, Copy, PartialEq)]
 enum State {
     LoggedIn,
@@ -30,24 +30,24 @@ enum State {
 struct User {
     user_id: String,
     state: State,
-    /// The session that they have or had last.
+    /// Their current or last session.
     session: Value,
     /// Sessions that have ended, by their tokens.
     ended: Vec<Value>,
-    /// Tells their devices apart.
+    /// Distinguishes their devices.
     which: u8,
     login_no: u64,
     seq: u64,
     /// The server has seen their session since it started. If not, it cannot know that a login
-    /// displaces it: that it has ended is then nothing that the server has acknowledged.
+    /// displaces it: its end is then not something the server has acknowledged.
     seen: bool,
     /// Something has happened to them in this round.
     touched: bool,
-    /// What has happened to them, for whoever looks for a fault.
+    /// Their history, for whoever investigates a failure.
     story: Vec<String>,
 }
 
-/// What the server is asked for.
+/// The requests to the server.
 #[derive(Clone, Copy, Debug)]
 enum Deed {
     LogIn,
@@ -64,11 +64,11 @@ impl User {
         self.seq
     }
 
-    /// Has the server do it; the status and what it said, or none when it is gone.
+    /// Sends the request; returns the status and body, or `None` if the server is gone.
     fn ask(&mut self, deed: Deed, server: &Server, open: &mut Vec<TcpStream>) -> Option<Value> {
         let seq = self.next_seq();
         self.story
-            .push(format!("asked to {deed:?} as request {seq}"));
+            .push(format!("told to {deed:?} as request {seq}"));
         let (path, body) = match deed {
             Deed::LogIn | Deed::LogInElsewhere => {
                 if matches!(deed, Deed::LogInElsewhere) {
@@ -114,7 +114,7 @@ impl User {
         Some(said)
     }
 
-    /// Remembers what the server has said.
+    /// Remembers the server's answer.
     fn hears(&mut self, deed: Deed, said: Value) {
         self.story.push(format!("told {}", said["epoch"]));
         let former = self.session.clone();
@@ -143,7 +143,7 @@ impl User {
         }
     }
 
-    /// Whether all that the server has said of this user is true.
+    /// Checks everything that the server has said about this user.
     fn is_as_acknowledged(&mut self, server: &Server) {
         self.story.push("looked after".to_owned());
         let user_id = self.user_id.clone();
@@ -171,7 +171,7 @@ impl User {
         }
     }
 
-    /// What somebody is told who has found the token of a session.
+    /// The answer to somebody who has found the token of a session.
     fn resumes_as_a_stranger(&mut self, server: &Server, session: &Value) -> (u16, i64) {
         let seq = self.next_seq();
         let mut answer = server.post("/v1/resume", &resume(session, STRANGER, 1, seq));
@@ -181,8 +181,8 @@ impl User {
     }
 }
 
-/// A status with its JSON, or with the data of a stream's first event; none where the connection
-/// ends before that is whole.
+/// A status with its JSON, or with the data of a stream's first event; `None` if the connection
+/// ends before that is complete.
 fn answer(stream: &mut TcpStream) -> Option<(u16, Value)> {
     let mut bytes = Vec::new();
     loop {
@@ -224,12 +224,12 @@ impl Client {
         self.users.len()
     }
 
-    /// Does this and that until the server is gone, and tells of each outcome.
+    /// Sends random requests until the server is gone, and reports each outcome.
     pub fn lives(&mut self, server: &Server, tell: &Sender<()>) {
         let mut open = Vec::new();
         loop {
             let (at, deed) = self.next();
-            // An account that is not acknowledged is none to look for.
+            // An unacknowledged account is not one to look for.
             let is_new = at == self.users.len();
             let mut user = if is_new {
                 self.new_user()
@@ -249,12 +249,12 @@ impl Client {
             if gone {
                 return;
             }
-            // The one who counts may have seen enough.
+            // The counting thread may have seen enough.
             let _ = tell.send(());
         }
     }
 
-    /// Which user is next, and what with: the place behind the last is a new one.
+    /// The next user and request: the index after the last is a new user.
     fn next(&mut self) -> (usize, Deed) {
         let new = (self.users.len(), Deed::LogIn);
         if self.users.is_empty() || self.random.below(3) == 0 {
@@ -288,7 +288,7 @@ impl Client {
         }
     }
 
-    /// Looks after the users of this round, and some of those from before.
+    /// Checks the users of this round, and some earlier ones.
     pub fn finds_what_was_acknowledged(&mut self, server: &Server) {
         for user in &mut self.users {
             user.seen = false;

@@ -1,11 +1,11 @@
-//! What a disk may hold after the power was lost: what was synced, and of what was not, any part, in
+//! What a disk may hold after a power failure: everything synced, and of the rest any part, in
 //! sectors, in any order.
 
 use crate::process::random::Random;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// What a disk writes whole or not at all.
+/// What a disk writes entirely or not at all.
 const SECTOR: usize = 512;
 
 /// One thing that a server did to a file.
@@ -20,11 +20,11 @@ pub enum Entry {
     Unlink(String),
 }
 
-/// Reads a record, and where in it each entry ends.
+/// Parses a record, and where each of its entries ends.
 pub fn read(record: &[u8]) -> Vec<(u64, Entry)> {
     let (mut entries, mut at) = (Vec::new(), 0);
     let number = |at: usize| u64::from_ne_bytes(record[at..at + 8].try_into().unwrap());
-    // What was being written when the server was killed is no entry yet.
+    // An incomplete last entry was being written when the server was killed.
     while at + 19 <= record.len() {
         let what = record[at];
         let name_length = u16::from_ne_bytes(record[at + 1..at + 3].try_into().unwrap());
@@ -60,7 +60,7 @@ enum Change {
     Truncate(usize),
 }
 
-/// A file: what is certain of it, and what is not.
+/// A file: its certain content and its uncertain changes.
 #[derive(Clone, Default)]
 struct File {
     synced: Vec<u8>,
@@ -83,7 +83,7 @@ pub struct Disk {
     names: BTreeMap<String, usize>,
     synced_names: BTreeMap<String, usize>,
     namings: Vec<Naming>,
-    /// A disk that forgets to write what it is told to sync.
+    /// A disk that ignores syncs.
     pub ignores_syncs: bool,
 }
 
@@ -157,7 +157,7 @@ impl Disk {
         self.namings.push(naming);
     }
 
-    /// Writes the folder as it may be found after the power was lost at this moment.
+    /// Writes the folder as it may be found after a power failure at this moment.
     pub fn loses_power(&self, folder: &Path, random: &mut Random) {
         let mut names = self.synced_names.clone();
         let kept = random.below(self.namings.len() + 1);

@@ -1,4 +1,4 @@
-//! The operator, who sends exactly what a test says.
+//! The operator's requests, exactly as a test writes them.
 
 use super::{APP, Answer, Server, Store, now_s, ticket};
 use serde_json::Value;
@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 use tim_proto::user_sig;
 
-/// What turns the operator's listener on.
+/// The settings that enable the operator's listener.
 pub const SETTINGS: &str = "admin_listen = \"0\"\nadmins = [\"administrator\"]\n";
 
 impl Store {
@@ -16,7 +16,7 @@ impl Store {
         self.with(&format!("{SETTINGS}{settings}"))
     }
 
-    /// A server that does wrong what it is asked to.
+    /// A server with fault injection.
     pub fn with_faults(self, settings: &str) -> Server {
         match self {
             Store::Embedded => Server::with_faults(settings),
@@ -34,7 +34,7 @@ impl Server {
         Store::Embedded.with_admin(settings)
     }
 
-    /// A server that does wrong what it is asked to, with these further settings.
+    /// A server with fault injection and these further settings.
     pub fn with_faults(settings: &str) -> Server {
         let directory = tempfile::tempdir().unwrap();
         let settings = format!("{SETTINGS}{settings}");
@@ -44,7 +44,7 @@ impl Server {
         Server::logging(directory, "127.0.0.1:0", None, "info", &arguments)
     }
 
-    /// Asks for a fault, which must be granted.
+    /// Injects a fault; the request must succeed.
     pub fn fault(&self, method: &str, path: &str, body: &Value) -> Value {
         let (status, answer) = self.own(method, &format!("/v1/faults{path}"), &body.to_string());
         assert_eq!(status, 200, "{answer}");
@@ -66,7 +66,7 @@ impl Server {
         self.reference_by("POST", path, &admin_query(), &body.to_string())
     }
 
-    /// The same by any method, query and body.
+    /// The same with any method, query and body.
     pub fn reference_by(&self, method: &str, path: &str, query: &str, body: &str) -> Value {
         let length = body.len();
         let mut answer = self.send_admin(&format!(
@@ -110,7 +110,7 @@ impl Server {
     }
 }
 
-/// The query of a good request.
+/// The query of a valid request.
 pub fn admin_query() -> String {
     query_of(APP, "administrator", &ticket("administrator", 3600))
 }
@@ -121,7 +121,7 @@ pub fn query_of(app: u32, user_id: &str, ticket: &str) -> String {
     )
 }
 
-/// A ticket that was made so many seconds ago.
+/// A ticket issued this many seconds ago.
 pub fn ticket_made(ago_s: i64, user_id: &str) -> String {
     user_sig::make(super::KEY, APP, user_id, now_s() - ago_s, 3600, None).unwrap()
 }

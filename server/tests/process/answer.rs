@@ -1,4 +1,4 @@
-//! HTTP as a test writes and reads it: a request as text, an answer bit by bit.
+//! HTTP as a test writes and reads it: a request as text, an answer piece by piece.
 
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
@@ -11,7 +11,7 @@ pub fn posted(path: &str, body: &str) -> String {
     )
 }
 
-/// An answer whose body is read bit by bit.
+/// An answer whose body is read piece by piece.
 pub struct Answer {
     pub status: u16,
     headers: Vec<(String, String)>,
@@ -91,7 +91,7 @@ impl Answer {
         Some(block)
     }
 
-    /// The session event that a stream begins with, and the comment that pushes it through.
+    /// The session event at the start of a stream, and the comment that pushes it through.
     pub fn session(&mut self) -> Value {
         let (name, event) = self.event().unwrap();
         assert_eq!(name, "session");
@@ -99,7 +99,7 @@ impl Answer {
         event
     }
 
-    /// The next event; heartbeats are passed over.
+    /// The next event, skipping heartbeats.
     pub fn event(&mut self) -> Option<(String, Value)> {
         loop {
             let block = self.block()?;

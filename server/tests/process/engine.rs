@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// How many databases a test program may use.
 const DATABASES: usize = 1000;
 
-/// An engine of one's own; dropping it kills it, as does the end of the process.
+/// A separate engine; dropping it kills it, as does the end of the process.
 pub struct Engine {
     /// A shell that kills the engine when its input ends.
     keeper: Child,
@@ -34,7 +34,7 @@ impl Engine {
         Engine::within(tempfile::tempdir().unwrap(), port, arguments)
     }
 
-    /// An engine on this port that has what another one has: it takes its place.
+    /// An engine on this port with the data of another one, whose place it takes.
     pub fn in_place_of(port: u16, other: Engine) -> Engine {
         assert_eq!(other.command("REPLICAOF NO ONE"), "+OK");
         assert_eq!(other.command("SAVE"), "+OK");
@@ -45,7 +45,7 @@ impl Engine {
         Engine::within(directory, port, "")
     }
 
-    /// An engine that follows this one.
+    /// A replica of this engine.
     pub fn replica(&self) -> Engine {
         let replica = Engine::with(&format!("--replicaof 127.0.0.1 {}", self.port));
         let until = Instant::now() + Duration::from_secs(30);
@@ -56,7 +56,7 @@ impl Engine {
         replica
     }
 
-    /// A sentinel that watches this engine as `main`, and asks for this password.
+    /// A sentinel that watches this engine as `main` and requires this password.
     pub fn sentinel(&self, password: &str) -> Engine {
         let (directory, port) = (tempfile::tempdir().unwrap(), free_port());
         let settings = format!(
@@ -119,7 +119,7 @@ impl Engine {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Ends the engine; what it held is gone. Gives what is needed to start it again.
+    /// Kills the engine, with everything it held. Returns what is needed to start it again.
     pub fn kill(mut self) -> u16 {
         self.end();
         self.port
@@ -159,7 +159,7 @@ impl Engine {
         String::from_utf8(text).unwrap()
     }
 
-    /// Has the engine stand still until what this gives is dropped: it lives, and takes nothing.
+    /// Pauses the engine until the guard is dropped: it is alive but accepts nothing.
     pub fn stopped(&self) -> Stopped {
         let info = self.info("server");
         let pid = info
@@ -171,7 +171,7 @@ impl Engine {
     }
 }
 
-/// An engine that stands still.
+/// A paused engine.
 pub struct Stopped {
     pid: String,
 }
@@ -193,7 +193,7 @@ impl Drop for Engine {
     }
 }
 
-/// A port that nobody has at the moment.
+/// A port that is free at the moment.
 pub fn free_port() -> u16 {
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     free.local_addr().unwrap().port()

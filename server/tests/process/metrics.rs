@@ -1,4 +1,4 @@
-//! The figures of a server, as Prometheus reads them.
+//! A server's metrics, as Prometheus reads them.
 
 use super::Server;
 use std::collections::BTreeMap;
@@ -41,7 +41,7 @@ pub fn figures(server: &Server) -> BTreeMap<String, f64> {
     figures
 }
 
-/// Asks until a figure is what it should be.
+/// Polls until a metric has the expected value.
 pub fn becomes(server: &Server, name: &str, value: f64) {
     let patience = Instant::now() + Duration::from_secs(30);
     loop {

@@ -40,13 +40,13 @@ pub struct Server {
     pub directory: tempfile::TempDir,
     /// `127.0.0.1:PORT`.
     pub address: String,
-    /// Where its figures are, if anywhere.
+    /// The address of its metrics, if there is one.
     pub metrics: Option<String>,
-    /// The same of the operator's listener, where there is one.
+    /// That of the operator's listener, if there is one.
     pub admin: Option<String>,
-    /// What it says of fault injection.
+    /// What it prints about fault injection.
     pub fault_injection: Option<String>,
-    /// The lines of its log that nobody has asked for yet.
+    /// The lines of its log that no test has waited for yet.
     log: Mutex<Receiver<String>>,
 }
 
@@ -74,7 +74,7 @@ impl Server {
         Server::with_tls_and(cert, key, "")
     }
 
-    /// The same with further settings.
+    /// The same, with further settings.
     pub fn with_tls_and(cert: &str, key: &str, settings: &str) -> Server {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
@@ -94,7 +94,7 @@ impl Server {
         Server::within(directory, "127.0.0.1:0", None)
     }
 
-    /// A server that trusts the authorities of this file, for the store it talks to.
+    /// A server that trusts these authorities for the store it connects to.
     pub fn trusting(settings: &str, authorities: Option<&Path>) -> Server {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("key"), KEY).unwrap();
@@ -106,7 +106,7 @@ impl Server {
         Server::logging(directory, listen, authorities, "info", &[])
     }
 
-    /// A server whose doings in its data directory a library records in a file.
+    /// A server whose file operations in its data directory are recorded by a library.
     pub fn recorded(library: &Path, record: &Path, settings: &str) -> Server {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("key"), KEY).unwrap();
@@ -119,7 +119,7 @@ impl Server {
         Server::ready(command.spawn().unwrap(), directory, "http")
     }
 
-    /// A server with an operator's listener that logs all it can.
+    /// A server with an operator's listener that logs at every level.
     pub fn talkative_with_admin() -> Server {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("key"), KEY).unwrap();
@@ -149,7 +149,7 @@ impl Server {
         Server::ready(process, directory, scheme)
     }
 
-    /// What starts a server on the files of this directory.
+    /// The command that starts a server with the files of this directory.
     fn command(directory: &tempfile::TempDir, listen: &str, level: &str) -> Command {
         let path = |name: &str| directory.path().join(name);
         let mut command = program();
@@ -168,13 +168,13 @@ impl Server {
         command
     }
 
-    /// A server that was started, once it is ready.
+    /// A started server, once it is ready.
     fn ready(mut process: Child, directory: tempfile::TempDir, scheme: &str) -> Server {
         let stderr = process.stderr.take().unwrap();
         let (lines, log) = channel();
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                // It is read on where the test does not care.
+                // Keeps reading, for tests that do not look at it.
                 let _ = lines.send(line);
             }
         });
@@ -219,7 +219,7 @@ impl Server {
         self.after_a_kill()
     }
 
-    /// The same after files of its data directory were changed.
+    /// The same, after changes to files in its data directory.
     pub fn after_a_kill_with_files(mut self, settings: &str, change: impl FnOnce(&Path)) -> Server {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
@@ -231,7 +231,7 @@ impl Server {
         self.process.id()
     }
 
-    /// Waits for a line of the log with this in it.
+    /// Waits for a log line that contains this.
     pub fn logged(&self, text: &str) -> String {
         let log = self.log.lock().unwrap();
         loop {
@@ -243,7 +243,7 @@ impl Server {
         }
     }
 
-    /// What it logs until it ends, and has not been asked for yet.
+    /// Its log until it exits, without lines already waited for.
     pub fn rest_of_the_log(&self) -> String {
         let log = self.log.lock().unwrap();
         log.iter()
@@ -256,7 +256,7 @@ impl Server {
         std::fs::write(self.directory.path().join(name), text).unwrap();
     }
 
-    /// Replaces the settings and has them read again; waits until the log says what came of it.
+    /// Replaces the settings and reloads them; waits until the log reports the result.
     pub fn reload(&self, settings: &str, logged: &str) -> String {
         self.write("settings.toml", settings);
         self.signal("HUP");
@@ -296,7 +296,7 @@ impl Server {
         self.send(&posted(path, body))
     }
 
-    /// Posts a body from another address of this machine.
+    /// Posts a body from another loopback address.
     pub fn post_from(&self, address: &str, path: &str, body: &Value) -> Answer {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         let from: SocketAddr = format!("{address}:0").parse().unwrap();
@@ -387,7 +387,7 @@ macro_rules! over_each_store {
     };
 }
 
-/// All that comes until the other side closes.
+/// Everything that arrives until the other side closes.
 pub fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     // A reset is an end as well.
@@ -395,7 +395,7 @@ pub fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
     bytes
 }
 
-/// The address of the one line that a server prints when it is ready.
+/// The address in the only line that a server prints when it is ready.
 pub fn ready_address(process: &mut Child, scheme: &str) -> String {
     ready_line(process, scheme).0
 }

@@ -1,5 +1,5 @@
-//! A page of the documentation: its blocks are run as they are printed, by a shell, with addresses
-//! and folders of the test's in the place of the page's.
+//! A page of the documentation: its blocks are run as printed, by a shell, with the page's
+//! addresses and folders replaced by the test's.
 
 use super::{Server, login};
 use serde_json::Value;
@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 /// A folder in which the page's commands run.
 pub struct Shell {
     page: String,
-    /// What stands on the page, and what is here instead.
+    /// What the page prints, and what replaces it here.
     places: Vec<(String, String)>,
     directory: tempfile::TempDir,
 }
@@ -35,12 +35,12 @@ impl Shell {
         }
     }
 
-    /// From now on, this stands for what is printed.
+    /// From now on, this replaces what is printed.
     pub fn stands_for(&mut self, printed: &str, here: &str) {
         self.places.push((printed.to_owned(), here.to_owned()));
     }
 
-    /// A text of the page with what is here in the place of what is printed.
+    /// A text of the page, with the replacements.
     pub fn here(&self, text: &str) -> String {
         let replaced = |text: String, (printed, here): &(String, String)| {
             assert!(!here.contains(printed.as_str()));
@@ -67,14 +67,14 @@ impl Shell {
             .to_owned()
     }
 
-    /// The block of this language with these words in it, of which there is one.
+    /// The only block of this language that contains these words.
     pub fn block_with(&self, language: &str, words: &str) -> String {
         let count = self.page.matches(&format!("```{language}\n")).count();
         let mut blocks = (0..count)
             .map(|place| self.block(language, place))
             .filter(|block| block.contains(words));
         let block = blocks.next();
-        assert_eq!(blocks.next(), None, "{words} stands in two blocks");
+        assert_eq!(blocks.next(), None, "{words} is in two blocks");
         block.unwrap_or_else(|| panic!("the page has no block with {words}"))
     }
 
@@ -98,8 +98,8 @@ impl Shell {
         Server::ready(process, tempfile::tempdir().unwrap(), "http")
     }
 
-    /// Runs what the page says, with this server in the place of the page's, and gives what is
-    /// printed. It must succeed.
+    /// Runs what the page prints, with this server in place of the page's, and returns its output.
+    /// It must succeed.
     pub fn run(&self, server: &Server, script: &str) -> String {
         let places = [
             ("127.0.0.1:7700", Some(&server.address)),

@@ -1,6 +1,6 @@
-//! Numbers that look random and are the same for the same seed.
+//! Pseudo-random numbers, the same for the same seed.
 
-/// A row of numbers (SplitMix64).
+/// A sequence of numbers (SplitMix64).
 pub struct Random(u64);
 
 impl Random {

@@ -1,4 +1,4 @@
-//! Servers that are expected not to start.
+//! Servers that must refuse to start.
 
 use super::program;
 use std::path::Path;
@@ -18,7 +18,7 @@ pub fn server_of(folder: &Path, settings: &str, arguments: &[&str]) -> Command {
     server
 }
 
-/// What a server says that refuses to start.
+/// The message of a server that refuses to start.
 pub fn refused(settings: &str, arguments: &[&str]) -> String {
     refused_on(tempfile::tempdir().unwrap().path(), settings, arguments)
 }

@@ -1,13 +1,13 @@
-//! What a server's process takes up, as the system counts it.
+//! What the system says about a server's resources.
 
 use super::Server;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// The system counts a process's time in so many parts of a second (`USER_HZ`, fixed on Linux).
+/// The system counts a process's time in fractions of a second (`USER_HZ`, fixed on Linux).
 const TICKS_PER_S: f64 = 100.0;
 
 impl Server {
-    /// The most memory that it has had at a time, in bytes.
+    /// Its peak memory, in bytes.
     pub fn most_memory(&self) -> u64 {
         let path = format!("/proc/{}/status", self.process.id());
         let status = std::fs::read_to_string(path).unwrap();
@@ -19,19 +19,20 @@ impl Server {
         kib * 1024
     }
 
-    /// Its time on the processors, in seconds.
+    /// Its CPU time, in seconds.
     pub fn processor_s(&self) -> f64 {
         let path = format!("/proc/{}/stat", self.process.id());
         let stat = std::fs::read_to_string(path).unwrap();
-        // The name of the program, in brackets, may hold anything; the times are 12th and 13th after.
+        // The program's name, in parentheses, may contain anything; the times are the 12th and 13th
+        // fields after it.
         let (_, fields) = stat.rsplit_once(") ").unwrap();
         let times = fields.split(' ').skip(11).take(2);
         times.map(|time| time.parse::<f64>().unwrap()).sum::<f64>() / TICKS_PER_S
     }
 }
 
-/// Lets this process, and servers that it starts from now on, open as many files as they may at
-/// all. How many that is.
+/// Lets this process, and servers it starts from now on, open as many files as the system allows.
+/// Returns how many.
 pub fn all_files() -> u64 {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     let current = maximum;

@@ -1,4 +1,4 @@
-//! A client that speaks TLS, and certificates for the servers that it trusts.
+//! A client that speaks TLS, and certificates for the servers it trusts.
 
 use super::Server;
 use std::io::{Read, Write};
@@ -6,14 +6,14 @@ use std::sync::Arc;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, Stream};
 
-/// A certificate of its own authority, and its key.
+/// A certificate that is its own authority, and its key.
 pub fn certificate() -> (CertificateDer<'static>, String, String) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let (pem, key) = (made.cert.pem(), made.signing_key.serialize_pem());
     (made.cert.into(), pem, key)
 }
 
-/// The first bytes of what a client hears that trusts this certificate alone.
+/// The first bytes that a client receives that trusts only this certificate.
 pub fn hears(server: &Server, trusted: &CertificateDer<'static>) -> std::io::Result<String> {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.clone()).unwrap();

@@ -34,7 +34,8 @@ fn a_proxy_url_in_the_wrong_place_is_not_repeated() {
         format!("\"{url}\""),
         with(&format!(r#""login_timeout_ms": "{url}""#)),
         with(&format!(r#""platform": "{url}""#)),
-        with(r#""event_delivery": "u:secret@p""#),
+        with(&format!(r#""reconnect": "{url}""#)),
+        with(r#""ca_file": ["u:secret@p"]"#),
         with(&format!(r#""{url}": "proxy""#)),
         with(&format!(r#""{url}": 1, "{url}": 2"#)),
         format!(r#"{{"server_url": "{url}", "sdk_app_id": 1}}"#),
@@ -46,7 +47,7 @@ fn a_proxy_url_in_the_wrong_place_is_not_repeated() {
 }
 
 #[test]
-fn the_environment_is_read_only_when_asked_for() {
+fn the_environment_is_read_only_when_the_configuration_says_so() {
     let server = ServerUrl::parse("http://im.example.com").unwrap();
     let read = |pairs: &'static [(&'static str, &'static str)]| {
         proxy_of_environment(&server, move |name| {

@@ -1,4 +1,4 @@
-//! A ticket that is to take the place of the session's, and the call that waits for it.
+//! A ticket that is to replace the session's, and the call that waits for it.
 
 use super::super::context::Context;
 use super::super::failures::more_telling;
@@ -17,8 +17,8 @@ pub(super) struct Renewal {
 }
 
 impl Renewal {
-    /// A new ticket for the user who is logged in. Where it is dead, the call completes, and there
-    /// is none.
+    /// Starts with a new ticket for the logged-in user. If it is dead, the call completes and there
+    /// is no renewal.
     pub(super) fn begin(call: CallId, ticket: Secret, cx: &mut Context) -> Option<Renewal> {
         if cx.is_dead(&ticket) {
             cx.complete(call, error::ERR_USER_SIG_EXPIRED_LOCALLY);
@@ -32,7 +32,7 @@ impl Renewal {
         })
     }
 
-    /// Completes where the ticket has died since it was given.
+    /// Completes if the ticket has died since it was passed.
     pub(super) fn unless_dead(self, cx: &mut Context) -> Option<Renewal> {
         if cx.is_dead(&self.ticket) {
             self.end(error::ERR_USER_SIG_EXPIRED_LOCALLY, cx);
@@ -46,18 +46,18 @@ impl Renewal {
         cx.complete(self.call, code);
     }
 
-    /// The server has refused the ticket: that ends the renewal, and not the session.
+    /// The server refused the ticket: that ends the renewal but not the session.
     pub(super) fn refused(self, code: i32, cx: &mut Context) {
         cx.tickets.refused(&self.ticket, code);
         self.end(code, cx);
     }
 
-    /// An attempt came to nothing.
+    /// An attempt failed.
     pub(super) fn attempt_failed(&mut self, failure: &Failure) {
         self.most_telling = Some(more_telling(self.most_telling.take(), failure));
     }
 
-    /// Completes with the most telling failure: its time is over, or it has no further attempt.
+    /// Completes with the most telling failure: no time is left, or no attempt.
     pub(super) fn ran_out(self, retry_after_ms: Option<u64>, cx: &mut Context) {
         if let Some(failure) = &self.most_telling {
             cx.note(failure, retry_after_ms);

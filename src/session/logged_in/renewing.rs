@@ -15,7 +15,7 @@ use tim_proto::bounds;
 use tim_proto::code::{self, Class};
 use tim_proto::wire::StreamEvent;
 
-/// How long a renewal's answer may come behind the end of the stream that it replaces.
+/// How long a renewal's answer may follow the end of the stream that it replaces.
 const TAKEOVER_MS: u64 = 1_000;
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -30,12 +30,12 @@ pub(in crate::session) struct Renewing {
     hinted: bool,
 }
 
-/// The stream that the renewal is to replace.
+/// The stream that the renewal will replace.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum OldStream {
     Open(Stream),
-    /// The server closes it once it has accepted the renewal, and that may be seen before the answer:
-    /// until then there is no gap to report.
+    /// The server closes it when it accepts the renewal, and the close may arrive before the
+    /// answer: until then there is no gap to report.
     Lost {
         until_ms: u64,
     },
@@ -75,7 +75,7 @@ impl Renewing {
         };
         earliest([
             Some(stream),
-            // The network ends the request at its deadline, and says why.
+            // The network ends the request at its deadline and says why.
             Some(self.renewal.deadline_ms.saturating_add(GRACE_MS)),
             self.hinted.then_some(cx.hint_joins_until(self.since_ms)),
             self.session.expiring_deadline(cx),
@@ -117,18 +117,20 @@ impl Renewing {
                 self.answered(judged, cx)
             }
             Input::Failed { seq, failure } if seq == self.seq => self.failed(&failure, None, cx),
-            Input::Heard { seq } => {
+            Input::Received { seq } => {
                 if let OldStream::Open(stream) = &mut self.old
                     && stream.seq == seq
                 {
-                    stream.heard(cx);
+                    stream.received(cx);
                 }
                 State::Renewing(self)
             }
             Input::Stream { seq, event } if self.is_stream(seq) => self.event(event, cx),
             Input::StreamLost { seq, failure } if self.is_stream(seq) => self.lost(&failure, cx),
             Input::Tick => self.tick(cx),
-            Input::Answer { .. }
+            // The request in progress will show whether the network works.
+            Input::Foreground
+            | Input::Answer { .. }
             | Input::Failed { .. }
             | Input::Stream { .. }
             | Input::StreamLost { .. } => State::Renewing(self),
@@ -139,7 +141,7 @@ impl Renewing {
         match event {
             StreamEvent::Kicked(kick) => {
                 let session = self.close(error::ERR_NOT_LOGGED_IN, cx);
-                let code = error::ERR_KICKED_WHILE_OFFLINE;
+                let code = error::ERR_KICKED_OFFLINE;
                 session.end(Class::Ended, code, Some(kick), cx)
             }
             StreamEvent::UserSigExpired(end) => {
@@ -151,10 +153,10 @@ impl Renewing {
                     let session = self.close(error::ERR_NOT_LOGGED_IN, cx);
                     session.end(class, end.code, None, cx)
                 }
-                // Not a code that ends a session: a resume finds out what is meant.
+                // Not a code that ends a session: a resume shows what it means.
                 _ => self.probe(cx),
             },
-            // The app waits for its renewal: it does not wait for the time of return.
+            // The app is waiting for its renewal, so it does not wait for the time of return.
             StreamEvent::GoingAway(_) => {
                 self.close_stream(cx);
                 cx.disconnected(error::OK);
@@ -231,13 +233,13 @@ impl Renewing {
                 failure,
                 retry_after_ms,
             } => self.failed(&failure, retry_after_ms, cx),
-            // An answer to another kind of request.
+            // An answer to a different kind of request.
             Judged::LoggedOut => State::Renewing(self),
         }
     }
 
-    /// The attempt came to nothing. Beside a stream it was the only one; without, the next resume is
-    /// another, until the deadline.
+    /// The attempt failed. Beside a stream it was the only one; without a stream, the next resume
+    /// is another attempt, until the deadline.
     fn failed(
         self: Box<Self>,
         failure: &Failure,
@@ -287,7 +289,7 @@ impl Renewing {
         }
     }
 
-    /// A newer ticket takes the place of this one.
+    /// A newer ticket replaces this one.
     fn renew(self: Box<Self>, call: CallId, ticket: Secret, cx: &mut Context) -> State {
         let Some(renewal) = Renewal::begin(call, ticket, cx) else {
             return State::Renewing(self);
@@ -300,7 +302,7 @@ impl Renewing {
         }
     }
 
-    /// Finds out at once whether the session can still be reached; the new ticket goes along.
+    /// Checks at once whether the session is still reachable; the new ticket goes along.
     fn probe(self: Box<Self>, cx: &mut Context) -> State {
         self.close_stream(cx);
         cx.abandon(self.seq);

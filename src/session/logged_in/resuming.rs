@@ -26,7 +26,7 @@ pub(in crate::session) struct Resuming {
 
 impl Resuming {
     pub(in crate::session) fn next_deadline(&self, cx: &Context) -> Option<u64> {
-        // The network ends the request at its deadline, and says why.
+        // The network ends the request at its deadline and says why.
         let request = self.deadline_ms.saturating_add(GRACE_MS);
         let hint = cx.hint_joins_until(self.since_ms);
         earliest([
@@ -82,9 +82,11 @@ impl Resuming {
                 }
                 State::Resuming(self)
             }
-            Input::Answer { .. }
+            // The request in progress will show whether the network works.
+            Input::Foreground
+            | Input::Answer { .. }
             | Input::Failed { .. }
-            | Input::Heard { .. }
+            | Input::Received { .. }
             | Input::Stream { .. }
             | Input::StreamLost { .. } => State::Resuming(self),
         }
@@ -115,7 +117,8 @@ impl Resuming {
                     session, renewal, ..
                 } = *self;
                 match renewal {
-                    // About the new ticket alone: the session itself has not been answered yet.
+                    // This concerns the new ticket only: the session itself has not been answered
+                    // yet.
                     Some(renewal) if class == Class::NeedsTicket => {
                         renewal.refused(failure.code, cx);
                         session.resume(None, cx)
@@ -136,7 +139,7 @@ impl Resuming {
                 failure,
                 retry_after_ms,
             } => self.failed(&failure, retry_after_ms, cx),
-            // An answer to another kind of request.
+            // An answer to a different kind of request.
             Judged::LoggedOut => State::Resuming(self),
         }
     }
@@ -161,13 +164,13 @@ impl Resuming {
         session.attempt_failed(failure, retry_after_ms, renewal, cx)
     }
 
-    /// The request may be on a network that is gone.
+    /// The request may be on a network that no longer exists.
     fn begin_anew(self: Box<Self>, cx: &mut Context) -> State {
         cx.abandon(self.seq);
         self.session.resume(self.renewal, cx)
     }
 
-    /// A newer ticket takes the place of the one that is under way.
+    /// A newer ticket replaces the one in progress.
     fn renew(self: Box<Self>, call: CallId, ticket: Secret, cx: &mut Context) -> State {
         let Some(renewal) = Renewal::begin(call, ticket, cx) else {
             return State::Resuming(self);

@@ -9,28 +9,28 @@ pub(super) struct Stream {
     /// The request that opened it.
     pub(super) seq: u64,
     since_ms: u64,
-    /// When the last byte came.
-    heard_ms: u64,
+    /// When the last byte arrived.
+    received_ms: u64,
 }
 
 impl Stream {
-    /// A stream that the request `seq` has opened now.
+    /// A stream that the request `seq` has just opened.
     pub(super) fn new(seq: u64, cx: &Context) -> Stream {
         Stream {
             seq,
             since_ms: cx.now.ms,
-            heard_ms: cx.now.ms,
+            received_ms: cx.now.ms,
         }
     }
 
-    pub(super) fn heard(&mut self, cx: &Context) {
-        self.heard_ms = cx.now.ms;
+    pub(super) fn received(&mut self, cx: &Context) {
+        self.received_ms = cx.now.ms;
     }
 
-    /// Two heartbeats and a half without a byte: the stream is dead.
+    /// Two and a half heartbeats without a byte: the stream is dead.
     pub(super) fn silent_at(&self, heartbeat_ms: u64) -> u64 {
         let silence = heartbeat_ms.saturating_mul(5) / 2;
-        self.heard_ms.saturating_add(silence)
+        self.received_ms.saturating_add(silence)
     }
 
     /// Whether it has lived long enough to count as a success.
@@ -39,7 +39,13 @@ impl Stream {
         cx.is_past(self.since_ms.saturating_add(enough))
     }
 
-    /// Whether it is so new that a hint that comes now has its answer already.
+    /// Whether the last byte is recent enough that no heartbeat is missing, with some margin.
+    pub(super) fn is_fresh(&self, heartbeat_ms: u64, cx: &Context) -> bool {
+        let margin = heartbeat_ms.saturating_mul(5) / 4;
+        !cx.is_past(self.received_ms.saturating_add(margin))
+    }
+
+    /// Whether the stream is so new that it already answers a hint that comes now.
     pub(super) fn answers_hint(&self, cx: &Context) -> bool {
         !cx.is_past(cx.hint_joins_until(self.since_ms))
     }

@@ -42,9 +42,12 @@ impl Streaming {
             Input::Renew { call, user_sig } => self.renew(call, user_sig, cx),
             Input::Destroy => State::destroyed(Vec::new(), cx),
             Input::NetworkChanged if self.stream.answers_hint(cx) => State::Streaming(self),
-            Input::NetworkChanged | Input::Woke => self.probe(cx),
-            Input::Heard { seq } if seq == self.stream.seq => {
-                self.stream.heard(cx);
+            Input::Foreground if self.stream.is_fresh(self.session.heartbeat_ms, cx) => {
+                State::Streaming(self)
+            }
+            Input::NetworkChanged | Input::Foreground | Input::Woke => self.probe(cx),
+            Input::Received { seq } if seq == self.stream.seq => {
+                self.stream.received(cx);
                 State::Streaming(self)
             }
             Input::Stream { seq, event } if seq == self.stream.seq => self.event(event, cx),
@@ -59,7 +62,7 @@ impl Streaming {
             }
             Input::Answer { .. }
             | Input::Failed { .. }
-            | Input::Heard { .. }
+            | Input::Received { .. }
             | Input::Stream { .. }
             | Input::StreamLost { .. } => State::Streaming(self),
         }
@@ -68,7 +71,7 @@ impl Streaming {
     fn event(mut self: Box<Self>, event: StreamEvent, cx: &mut Context) -> State {
         match event {
             StreamEvent::Kicked(kick) => {
-                let code = error::ERR_KICKED_WHILE_OFFLINE;
+                let code = error::ERR_KICKED_OFFLINE;
                 self.close(cx).end(Class::Ended, code, Some(kick), cx)
             }
             StreamEvent::UserSigExpired(end) => {
@@ -78,7 +81,7 @@ impl Streaming {
                 Some(class @ (Class::NeedsTicket | Class::Ended)) => {
                     self.close(cx).end(class, end.code, None, cx)
                 }
-                // Not a code that ends a session: a resume finds out what is meant.
+                // Not a code that ends a session: a resume shows what it means.
                 _ => self.probe(cx),
             },
             StreamEvent::GoingAway(away) => {
@@ -86,8 +89,8 @@ impl Streaming {
                 let mut session = self.close(cx);
                 cx.disconnected(error::OK);
                 session.forget_backoff_after(&stream, cx);
-                let asked = bounds::RETURN_IN_MS.clamp(away.return_in_ms);
-                let wait = session.backoff.next_ms(&mut cx.jitter, Some(asked));
+                let requested = bounds::RETURN_IN_MS.clamp(away.return_in_ms);
+                let wait = session.backoff.next_ms(&mut cx.jitter, Some(requested));
                 session.wait(wait, None, cx)
             }
             StreamEvent::Spread(spread) => {
@@ -109,7 +112,7 @@ impl Streaming {
         session.wait(wait, None, cx)
     }
 
-    /// Make before break: the stream stays until the server has accepted the ticket.
+    /// Make before break: the stream stays open until the server has accepted the ticket.
     fn renew(self: Box<Self>, call: CallId, ticket: Secret, cx: &mut Context) -> State {
         match Renewal::begin(call, ticket, cx) {
             None => State::Streaming(self),
@@ -117,7 +120,7 @@ impl Streaming {
         }
     }
 
-    /// Finds out at once whether the session can still be reached.
+    /// Checks at once whether the session is still reachable.
     fn probe(self, cx: &mut Context) -> State {
         self.close(cx).resume(None, cx)
     }

@@ -1,4 +1,4 @@
-//! Logged in, and waiting for the time of the next resume: there is no stream.
+//! Logged in, and waiting for the next resume: there is no stream.
 
 use super::super::State;
 use super::super::context::Context;
@@ -12,7 +12,7 @@ use crate::secret::Secret;
 pub(in crate::session) struct Waiting {
     pub(in crate::session) session: LoggedIn,
     pub(super) until_ms: u64,
-    /// A renewal that goes along with the next resume.
+    /// A renewal that goes with the next resume.
     pub(super) renewal: Option<Renewal>,
 }
 
@@ -50,7 +50,7 @@ impl Waiting {
                 let renewal = self.renewal.map(|renewal| renewal.call);
                 State::destroyed(renewal.into_iter().collect(), cx)
             }
-            Input::NetworkChanged => {
+            Input::NetworkChanged | Input::Foreground => {
                 self.until_ms = cx.hint_cuts(self.until_ms);
                 State::Waiting(self)
             }
@@ -68,13 +68,13 @@ impl Waiting {
             }
             Input::Answer { .. }
             | Input::Failed { .. }
-            | Input::Heard { .. }
+            | Input::Received { .. }
             | Input::Stream { .. }
             | Input::StreamLost { .. } => State::Waiting(self),
         }
     }
 
-    /// A new ticket does not wait: it goes with a resume at once.
+    /// A new ticket does not wait: it goes with an immediate resume.
     fn renew(self: Box<Self>, call: CallId, ticket: Secret, cx: &mut Context) -> State {
         let Some(renewal) = Renewal::begin(call, ticket, cx) else {
             return State::Waiting(self);

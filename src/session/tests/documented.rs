@@ -1,5 +1,5 @@
-//! The table in `docs/login-states.md` that says where each rule is tested: its tests exist, and
-//! every test of a row over real sockets stands in it.
+//! The table in `docs/login-states.md` that says where each rule is tested: the tests it names
+//! exist, and every test of a row over real sockets is in it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,14 +26,14 @@ fn rules() -> Vec<(String, [Vec<String>; 2])> {
         .collect()
 }
 
-/// The names of tests, which have a file and a function; other code has none.
+/// The names of tests: a file and a function.
 fn names(cell: &str) -> Vec<String> {
     let quoted = cell.split('`').skip(1).step_by(2);
     let names = quoted.filter(|text| text.contains("::"));
     names.map(str::to_owned).collect()
 }
 
-/// Whether `folder` has the file of that test, and the file the test.
+/// Whether the test's file is in `folder`, and the test in the file.
 fn exists(folder: &str, name: &str) -> bool {
     let (file, function) = name.rsplit_once("::").unwrap();
     let path = root().join(folder).join(file).with_extension("rs");
@@ -72,7 +72,7 @@ fn every_test_of_a_row_over_real_sockets_stands_in_the_document() {
         for rest in text.split("#[test]\nfn ").skip(1) {
             let (function, _) = rest.split_once('(').unwrap();
             let name = format!("rows/{file}::{function}");
-            assert!(named.contains(&name), "{name} stands nowhere");
+            assert!(named.contains(&name), "{name} is not listed");
             tests += 1;
         }
     }

@@ -1,9 +1,9 @@
-//! Rows of "logged out, and the server is being told".
+//! Rows of "logged out, and the logout is pending".
 
 use super::*;
 use error::*;
 
-/// Alice has logged out; gives the logout's call and the number of the request that tells it.
+/// Alice has logged out. Returns the logout's call and the number of its request.
 fn logging_out() -> (Machine, CallId, u64) {
     let (mut machine, _) = Machine::logged_in();
     let (call, step) = machine.logout();
@@ -81,7 +81,7 @@ fn a_second_logout_completes_7502() {
     let (mut machine, first, seq) = logging_out();
     let (second, step) = machine.logout();
     assert_eq!(step.completions(), [(second, ERR_LOGOUT_IN_PROGRESS)]);
-    assert_eq!(machine.told(seq).completions(), [(first, OK)]);
+    assert_eq!(machine.logged_out(seq).completions(), [(first, OK)]);
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn a_logout_that_rides_along_keeps_its_own_deadline() {
 }
 
 #[test]
-fn a_renewal_while_telling_is_refused_with_6014() {
+fn a_renewal_during_a_logout_is_refused_with_6014() {
     let (mut machine, _, _) = logging_out();
     let (call, step) = machine.renew("new");
     assert_eq!(step.completions(), [(call, ERR_NOT_LOGGED_IN)]);

@@ -9,18 +9,19 @@ use std::io::Write;
 
 /// How many histories are tried.
 const HISTORIES: u32 = 40_000;
-/// What a machine may take beyond a limit, where the network does not end a request by itself.
+/// How far a machine may exceed a limit when the network does not end a request by itself.
 const GRACE_MS: u64 = 1_000;
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
 enum Happening {
-    /// Of this user, with this one of their tickets.
+    /// By this user, with this one of their tickets.
     Login(u8, u8),
     Logout,
     Renew(u8),
     Destroy,
     NetworkChanged,
+    Foreground,
     /// The newest request, or one before it, is accepted (its ticket ends after that many ms),
     /// refused, or fails.
     Accept(u8, i64),
@@ -28,7 +29,7 @@ enum Happening {
     Gateway(u8, u16),
     Fail(u8, i32),
     Event(u8, u8),
-    Heard(u8),
+    Received(u8),
     Lose(u8),
     Pass(u64),
     PassToDeadline,
@@ -65,14 +66,14 @@ fn happening() -> impl Strategy<Value = Happening> {
         2 => Just(Happening::Logout),
         2 => (0_u8..3).prop_map(Happening::Renew),
         1 => Just(Happening::NetworkChanged),
-        1 => (0_u8..20).prop_map(|at| if at == 0 { Happening::Destroy } else { Happening::NetworkChanged }),
+        1 => (0_u8..20).prop_map(|at| if at == 0 { Happening::Destroy } else { Happening::Foreground }),
         6 => (back(), proptest::sample::select(&[TICKET_MS, 60_000, 500][..]))
             .prop_map(|(at, ticket_ms)| Happening::Accept(at, ticket_ms)),
         2 => (back(), proptest::sample::select(&CODES[..])).prop_map(|(at, code)| Happening::Refuse(at, code)),
         1 => (back(), proptest::sample::select(&[302_u16, 401, 407, 502, 503][..])).prop_map(|(at, status)| Happening::Gateway(at, status)),
         2 => (back(), proptest::sample::select(&FAILURES[..])).prop_map(|(at, code)| Happening::Fail(at, code)),
         1 => (back(), 0_u8..5).prop_map(|(at, kind)| Happening::Event(at, kind)),
-        1 => back().prop_map(Happening::Heard),
+        1 => back().prop_map(Happening::Received),
         2 => back().prop_map(Happening::Lose),
         1 => (0_u64..100_000).prop_map(Happening::Pass),
         4 => Just(Happening::PassToDeadline),
@@ -80,17 +81,17 @@ fn happening() -> impl Strategy<Value = Happening> {
     ]
 }
 
-/// What has been seen, and what must hold of it.
+/// What has been observed, and what must hold of it.
 #[derive(Default)]
 struct Watch {
-    /// The calls that are not finished, and when each must be.
+    /// The unfinished calls, and when each must have finished.
     open: BTreeMap<CallId, u64>,
-    /// A kick, an expiry: no request until the app calls.
+    /// After a kick or an expiry: no request until the app calls.
     over: bool,
 }
 
 impl Watch {
-    /// The app calls; the machine may take its grace beyond the limit.
+    /// The app calls; the machine may exceed the limit by its grace.
     fn called(&mut self, call: CallId, now: Now, limit_ms: u64) {
         self.open.insert(call, now.ms + limit_ms + GRACE_MS);
         self.over = false;
@@ -107,8 +108,11 @@ impl Watch {
         }
         assert!(self.open.len() <= 8, "calls are forgotten: {:?}", self.open);
         for (_, request) in step.requests() {
-            let telling = matches!(request, Request::Logout(_));
-            assert!(!self.over || telling, "a kick and an expiry are terminal");
+            let delivers_ending = matches!(request, Request::Logout(_));
+            assert!(
+                !self.over || delivers_ending,
+                "a kick and an expiry are terminal"
+            );
         }
         for event in step.events() {
             self.over |= matches!(
@@ -138,7 +142,7 @@ fn is_verdict(code: i32) -> bool {
 type Coverage = RefCell<BTreeMap<(&'static str, &'static str), u64>>;
 
 impl Happening {
-    const KINDS: [&'static str; 15] = [
+    const KINDS: [&'static str; 16] = [
         "login",
         "logout",
         "renewal",
@@ -149,11 +153,12 @@ impl Happening {
         "gateway",
         "failed",
         "event",
-        "heard",
+        "received",
         "stream lost",
         "time",
         "deadline",
         "sleep",
+        "foreground",
     ];
 
     fn kind(&self) -> &'static str {
@@ -168,16 +173,17 @@ impl Happening {
             Happening::Gateway(..) => 7,
             Happening::Fail(..) => 8,
             Happening::Event(..) => 9,
-            Happening::Heard(_) => 10,
+            Happening::Received(_) => 10,
             Happening::Lose(_) => 11,
             Happening::Pass(_) => 12,
             Happening::PassToDeadline => 13,
             Happening::Sleep(_) => 14,
+            Happening::Foreground => 15,
         }]
     }
 }
 
-/// Plays a history and gives how many steps it took.
+/// Plays a history and returns the number of steps.
 fn play(history: &[Happening], seed: u64, coverage: &Coverage) -> u64 {
     let mut machine = Machine::with_seed(seed);
     let mut watch = Watch::default();
@@ -190,7 +196,7 @@ fn play(history: &[Happening], seed: u64, coverage: &Coverage) -> u64 {
             .entry((machine.state(), happening.kind()))
             .or_default() += 1;
         let destroyed = machine.state() == "Destroyed";
-        // A request that never was counts as one that is over.
+        // A request that never existed counts as one that is over.
         let at = |back: u8| {
             sent.len()
                 .checked_sub(1 + usize::from(back))
@@ -198,7 +204,7 @@ fn play(history: &[Happening], seed: u64, coverage: &Coverage) -> u64 {
         };
         let mut may_sign_out = false;
         let mut call = |machine: &Machine, limit_ms| {
-            // The library takes no call once the client is being destroyed.
+            // The library accepts no call once the client is being destroyed.
             if !destroyed {
                 watch.called(machine.calls + 1, machine.now, limit_ms);
             }
@@ -229,6 +235,7 @@ fn play(history: &[Happening], seed: u64, coverage: &Coverage) -> u64 {
                 machine.step(Input::Destroy)
             }
             Happening::NetworkChanged => machine.step(Input::NetworkChanged),
+            Happening::Foreground => machine.step(Input::Foreground),
             Happening::Accept(back, ticket_ms) => {
                 let step = machine.accept_for(at(back), ticket_ms);
                 if !step.0.is_empty() {
@@ -261,9 +268,9 @@ fn play(history: &[Happening], seed: u64, coverage: &Coverage) -> u64 {
                 }
                 step
             }
-            Happening::Heard(back) => machine.step(Input::Heard { seq: at(back) }),
+            Happening::Received(back) => machine.step(Input::Received { seq: at(back) }),
             Happening::Lose(back) => machine.lose(at(back)),
-            // The network thread never lets a deadline pass.
+            // The network thread never misses a deadline.
             Happening::Pass(ms) => {
                 let next = machine.session.next_deadline().unwrap_or(u64::MAX);
                 machine.pass(ms.min(next.saturating_sub(machine.now.ms)))
@@ -287,8 +294,8 @@ fn play(history: &[Happening], seed: u64, coverage: &Coverage) -> u64 {
     history.len() as u64
 }
 
-/// Left alone with a dead network, every call completes within its limit, and whoever is logged in
-/// or logging in has something to do next: there is no state without a way out.
+/// Left alone with a dead network, every call completes within its limit, and a user who is logged
+/// in or logging in has something to do next: no state is a dead end.
 fn everything_ends(machine: &mut Machine, watch: &mut Watch) {
     let mut requests: Vec<u64> = Vec::new();
     while !watch.open.is_empty() {
@@ -297,7 +304,7 @@ fn everything_ends(machine: &mut Machine, watch: &mut Watch) {
             Some(seq) => machine.fail(seq, error::ERR_CONNECT_REFUSED),
             None => {
                 let next = machine.session.next_deadline();
-                assert!(next.is_some(), "{:?} wait for ever", watch.open);
+                assert!(next.is_some(), "{:?} wait forever", watch.open);
                 machine.pass_to_deadline()
             }
         };
@@ -325,15 +332,15 @@ fn the_promises_hold_in_every_history_and_every_state_meets_every_kind_of_happen
         Ok(())
     });
     result.unwrap_or_else(|failure| panic!("{failure}"));
-    let mut told = format!("{} steps in {HISTORIES} histories\n", steps.get());
+    let mut report = format!("{} steps in {HISTORIES} histories\n", steps.get());
     let coverage = coverage.borrow();
     for (state, ..) in pairs::STATES {
         for kind in Happening::KINDS {
             let count = coverage.get(&(state, kind)).copied().unwrap_or(0);
-            told.push_str(&format!("{count:>8}  {kind} in \"{state}\"\n"));
+            report.push_str(&format!("{count:>8}  {kind} in \"{state}\"\n"));
             assert!(count > 0, "{kind} never met \"{state}\"");
         }
     }
-    // Past the test's capture: what was tried belongs into the log of a run that passed.
-    let _ = std::io::stdout().write_all(told.as_bytes());
+    // Bypasses the test's capture: the coverage belongs in the log of a run that passed.
+    let _ = std::io::stdout().write_all(report.as_bytes());
 }

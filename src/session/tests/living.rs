@@ -8,7 +8,7 @@ fn still_alice(machine: &Machine) {
 }
 
 #[test]
-fn a_lost_stream_is_told_and_resumed_and_the_user_stays_logged_in() {
+fn a_lost_stream_is_reported_and_resumed_and_the_user_stays_logged_in() {
     let (mut machine, stream) = Machine::logged_in();
     let step = machine.lose(stream);
     assert_eq!(
@@ -35,7 +35,7 @@ fn a_lost_stream_is_told_and_resumed_and_the_user_stays_logged_in() {
 fn a_stream_without_a_byte_for_two_and_a_half_heartbeats_is_lost() {
     let (mut machine, stream) = Machine::logged_in();
     machine.pass(HEARTBEAT_MS * 2).is_nothing();
-    machine.step(Input::Heard { seq: stream }).is_nothing();
+    machine.step(Input::Received { seq: stream }).is_nothing();
     machine.pass(HEARTBEAT_MS * 5 / 2 - 1).is_nothing();
     let step = machine.pass(1);
     assert_eq!(step.abandoned(), [stream]);
@@ -115,7 +115,7 @@ fn a_kick_is_terminal() {
 }
 
 #[test]
-fn a_kick_told_on_resume_is_one_too() {
+fn a_kick_reported_on_resume_is_one_too() {
     let (mut machine, stream) = Machine::logged_in();
     let seq = machine.resuming(stream);
     let step = machine.refuse_with(seq, 6208, Some(kick()), None);
@@ -145,7 +145,7 @@ fn a_revoked_ticket_is_an_expired_one_with_its_code() {
 }
 
 #[test]
-fn a_stream_that_ends_with_a_code_that_ends_nothing_is_asked_about() {
+fn a_stream_that_ends_with_a_code_that_ends_nothing_is_checked_by_a_resume() {
     let (mut machine, stream) = Machine::logged_in();
     let step = machine.stream(stream, ended(code::SERVER_ERROR));
     assert_eq!(step.requests().len(), 1);
@@ -153,19 +153,19 @@ fn a_stream_that_ends_with_a_code_that_ends_nothing_is_asked_about() {
 }
 
 #[test]
-fn a_ticket_near_its_end_is_told_once_with_the_seconds_left() {
+fn a_ticket_near_its_end_is_reported_once_with_the_seconds_left() {
     for (ticket_ms, lead_ms) in [(TICKET_MS, 600_000), (60_000, 6_000)] {
         let mut machine = Machine::new();
         let (_, step) = machine.login("alice");
         let seq = step.request();
         machine.accept_for(seq, ticket_ms);
-        let mut told = Vec::new();
+        let mut delivered = Vec::new();
         let end = machine.now.ms + u64::try_from(ticket_ms).unwrap();
         while machine.now.ms < end {
-            machine.step(Input::Heard { seq });
+            machine.step(Input::Received { seq });
             let next = machine.session.next_deadline().unwrap().min(end);
             let step = machine.pass(next - machine.now.ms);
-            told.extend(
+            delivered.extend(
                 step.events()
                     .into_iter()
                     .map(|event| (end - machine.now.ms, event)),
@@ -173,7 +173,7 @@ fn a_ticket_near_its_end_is_told_once_with_the_seconds_left() {
         }
         let seconds_left = lead_ms / 1_000;
         assert_eq!(
-            told,
+            delivered,
             [(lead_ms as u64, Event::UserSigExpiring { seconds_left })]
         );
         still_alice(&machine);
@@ -181,7 +181,7 @@ fn a_ticket_near_its_end_is_told_once_with_the_seconds_left() {
 }
 
 #[test]
-fn the_server_says_when_the_ticket_has_ended_and_it_is_told_once() {
+fn the_server_says_when_the_ticket_has_ended_and_it_is_reported_once() {
     let (mut machine, stream) = Machine::logged_in();
     let code = code::USER_SIG_EXPIRED;
     let step = machine.stream(stream, expired());
@@ -255,10 +255,10 @@ fn a_void_token_with_a_dead_ticket_is_resumed_on_and_the_ticket_not_sent() {
     still_alice(&machine);
 }
 
-// Endings that the app asks for.
+// Endings by the app.
 
 #[test]
-fn a_logout_is_at_once_here_and_completes_when_the_server_was_told() {
+fn a_logout_takes_effect_at_once_and_completes_when_the_server_has_answered() {
     let (mut machine, stream) = Machine::logged_in();
     let (call, step) = machine.logout();
     assert_eq!(step.completions(), []);
@@ -268,7 +268,10 @@ fn a_logout_is_at_once_here_and_completes_when_the_server_was_told() {
         wire::Ending::Session { session } => assert_eq!(*session, format!("token {stream}")),
         wire::Ending::Login { .. } => panic!("there is a token"),
     }
-    assert_eq!(machine.told(step.request()).completions(), [(call, OK)]);
+    assert_eq!(
+        machine.logged_out(step.request()).completions(),
+        [(call, OK)]
+    );
 }
 
 #[test]

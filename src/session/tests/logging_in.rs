@@ -72,7 +72,7 @@ fn an_expired_ticket_completes_first_and_raises_the_event_then() {
 }
 
 #[test]
-fn kicked_while_away_is_told_by_the_completion_with_who_it_was_and_without_the_event() {
+fn kicked_while_away_is_reported_by_the_completion_with_who_it_was_and_without_the_event() {
     let mut machine = Machine::new();
     let (call, step) = machine.login("alice");
     let step = machine.refuse_with(step.request(), 6208, Some(kick()), None);
@@ -150,7 +150,7 @@ fn an_attempt_that_the_deadline_cut_short_does_not_hide_what_was_wrong_before() 
             step = machine.fail(seq, ERR_CONNECT_TIMEOUT);
             break;
         }
-        // So that the last attempt comes late, whatever the waits are.
+        // So that the last attempt comes late, whatever the waits.
         machine.now.ms += 300;
         step = machine.fail(seq, ERR_CONNECT_REFUSED);
     }
@@ -275,13 +275,16 @@ fn a_wait_within_the_deadline_is_obeyed_and_a_longer_one_ends_the_login() {
 
 #[test]
 fn a_gateways_wait_is_obeyed_where_it_fits_and_never_ends_a_login() {
-    for (asked_ms, least_ms) in [(4_000, 4_000), (20_000, 0), (u64::MAX, 0)] {
+    for (requested_ms, least_ms) in [(4_000, 4_000), (20_000, 0), (u64::MAX, 0)] {
         let mut machine = Machine::new();
         let (call, step) = machine.login("alice");
-        let step = machine.gateway_with(step.request(), 503, Some(asked_ms));
+        let step = machine.gateway_with(step.request(), 503, Some(requested_ms));
         assert_eq!(step.completions(), []);
         let wait = machine.session.next_deadline().unwrap() - machine.now.ms;
-        assert!((least_ms..LOGIN_MS).contains(&wait), "{asked_ms}: {wait}");
+        assert!(
+            (least_ms..LOGIN_MS).contains(&wait),
+            "{requested_ms}: {wait}"
+        );
         let step = machine.pass_to_deadline();
         assert_eq!(machine.accept(step.request()).completions(), [(call, OK)]);
     }
@@ -304,7 +307,7 @@ fn a_login_whose_ticket_dies_between_two_attempts_is_refused_here() {
 }
 
 #[test]
-fn a_server_that_does_not_know_the_app_says_so_and_is_not_asked_again() {
+fn a_server_that_does_not_know_the_app_says_so_and_is_not_contacted_again() {
     for code in [code::APP_NOT_FOUND, code::APP_KEY_NOT_FOUND] {
         let mut machine = Machine::new();
         let (call, step) = machine.login("alice");
@@ -337,7 +340,7 @@ fn a_login_of_another_user_supersedes_the_first_whose_late_answer_is_ignored() {
     assert!(second.0.contains(&Action::DropEarlierEvents));
     assert!(
         matches!(&second.login_request().ends[..], [wire::Ending::Login { user_id, login_no: 1, .. }] if user_id == "alice"),
-        "the server is told to end alice's, in case it was accepted"
+        "the server is asked to end alice's, in case it was accepted"
     );
     machine.accept(late).is_nothing();
     machine.is(LoginStatus::LoggingIn, "");
@@ -380,7 +383,7 @@ fn a_logout_during_a_login_completes_6023_then_0_and_the_server_is_told() {
         wire::Ending::Session { .. } => panic!("there is no token"),
     }
     machine.accept(late).is_nothing();
-    machine.told(step.request()).is_nothing();
+    machine.logged_out(step.request()).is_nothing();
 }
 
 #[test]

@@ -1,15 +1,15 @@
-//! Every state with every input: what comes of each pair stands in `docs/login-states.md`, which is
+//! Every state with every input: `docs/login-states.md` lists the result of each pair, and is
 //! compared with what the machine does.
 
 use super::*;
 use std::fmt::Write;
 
-/// A state to begin in: its name, how to come there, and the number of the newest request there.
+/// A state to start in: its name, how to reach it, and the number of the newest request there.
 pub(super) type State = (&'static str, fn() -> (Machine, u64));
 
 pub(super) const STATES: [State; 9] = [
     ("Logged out", || (Machine::new(), 99)),
-    ("Logged out, the server is being told", || {
+    ("Logged out, the logout is pending", || {
         let (mut machine, _) = Machine::logged_in();
         let (_, step) = machine.logout();
         (machine, step.request())
@@ -53,10 +53,10 @@ pub(super) const STATES: [State; 9] = [
     }),
 ];
 
-/// An input: its name, and how to give it to a machine whose newest request is known.
+/// An input: its name, and how to feed it to a machine whose newest request is known.
 type Given = (&'static str, fn(&mut Machine, u64) -> Step);
 
-const INPUTS: [Given; 26] = [
+const INPUTS: [Given; 28] = [
     ("login of alice", |machine, _| {
         machine.login_with("alice", "another ticket").1
     }),
@@ -65,7 +65,7 @@ const INPUTS: [Given; 26] = [
     ("renewal", |machine, _| machine.renew("another ticket").1),
     ("destroy", |machine, _| machine.step(Input::Destroy)),
     ("the network changed", |machine, _| {
-        // Later than what joins the last attempt. The network thread is not there to end it.
+        // Too late to join the last attempt. There is no network thread here to end it.
         machine.now.ms += HINT_JOINS_MS;
         machine.now.boot_ms += HINT_JOINS_MS;
         machine.step(Input::NetworkChanged)
@@ -78,9 +78,22 @@ const INPUTS: [Given; 26] = [
             machine.step(Input::NetworkChanged)
         },
     ),
+    ("the app came to the foreground", |machine, _| {
+        machine.now.ms += HINT_JOINS_MS;
+        machine.now.boot_ms += HINT_JOINS_MS;
+        machine.step(Input::Foreground)
+    }),
+    (
+        "the app came to the foreground, a heartbeat is missing",
+        |machine, _| {
+            machine.now.ms += HEARTBEAT_MS * 3 / 2;
+            machine.now.boot_ms += HEARTBEAT_MS * 3 / 2;
+            machine.step(Input::Foreground)
+        },
+    ),
     ("accepted", |machine, seq| {
         match machine.session.login_status() {
-            LoginStatus::LoggedOut => machine.told(seq),
+            LoginStatus::LoggedOut => machine.logged_out(seq),
             _ => machine.accept(seq),
         }
     }),
@@ -130,7 +143,7 @@ const INPUTS: [Given; 26] = [
         machine.lose(stream)
     }),
     ("a late answer to an earlier request", |machine, seq| {
-        // Of a login or a stream that this request replaced, or of nothing at all.
+        // Of a login or a stream that this request replaced, or of none at all.
         let step = machine.refuse(seq - 1, 70009);
         if step.0.is_empty() {
             machine.refuse(seq + 50, 70009)
@@ -150,7 +163,7 @@ const INPUTS: [Given; 26] = [
     }),
 ];
 
-/// The number of the first request, which is the stream's wherever there is one.
+/// The number of the first request, which is the stream's if there is one.
 fn stream_of(_: &Machine) -> u64 {
     1
 }
@@ -164,7 +177,7 @@ fn status(machine: &Machine) -> &'static str {
     }
 }
 
-/// What comes of an input, in words. Nothing: the input is ignored.
+/// The effect of an input, in words. An empty effect: the input is ignored.
 fn outcome(state: &State, given: &Given) -> String {
     let (mut machine, seq) = state.1();
     let (before, calls) = (status(&machine), machine.calls);
@@ -204,7 +217,7 @@ fn name(status: ConnectionStatus) -> &'static str {
     }
 }
 
-/// The document's part that is made here.
+/// The generated part of the document.
 fn tables() -> String {
     let mut text = String::new();
     for state in &STATES {

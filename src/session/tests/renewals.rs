@@ -3,7 +3,7 @@
 use super::*;
 use error::*;
 
-/// Fails every request in turn, until something completes.
+/// Fails every request in turn until something completes.
 pub(super) fn fail_until_completion(machine: &mut Machine, step: Step, codes: &[i32]) -> Step {
     let (mut step, mut codes) = (step, codes.iter().cycle());
     while step.completions().is_empty() {
@@ -57,7 +57,7 @@ fn a_refused_renewal_completes_with_its_code_and_the_session_stays() {
             (vec![(call, code)], vec![])
         );
         still_alice(&machine);
-        machine.step(Input::Heard { seq: stream }).is_nothing();
+        machine.step(Input::Received { seq: stream }).is_nothing();
         let seq = machine.resuming(stream);
         assert!(seq > stream, "resumed with the token, as before");
     }
@@ -211,7 +211,7 @@ fn a_renewal_that_another_replaces_after_the_streams_end_is_dropped() {
 }
 
 #[test]
-fn a_stream_lost_during_a_renewal_that_fails_too_is_told_and_resumed_with_the_new_ticket() {
+fn a_stream_lost_during_a_renewal_that_fails_too_is_reported_and_resumed_with_the_new_ticket() {
     let (mut machine, stream) = Machine::logged_in();
     let (call, step) = machine.renew("new");
     machine.lose(stream).is_nothing();
@@ -260,7 +260,7 @@ fn a_renewal_that_ran_out_has_the_code_of_the_attempt_that_came_furthest() {
 }
 
 #[test]
-fn a_wait_that_a_renewal_is_told_stands_in_the_last_error() {
+fn a_wait_that_the_server_asks_of_a_renewal_is_in_the_last_error() {
     let (mut machine, _) = Machine::logged_in();
     let (call, step) = machine.renew("new");
     let code = code::TOO_MANY_FAILURES;
@@ -275,10 +275,10 @@ fn a_login_or_renewal_with_a_ticket_known_to_have_ended_is_refused_here_and_chan
     let (_, step) = machine.login_with("alice", "short");
     let stream = step.request();
     machine.accept_for(stream, 60_000);
-    machine.step(Input::Heard { seq: stream });
+    machine.step(Input::Received { seq: stream });
     machine.now.ms += 60_001;
     machine.now.boot_ms += 60_001;
-    machine.step(Input::Heard { seq: stream });
+    machine.step(Input::Received { seq: stream });
     for user in ["alice", "bob"] {
         let (call, step) = machine.login_with(user, "short");
         let refused = (vec![(call, ERR_USER_SIG_EXPIRED_LOCALLY)], vec![]);

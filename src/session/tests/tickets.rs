@@ -1,4 +1,4 @@
-//! Tickets that are known to have ended, and those of which nothing is known.
+//! Tickets known to have ended, and tickets about which nothing is known.
 
 use super::*;
 use error::*;
@@ -30,7 +30,7 @@ fn a_ticket_that_the_server_ended_is_not_sent_again_though_its_clock_seems_to_be
     let mut machine = Machine::new();
     let (_, step) = machine.login("alice");
     let stream = step.request();
-    // What is known of the server's clock is late by the answer's way.
+    // Our estimate of the server's clock lags by the time the answer took.
     machine.accept_for(stream, 100);
     let step = machine.stream(stream, expired());
     assert_eq!(step.events().len(), 1);
@@ -87,7 +87,7 @@ fn token_is_void() -> (Machine, u64) {
     (machine, seq)
 }
 
-/// Plays on with a server that knows nobody, and gives the tickets in the requests after the end.
+/// Plays on with a server that knows nobody. Returns the tickets in the requests after the end.
 fn tickets_after_the_end(machine: &mut Machine, end_ms: i64) -> Vec<Option<String>> {
     let mut tickets = Vec::new();
     while tickets.len() < 20 {
@@ -134,7 +134,7 @@ fn an_ending_that_names_its_login_by_a_dead_ticket_is_not_sent() {
     let (_, step) = machine.login("alice");
     machine.accept_for(step.request(), 1_000);
     let (_, step) = machine.logout();
-    machine.told(step.request());
+    machine.logged_out(step.request());
     machine.login("alice");
     machine.now.boot_ms += 2_000;
     let (_, step) = machine.logout();
@@ -147,7 +147,7 @@ fn a_ticket_that_was_refused_is_sent_again_at_the_apps_word_alone() {
     let (mut machine, stream) = Machine::logged_in();
     let seq = machine.resuming(stream);
     machine.refuse(seq, code::SESSION_TOKEN_INVALID);
-    // The held ticket itself, given anew: the key that it was made with is gone.
+    // The same ticket, passed again: the key that signed it is gone.
     let (_, step) = machine.renew("ticket of alice");
     let step = machine.refuse(step.request(), code::USER_SIG_WRONG_KEY);
     assert_eq!(step.resume().user_sig, None, "the token is the only hope");

@@ -1,23 +1,23 @@
-//! What an observer of all requests and answers knows of tickets. No request carries a dead one:
-//! neither one that has expired, nor one that was refused and that the app has not given again.
+//! What an observer of all requests and answers knows about tickets. No request carries a dead one:
+//! neither an expired one, nor one that was refused and that the app has not passed again.
 
 use super::*;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Default)]
 pub(super) struct TicketsSeen {
-    /// The ticket in each request, where it is the one that the answer is about.
+    /// The ticket in each request, if the answer is about it.
     carried: BTreeMap<u64, Option<String>>,
     /// The ticket of the newest accepted login or renewal.
     held: Option<String>,
-    /// The ends that the server gave, in ms of its Unix time.
+    /// The ends that the server named, in ms of its Unix time.
     ends: BTreeMap<String, i64>,
     refused: BTreeSet<String>,
     expired: BTreeSet<String>,
 }
 
 impl TicketsSeen {
-    /// The app gives a ticket: a refused one may be tried again at its word.
+    /// The app passes a ticket: it may try a refused one again.
     pub(super) fn given(&mut self, ticket: &str) {
         self.refused.remove(ticket);
     }
@@ -48,7 +48,7 @@ impl TicketsSeen {
         }
     }
 
-    /// The machine took the server's acceptance of this request.
+    /// The machine processed the server's acceptance of this request.
     pub(super) fn accepted(&mut self, seq: u64, end_ms: i64) {
         let Some(carried) = self.carried.get(&seq) else {
             return;
@@ -60,7 +60,7 @@ impl TicketsSeen {
             .extend(self.held.clone().map(|held| (held, end_ms)));
     }
 
-    /// The machine took the server's refusal of this request.
+    /// The machine processed the server's refusal of this request.
     pub(super) fn refused(&mut self, seq: u64, code: i32) {
         let Some(carried) = self.carried.get(&seq) else {
             return;
@@ -73,7 +73,7 @@ impl TicketsSeen {
         }
     }
 
-    /// The stream said so.
+    /// The stream reported it.
     pub(super) fn held_has_expired(&mut self) {
         self.expired.extend(self.held.clone());
     }

@@ -1,15 +1,15 @@
-//! How long the machine waits before it comes back.
+//! How long the machine waits before it reconnects.
 
 use super::*;
 use error::*;
 use tim_proto::wire::SpreadEvent;
 
-/// The wait behind what has just happened.
+/// The wait that has just begun.
 fn wait(machine: &Machine) -> u64 {
     machine.session.next_deadline().unwrap() - machine.now.ms
 }
 
-/// How many of a thousand clients that lose their stream come back in each tenth of `spread_ms`.
+/// How many of a thousand clients that lose their stream return in each tenth of `spread_ms`.
 fn tenths(spread_ms: u64, before_the_loss: impl Fn(&mut Machine, u64)) -> [u32; 10] {
     let mut tenths = [0; 10];
     for seed in 0..1_000 {
@@ -71,10 +71,11 @@ fn resumes_are_tried_for_as_long_as_it_takes_with_growing_waits_up_to_the_cap() 
 
 #[test]
 fn the_servers_wait_is_obeyed_up_to_an_hour() {
-    for (asked_ms, least, most) in [(7_000, 7_000, 8_000), (100_000_000, 3_600_000, 3_601_000)] {
+    for (requested_ms, least, most) in [(7_000, 7_000, 8_000), (100_000_000, 3_600_000, 3_601_000)]
+    {
         let (mut machine, stream) = Machine::logged_in();
         let seq = machine.resuming(stream);
-        machine.refuse_with(seq, code::SERVER_OVERLOADED, None, Some(asked_ms));
+        machine.refuse_with(seq, code::SERVER_OVERLOADED, None, Some(requested_ms));
         let wait = wait(&machine);
         assert!((least..=most).contains(&wait), "{wait}");
     }
@@ -94,7 +95,7 @@ fn a_server_that_goes_away_gives_the_time_of_return() {
     machine.is(LoginStatus::LoggedIn, "alice");
 }
 
-/// Streams that live so long, one after another: the longest wait after each, over many clients.
+/// Streams with these lives, one after another: the longest wait after each, over many clients.
 fn longest_waits_after_lives_of(life_ms: u64, count: usize) -> Vec<u64> {
     let mut longest = vec![0; count];
     for seed in 0..200 {
@@ -139,7 +140,7 @@ fn two_heartbeats_are_a_life_but_no_less_than_a_second() {
                 let (_, step) = machine.login("alice");
                 let mut seq = step.request();
                 machine.accept(seq);
-                // The back-off has grown when this stream begins.
+                // The back-off has grown by the time this stream begins.
                 seq = machine.resuming(seq);
                 for _ in 0..5 {
                     machine.fail(seq, ERR_CONNECT_REFUSED);
@@ -150,7 +151,7 @@ fn two_heartbeats_are_a_life_but_no_less_than_a_second() {
                 let answer = Answer::Session(event);
                 machine.step(Input::Answer { seq, answer });
                 machine.now.ms += lived_ms;
-                machine.step(Input::Heard { seq });
+                machine.step(Input::Received { seq });
                 machine.lose(seq);
                 longest = wait(&machine).max(longest);
             }
@@ -179,7 +180,7 @@ fn a_server_that_goes_away_at_once_again_and_again_is_left_alone_for_longer_and_
 
 #[test]
 fn numbers_of_the_server_that_are_out_of_bounds_are_taken_for_the_nearest_bound() {
-    // A heartbeat of 0 would end every stream at once, one of ever none.
+    // A heartbeat of 0 would end every stream at once; one of forever, never.
     for (heartbeat_ms, silence_ms) in [(0, 250), (u64::MAX, 1_500_000)] {
         let mut machine = Machine::new();
         let (_, step) = machine.login("alice");
@@ -207,7 +208,7 @@ fn numbers_of_the_server_that_are_out_of_bounds_are_taken_for_the_nearest_bound(
     assert_eq!(step.completions(), []);
     let mut step = machine.pass_to_deadline();
     if let [(seq, _)] = step.requests()[..] {
-        step = machine.told(seq);
+        step = machine.logged_out(seq);
         assert_eq!(step.completions(), [(call, OK)]);
     }
 }
@@ -270,6 +271,29 @@ fn a_stream_that_has_only_just_been_opened_answers_a_hint() {
     let step = machine.step(Input::NetworkChanged);
     assert_eq!(step.abandoned(), [stream], "an older one is not believed");
     assert_eq!(step.requests().len(), 1);
+}
+
+#[test]
+fn a_foreground_hint_keeps_a_stream_that_is_not_silent_and_replaces_one_that_is() {
+    let (mut machine, stream) = Machine::logged_in();
+    machine.pass(HEARTBEAT_MS);
+    machine.step(Input::Foreground).is_nothing();
+    machine.step(Input::Received { seq: stream }).is_nothing();
+    machine.pass(HEARTBEAT_MS);
+    machine.step(Input::Foreground).is_nothing();
+    machine.pass(HEARTBEAT_MS / 2);
+    let step = machine.step(Input::Foreground);
+    assert_eq!(step.abandoned(), [stream]);
+    assert_eq!(step.requests().len(), 1);
+}
+
+#[test]
+fn a_foreground_hint_leaves_a_request_in_progress_alone() {
+    let (mut machine, stream) = Machine::logged_in();
+    machine.resuming(stream);
+    machine.pass(500);
+    machine.step(Input::Foreground).is_nothing();
+    machine.pass(HINT_JOINS_MS).is_nothing();
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! What the embedded store counts: written in the same transaction as the records that it is
-//! counted from, so that no user is counted twice or lost.
+//! The embedded store's figures: written in the same transaction as the records that they count, so
+//! that no user is counted twice or lost.
 
 use super::numbers::{self, signed, unsigned};
 use crate::calendar::Day;
@@ -38,7 +38,7 @@ impl Counts {
         counts
     }
 
-    /// Those of another store.
+    /// The figures of another store.
     pub fn of(figures: &Figures) -> Counts {
         Counts {
             registered: figures.registered,
@@ -72,7 +72,7 @@ impl Counts {
     }
 }
 
-/// Adds to what the file has.
+/// Adds to the figures in the file.
 pub fn write(transaction: &Connection, counts: &Counts) -> rusqlite::Result<()> {
     for (name, more) in [(REGISTERED, counts.registered), (REMOVED, counts.removed)] {
         if more > 0 {
@@ -94,7 +94,7 @@ pub fn write(transaction: &Connection, counts: &Counts) -> rusqlite::Result<()> 
             logins,
             online_max,
         ))?;
-        // By their number and not by their date: a clock that jumps ahead takes one day's place.
+        // By count, not by date: a clock that jumps ahead takes the place of one day only.
         let mut forget = transaction.prepare_cached(
             "DELETE FROM days WHERE day <= (SELECT day FROM days ORDER BY day DESC LIMIT 1 OFFSET ?1)",
         )?;
@@ -103,7 +103,7 @@ pub fn write(transaction: &Connection, counts: &Counts) -> rusqlite::Result<()> 
     Ok(())
 }
 
-/// The figures from a day on.
+/// The figures since a day.
 pub fn read(connection: &Connection, since: Day) -> rusqlite::Result<Figures> {
     let mut select = connection.prepare_cached(
         "SELECT day, active, registered, logins, online_max FROM days WHERE day >= ?1",

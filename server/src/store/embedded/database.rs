@@ -1,5 +1,5 @@
-//! The file of the embedded store: SQLite with a write-ahead log. One connection writes (`writer.rs`),
-//! others read.
+//! The file of the embedded store: SQLite with a write-ahead log. One connection writes
+//! (`writer.rs`); others read.
 
 use super::counts::{self, Counts};
 use super::{epochs, events, failed};
@@ -13,15 +13,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Tells the file from other SQLite files: "timS".
+/// Distinguishes the file from other SQLite files: "timS".
 const APPLICATION_ID: i32 = 0x7469_6d53;
 /// The layout of the tables. A file with a higher number belongs to a later server.
 const LAYOUT: i32 = 1;
-/// How long a statement waits for a lock that another process holds, a shell's perhaps.
+/// How long a statement waits for a lock held by another process, such as a shell.
 const BUSY: Duration = Duration::from_secs(5);
-/// Pages that a connection keeps in memory, in KiB: the upper levels of a tree of a million users.
+/// Pages that a connection caches, in KiB: the upper levels of the tree of a million users.
 const CACHE_KIB: i32 = 4096;
-/// The log shrinks to this many bytes after a checkpoint that it was larger than.
+/// After a checkpoint, a log larger than this is truncated to this size, in bytes.
 const LOG_MAX: i64 = 16 * 1024 * 1024;
 
 const TABLES: &str = "
@@ -33,10 +33,10 @@ CREATE TABLE token_keys (id INTEGER PRIMARY KEY, secret BLOB NOT NULL, made_ms I
 CREATE TABLE events (id INTEGER PRIMARY KEY, event TEXT NOT NULL);
 ";
 
-/// The file, for those who read.
+/// The file, for reading.
 pub struct Database {
     path: PathBuf,
-    /// Connections that nobody uses at the moment.
+    /// Idle connections.
     readers: Mutex<Vec<Connection>>,
 }
 
@@ -45,21 +45,21 @@ pub struct Database {
 pub struct Group<'a> {
     pub users: Vec<(&'a str, Lasting<'a>)>,
     pub counts: Counts,
-    /// The new bound of all epochs, where it moves.
+    /// The new bound of all epochs, if it moves.
     pub epochs_below: Option<u64>,
     pub events: events::Changes<'a>,
 }
 
 impl Database {
-    /// Opens or creates the file, and gives it with the connection that writes. It holds keys: nobody
-    /// else may read it.
+    /// Opens or creates the file, and returns it with the writing connection. It contains keys, so
+    /// only its owner may read it.
     pub fn open(path: &Path) -> Result<(Database, Connection), StoreError> {
         let here = |error: &dyn Display| failed(format_args!("{}: {error}", path.display()));
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         options.mode(0o600).open(path).map_err(|e| here(&e))?;
         if let Some(directory) = path.parent() {
-            // Otherwise a power cut could take away the name of a file that was written and synced.
+            // Otherwise a power failure could lose the name of a file that was written and synced.
             let synced = File::open(directory).and_then(|directory| directory.sync_all());
             synced.map_err(|e| here(&e))?;
         }
@@ -72,7 +72,7 @@ impl Database {
         Ok((database, writer))
     }
 
-    /// Opens a file that is there, to read it.
+    /// Opens an existing file for reading.
     pub fn open_to_read(path: &Path) -> Result<Database, StoreError> {
         let database = Database {
             path: path.to_owned(),
@@ -91,8 +91,8 @@ impl Database {
         let idle = self.readers().pop();
         let connection = match idle {
             Some(connection) => connection,
-            // Read-only connections cannot create the index of the log, which a crash may have left
-            // out.
+            // Read-only connections cannot create the log's index, which may be missing after a
+            // crash.
             None => connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?,
         };
         let result = query(&connection);
@@ -104,7 +104,7 @@ impl Database {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What lasts of a user's record; an empty one where there is none.
+    /// The lasting part of a user's record; an empty one if there is none.
     pub fn user(&self, user_id: &str) -> Result<User, StoreError> {
         let record: Option<String> = self.read(|connection| {
             let mut select =
@@ -117,7 +117,7 @@ impl Database {
         }
     }
 
-    /// Reads what belongs together: nothing changes under it.
+    /// Reads a consistent state: nothing changes meanwhile.
     pub fn snapshot<T>(
         &self,
         read: impl FnOnce(&Connection) -> Result<T, StoreError>,
@@ -128,10 +128,10 @@ impl Database {
         read(&transaction)
     }
 
-    /// Writes a whole, consistent copy of the file while others go on writing. It holds keys: nobody
-    /// else may read it.
+    /// Writes a complete, consistent copy of the file while writing continues. It contains keys, so
+    /// only its owner may read it.
     pub fn copy_to(&self, file: &Path) -> Result<(), StoreError> {
-        // SQLite takes names in UTF-8 alone, and an empty file for a new one.
+        // SQLite takes names in UTF-8 only, and treats an empty file as a new one.
         let name = file
             .to_str()
             .ok_or_else(|| failed("the name of the copy is not UTF-8"))?;
@@ -156,7 +156,7 @@ impl Database {
     }
 }
 
-/// Writes a group: all of it is on disk once this returns, or nothing of it happened.
+/// Writes a group: all of it is on disk once this returns, or none of it happened.
 pub fn write(writer: &mut Connection, group: &Group<'_>) -> rusqlite::Result<()> {
     let transaction = writer.transaction()?;
     put(&transaction, group)?;
@@ -173,7 +173,7 @@ pub fn put(transaction: &Connection, group: &Group<'_>) -> rusqlite::Result<()> 
         let mut text = Vec::new();
         for (user_id, record) in &group.users {
             text.clear();
-            // Strings and numbers only: writing them as JSON into memory cannot fail.
+            // Serializing strings and numbers into memory cannot fail.
             let _ = serde_json::to_writer(&mut text, record);
             put.execute((user_id, String::from_utf8_lossy(&text)))?;
         }
@@ -191,14 +191,14 @@ fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-    // Every commit is on disk when it returns. On Apple's systems that takes more than fsync.
+    // Every commit is on disk when it returns. On Apple systems that takes more than fsync.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
     Ok(connection)
 }
 
-/// Makes the tables of a new file, or checks that those of an old one are this server's.
+/// Creates the tables of a new file, or checks that those of an old one are this server's.
 fn prepare(writer: &Connection) -> Result<(), StoreError> {
     let found = numbers(writer).map_err(failed)?;
     let is_new: bool = writer
@@ -241,7 +241,7 @@ fn check((application_id, layout): (i32, i32)) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Calls `each` with every user id and record, in the order of the ids.
+/// Calls `each` with every user id and record, ordered by id.
 pub fn each_user(
     connection: &Connection,
     mut each: impl FnMut(String, User) -> Result<(), StoreError>,

@@ -1,6 +1,6 @@
-//! Events for the app's backend that it has not heard of yet. They are written in the same transaction
-//! as the decisions that they come from, and removed once they were delivered: what a crash left
-//! undelivered is delivered after the next start.
+//! Events that the app's backend has not received yet. They are written in the same transaction as
+//! the decisions that caused them and removed once delivered: what a crash leaves undelivered is
+//! delivered after the next start.
 
 use super::failed;
 use super::numbers::signed;
@@ -11,14 +11,14 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// What a transaction changes.
+/// The changes of a transaction.
 #[derive(Default)]
 pub struct Changes<'a> {
     pub added: Vec<(u64, &'a Event)>,
     pub delivered: Vec<u64>,
 }
 
-/// The events that are on disk, by user, the oldest first.
+/// The events on disk, by user, oldest first.
 pub struct Events {
     pending: Mutex<HashMap<String, VecDeque<(u64, Event)>>>,
     last_id: AtomicU64,
@@ -26,7 +26,7 @@ pub struct Events {
 }
 
 impl Events {
-    /// Those that the runs before have left.
+    /// Loads those left by earlier runs.
     pub fn open(connection: &Connection) -> Result<Events, StoreError> {
         let mut select = connection
             .prepare("SELECT id, event FROM events ORDER BY id")
@@ -51,13 +51,13 @@ impl Events {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Numbers events in the order in which they are to be delivered.
+    /// Numbers events in their order of delivery.
     pub fn number(&self, events: Vec<Event>) -> Vec<(u64, Event)> {
         let next_id = || self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
         events.into_iter().map(|event| (next_id(), event)).collect()
     }
 
-    /// Has events announced from now on, and first those that are pending.
+    /// Announces events from now on, starting with the pending ones.
     pub fn watch(&self, announce: Announce) {
         let users: Vec<(String, usize)> = {
             let pending = self.pending();
@@ -75,7 +75,7 @@ impl Events {
         let _ = self.announce.set(announce);
     }
 
-    /// These are on disk.
+    /// Records that these are on disk.
     pub fn written(&self, events: impl IntoIterator<Item = (u64, Event)>) {
         for (id, event) in events {
             let user_id = event.user_id.clone();
@@ -98,7 +98,7 @@ impl Events {
         Some((Receipt::Id(*id), event.clone()))
     }
 
-    /// Forgets an event that was delivered.
+    /// Removes a delivered event.
     pub fn remove(&self, user_id: &str, id: u64) {
         let mut pending = self.pending();
         let Some(of_user) = pending.get_mut(user_id) else {
@@ -111,7 +111,7 @@ impl Events {
     }
 }
 
-/// Writes what has changed.
+/// Writes the changes.
 pub fn write(transaction: &Connection, changes: &Changes<'_>) -> rusqlite::Result<()> {
     for id in &changes.delivered {
         let mut delete = transaction.prepare_cached("DELETE FROM events WHERE id = ?1")?;
@@ -119,7 +119,7 @@ pub fn write(transaction: &Connection, changes: &Changes<'_>) -> rusqlite::Resul
     }
     for (id, event) in &changes.added {
         let mut insert = transaction.prepare_cached("INSERT INTO events VALUES (?1, ?2)")?;
-        // Strings and numbers only: writing them as JSON into memory cannot fail.
+        // Serializing strings and numbers into memory cannot fail.
         let text = serde_json::to_string(event).unwrap_or_default();
         insert.execute((signed(*id), text))?;
     }

@@ -1,4 +1,4 @@
-//! One server has a data directory at a time.
+//! Ensures that only one server uses a data directory.
 
 use super::failed;
 use crate::store::StoreError;
@@ -6,12 +6,12 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// Holds a data directory. The system lets go of it when the process ends, however it ends.
+/// Holds a data directory. The system releases it when the process ends, however it ends.
 pub struct Lock {
     _file: File,
 }
 
-/// Takes a data directory, unless another process has it.
+/// Takes a data directory, unless another process holds it.
 pub fn lock(directory: &Path) -> Result<Lock, StoreError> {
     let path = directory.join("lock");
     let here = |error: &dyn std::fmt::Display| failed(format_args!("{}: {error}", path.display()));

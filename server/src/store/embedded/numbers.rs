@@ -1,15 +1,15 @@
-//! Single numbers of the file, by name.
+//! Single numbers in the file, by name.
 
 use rusqlite::{Connection, OptionalExtension};
 
-/// A number; 0 where it was never set.
+/// Reads a number; 0 if it was never set.
 pub fn read(connection: &Connection, name: &str) -> rusqlite::Result<u64> {
     let mut select = connection.prepare_cached("SELECT value FROM numbers WHERE name = ?1")?;
     let value: Option<i64> = select.query_row([name], |row| row.get(0)).optional()?;
     Ok(unsigned(value.unwrap_or(0)))
 }
 
-/// Puts a number in the place of the one before.
+/// Replaces a number.
 pub fn write(transaction: &Connection, name: &str, value: u64) -> rusqlite::Result<()> {
     let mut put = transaction.prepare_cached(
         "INSERT INTO numbers VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
@@ -33,7 +33,7 @@ pub fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// The way back.
+/// The reverse.
 pub fn unsigned(value: i64) -> u64 {
     u64::try_from(value).unwrap_or(0)
 }

@@ -1,4 +1,4 @@
-//! When everybody was signed out, in the embedded store.
+//! When everybody was last signed out, in the embedded store.
 
 use super::numbers::{self, signed, unsigned};
 use crate::store::SignedOut;
@@ -14,7 +14,7 @@ pub fn read(connection: &Connection) -> rusqlite::Result<SignedOut> {
     })
 }
 
-/// Both or none of it.
+/// Writes both values or neither.
 pub fn write(writer: &mut Connection, signed_out: SignedOut) -> rusqlite::Result<()> {
     let transaction = writer.transaction()?;
     numbers::write(&transaction, AT_MS, unsigned(signed_out.at_ms))?;

@@ -1,5 +1,5 @@
-//! Takes over the store of tim-server 0.1, once: a redb file and a journal in two files before it. They
-//! stay where they are, under names that end with `.taken-over`.
+//! Takes over the store of tim-server 0.1, once: a redb file preceded by a journal in two files.
+//! They stay in place under names that end with `.taken-over`.
 
 mod journal;
 
@@ -19,7 +19,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const OLD: [&str; 3] = ["store.redb", "store.1.journal", "store.2.journal"];
-/// So many records are written at a time.
+/// How many records are written at a time.
 const AT_ONCE: usize = 10_000;
 
 const USERS: TableDefinition<&str, &[u8]> = TableDefinition::new("users");
@@ -29,7 +29,7 @@ const TOTALS: TableDefinition<&str, u64> = TableDefinition::new("totals");
 const EPOCHS: TableDefinition<&str, u64> = TableDefinition::new("epochs");
 const TOKEN_KEYS: TableDefinition<u32, &[u8]> = TableDefinition::new("token_keys");
 
-/// What a group of the journal says.
+/// The content of one group of the journal.
 #[derive(Deserialize)]
 struct Written {
     users: Vec<(String, User)>,
@@ -37,7 +37,7 @@ struct Written {
     epochs_below: Option<u64>,
 }
 
-/// All that the old store has.
+/// The whole content of the old store.
 #[derive(Default)]
 struct Old {
     users: BTreeMap<String, User>,
@@ -46,7 +46,7 @@ struct Old {
     token_keys: Vec<TokenKey>,
 }
 
-/// Makes the new file from the old ones, where they are and it is not.
+/// Creates the new file from the old ones, if those exist and the new one does not.
 pub fn take_over(directory: &Path, new: &Path) -> Result<(), StoreError> {
     let old = OLD.map(|name| directory.join(name));
     let is_there = |path: &PathBuf| path.try_exists().map_err(failed);
@@ -65,7 +65,7 @@ pub fn take_over(directory: &Path, new: &Path) -> Result<(), StoreError> {
     }
     let here = |error| failed(format_args!("{}: {error}", directory.display()));
     let content = read(&old).map_err(here)?;
-    // Under its own name only once it is whole.
+    // It gets its own name only once it is complete.
     let partial = new.with_extension("partial");
     for leftover in [
         &partial,
@@ -129,7 +129,7 @@ fn read(old: &[PathBuf; 3]) -> Result<Old, StoreError> {
     let (mut found, mut figures) = (Old::default(), Figures::default());
     let database = redb::Database::open(&old[0]).map_err(failed)?;
     let transaction = database.begin_read().map_err(failed)?;
-    // A store of the first days had fewer tables.
+    // The earliest stores had fewer tables.
     macro_rules! table {
         ($definition:expr) => {
             match transaction.open_table($definition) {
@@ -173,7 +173,7 @@ fn read(old: &[PathBuf; 3]) -> Result<Old, StoreError> {
         for row in keys.iter().map_err(failed)? {
             let (id, bytes) = row.map_err(failed)?;
             let key = TokenKey::from_bytes(id.value(), bytes.value());
-            let key = key.ok_or_else(|| failed("a token key that is none"))?;
+            let key = key.ok_or_else(|| failed("an invalid token key"))?;
             found.token_keys.insert(0, key);
         }
     }

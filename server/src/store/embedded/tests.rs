@@ -11,7 +11,7 @@ fn opened(directory: &TempDir) -> Arc<dyn Store> {
     open(directory.path()).unwrap().store
 }
 
-/// What this gives in the end.
+/// Blocks until the future is ready.
 pub(super) fn wait<T>(answer: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     runtime.unwrap().block_on(answer)
@@ -53,7 +53,7 @@ pub(super) fn put(
     wait(swapped(store, user_id, Vec::new(), change)?.wait())
 }
 
-/// Gives a user an account with this nick, or another nick.
+/// Gives a user an account with this nick, or changes the nick.
 fn rename(store: &dyn Store, user_id: &str, nick: &str) -> Result<(), StoreError> {
     let profile = Profile {
         nick: Some(nick.to_owned()),
@@ -158,7 +158,7 @@ fn lost(user_id: &str, time_ms: i64) -> Event {
     }
 }
 
-/// The times of the events of this user that are to be delivered, all of which then are.
+/// Delivers all events of this user. Returns their times.
 fn delivered(store: &dyn Store, user_id: &str) -> Vec<i64> {
     let first = || wait(store.first_event(user_id)).unwrap();
     let mut times = Vec::new();

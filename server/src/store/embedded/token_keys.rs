@@ -3,7 +3,7 @@
 use crate::token::{self, KeyAges, TokenKey};
 use rusqlite::Connection;
 
-/// The keys, the newest first.
+/// The keys, newest first.
 pub fn read(connection: &Connection) -> rusqlite::Result<Vec<TokenKey>> {
     let mut select =
         connection.prepare("SELECT id, secret, made_ms FROM token_keys ORDER BY id DESC")?;
@@ -17,7 +17,7 @@ pub fn read(connection: &Connection) -> rusqlite::Result<Vec<TokenKey>> {
     keys.collect()
 }
 
-/// Puts these in the place of all others.
+/// Replaces all keys with these.
 pub fn replace(transaction: &Connection, keys: &[TokenKey]) -> rusqlite::Result<()> {
     transaction.execute("DELETE FROM token_keys", ())?;
     let mut insert = transaction.prepare("INSERT INTO token_keys VALUES (?1, ?2, ?3)")?;
@@ -27,7 +27,7 @@ pub fn replace(transaction: &Connection, keys: &[TokenKey]) -> rusqlite::Result<
     Ok(())
 }
 
-/// Does what is due with the token keys, and gives them. The first start makes the first one.
+/// Does what is due with the token keys and returns them. The first start creates the first one.
 pub fn turn(
     writer: &mut Connection,
     ages: &KeyAges,
@@ -44,7 +44,7 @@ pub fn turn(
     Ok(keys)
 }
 
-/// Puts a new key in the place of all others.
+/// Replaces all keys with a new one.
 pub fn replace_all(
     writer: &mut Connection,
     secret: [u8; 32],

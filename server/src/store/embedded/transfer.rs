@@ -1,4 +1,4 @@
-//! Out of the embedded store and into it: export, import, backup.
+//! Export, import and backup of the embedded store.
 
 use super::counts::{self, Counts};
 use super::database::{self, Database, Group};
@@ -8,7 +8,8 @@ use crate::store::transfer::{self, Count, Export, Item};
 use std::io::{BufRead, Write};
 use std::path::Path;
 
-/// Writes all that the store of a data directory holds, as it is at one moment. A server may run on it.
+/// Writes everything in the store of a data directory as of one moment. A server may be running on
+/// it.
 pub fn export(directory: &Path, app: u32, to: &mut dyn Write) -> Result<Count, StoreError> {
     let database = opened(directory)?;
     let mut export = Export::begin(to, app)?;
@@ -20,7 +21,7 @@ pub fn export(directory: &Path, app: u32, to: &mut dyn Write) -> Result<Count, S
         export.add(Item::Figures(figures))?;
         let below = epochs::read(connection).map_err(failed)?;
         database::each_user(connection, |user_id, mut user| {
-            // All that were given are below it.
+            // All epochs assigned are below it.
             user.epochs_above(below.saturating_sub(1));
             export.add(Item::User(user_id, Box::new(user)))
         })
@@ -28,7 +29,7 @@ pub fn export(directory: &Path, app: u32, to: &mut dyn Write) -> Result<Count, S
     Ok(export.count)
 }
 
-/// Fills the empty store of a data directory on which no server runs; all of it, or nothing.
+/// Fills the empty store of a data directory without a running server; all of it or nothing.
 pub fn import(directory: &Path, app: u32, from: &mut dyn BufRead) -> Result<Count, StoreError> {
     let _lock = lock::lock(directory)?;
     let path = directory.join(FILE);
@@ -72,8 +73,8 @@ pub fn import(directory: &Path, app: u32, from: &mut dyn BufRead) -> Result<Coun
     Ok(count)
 }
 
-/// Writes a copy of the store's file, which a data directory can be given in its place. A server may run
-/// on it.
+/// Writes a copy of the store's file, which can replace the one in a data directory. A server may
+/// be running on it.
 pub fn back_up(directory: &Path, file: &Path) -> Result<(), StoreError> {
     if file.try_exists().map_err(failed)? {
         return Err(failed(format_args!("{} is there already", file.display())));

@@ -1,5 +1,5 @@
-//! The thread that writes. What has come together while it was busy is one transaction, on disk within
-//! one write.
+//! The writing thread. Whatever arrives while it is busy becomes one transaction, on disk with one
+//! write.
 
 use super::counts::Counts;
 use super::database::{self, Group};
@@ -19,38 +19,38 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// After a group the next one begins no sooner than this for each job but one, and not later than the
-/// other. With many logins at once each write then stands for many; a single one never waits.
+/// After a group, the next one starts no sooner than this per job of it beyond the first, with an
+/// upper limit. With many logins at once, each write then serves many; a single one never waits.
 const GATHERING: Duration = Duration::from_micros(100);
 const GATHERING_MAX: Duration = Duration::from_millis(4);
-/// How long what could not be written waits for the next attempt.
+/// How long a failed write waits for the next attempt.
 const RETRY: Duration = Duration::from_millis(250);
 
-/// Something to be written.
+/// Something to write.
 #[derive(Default)]
 pub struct Job {
     pub record: Option<(String, Arc<User>)>,
     pub counts: Counts,
     /// Numbered.
     pub events: Vec<(u64, Event)>,
-    /// Events that were delivered.
+    /// Delivered events.
     pub delivered: Vec<u64>,
     pub asker: Option<Asker>,
 }
 
-/// Something else to do with the connection, between two transactions.
+/// Another use of the connection, between two transactions.
 type Task = Box<dyn FnOnce(&mut Connection) + Send>;
 
-/// What the thread has done, and what went wrong.
+/// How far the thread has got, and what went wrong.
 pub struct Progress {
-    /// The last job that is on disk, and all before it.
+    /// The last job on disk; all before it are, too.
     written: AtomicU64,
-    /// The last write failed.
+    /// Whether the last write failed.
     fails: AtomicBool,
     last_write: Mutex<Outcome>,
 }
 
-/// The way to the thread, which ends when this is dropped.
+/// The handle of the thread, which ends when this is dropped.
 pub struct Writer {
     queue: Arc<Queue>,
     pub progress: Arc<Progress>,
@@ -66,7 +66,7 @@ struct Queue {
 struct Waiting {
     jobs: Vec<Job>,
     tasks: Vec<Task>,
-    /// The number of the last job that came.
+    /// The number of the last job received.
     last: u64,
     /// Nothing more will come.
     closed: bool,
@@ -104,7 +104,7 @@ impl Writer {
         })
     }
 
-    /// Hands a job over, and gives its number.
+    /// Queues a job and returns its number.
     pub fn send(&self, job: Job) -> u64 {
         let mut waiting = self.queue.waiting();
         waiting.jobs.push(job);
@@ -115,14 +115,14 @@ impl Writer {
         number
     }
 
-    /// Has the thread do something with its connection.
+    /// Runs something on the thread with its connection.
     pub async fn run<T: Send + 'static>(
         &self,
         task: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (done, result) = oneshot::channel();
         self.queue.waiting().tasks.push(Box::new(move |connection| {
-            // Nobody may wait for it any more.
+            // The caller may have stopped waiting.
             let _ = done.send(task(connection));
         }));
         self.wake();
@@ -143,7 +143,7 @@ impl Drop for Writer {
     fn drop(&mut self) {
         self.queue.waiting().closed = true;
         self.wake();
-        // Once this returns, the file is closed, and another store can open it.
+        // Once this returns, the file is closed and another store can open it.
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -151,7 +151,7 @@ impl Drop for Writer {
 }
 
 impl Progress {
-    /// Whether the job with this number is on disk, and all before it.
+    /// Whether the job with this number, and all before it, are on disk.
     pub fn is_written(&self, job: u64) -> bool {
         self.written.load(Ordering::SeqCst) >= job
     }
@@ -181,9 +181,9 @@ struct Writing {
     epochs: Arc<Epochs>,
     events: Arc<Events>,
     connection: Connection,
-    /// The last job that was taken.
+    /// The last job taken.
     last_job: u64,
-    /// What could not be written goes with what comes next: later decisions were made over it.
+    /// What could not be written goes with what comes next: later decisions were based on it.
     missed: Vec<Job>,
 }
 
@@ -211,7 +211,7 @@ impl Writing {
         }
     }
 
-    /// Writes what has come and what was missed, and tells those who wait.
+    /// Writes what has arrived and what failed before, and notifies those who wait.
     fn write(&mut self, jobs: Vec<Job>) {
         self.missed.extend(jobs);
         if self.missed.is_empty() {
@@ -246,7 +246,7 @@ impl Writing {
         }
     }
 
-    /// What waits for the disk must not grow with how long that takes: of each user the newest record
+    /// What waits for the disk must not grow with the time that takes: per user the newest record
     /// is enough, and counts add up.
     fn keep_the_newest(&mut self) {
         let (mut rest, mut newest) = (Job::default(), HashMap::new());
@@ -266,7 +266,7 @@ impl Writing {
 
     fn write_missed(&mut self) -> Result<(), StoreError> {
         let (mut counts, mut events, mut highest) = (Counts::default(), Changes::default(), 0);
-        // The newest record of each user, in the order of the tree: each page is written once.
+        // The newest record of each user, in the tree's order, so that each page is written once.
         let mut users = HashMap::new();
         for job in &self.missed {
             counts.add(&job.counts);

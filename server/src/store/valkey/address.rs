@@ -1,35 +1,35 @@
-//! Where the engine is, as operators write it.
+//! Parses the engine's address.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// Where the engine is.
 #[derive(Clone)]
 pub struct Address {
-    /// Of the engine, of engines of a cluster, or of sentinels: `redis://` or `rediss://`.
+    /// Of the engine, of a cluster's engines, or of sentinels: `redis://` or `rediss://`.
     pub(super) urls: Vec<String>,
     pub(super) engines: Engines,
 }
 
-/// What is there.
+/// What those URLs lead to.
 #[derive(Clone)]
 pub(super) enum Engines {
     One,
     Cluster,
-    /// Sentinels, which know the engine.
+    /// Sentinels, which know the primary.
     Sentinels {
-        /// What they call it.
+        /// Their name for it.
         name: String,
-        /// Its URL but for the host: credentials and database.
+        /// The primary's URL except for the host: credentials and database.
         engine: String,
     },
 }
 
-/// The secrets of an address that stand elsewhere.
+/// Passwords kept outside the address.
 #[derive(Clone, Copy, Default)]
 pub struct Passwords<'a> {
-    /// Of the engine.
+    /// The engine's.
     pub engine: Option<&'a str>,
-    /// Of the sentinels.
+    /// The sentinels'.
     pub sentinels: Option<&'a str>,
 }
 
@@ -38,10 +38,10 @@ const EXPECTED: &str = "expected redis://HOST:PORT, redis-cluster://HOST:PORT,HO
      rediss-sentinel://";
 
 impl Address {
-    /// Reads `redis://HOST:PORT[/DB]`, for a cluster `redis-cluster://HOST:PORT,HOST:PORT`, for an engine
-    /// that sentinels watch `redis-sentinel://HOST:PORT,HOST:PORT/NAME[/DB]`, and with TLS `rediss://`,
-    /// `rediss-cluster://`, `rediss-sentinel://`. The engine's credentials may stand before the hosts;
-    /// passwords may come by themselves.
+    /// Parses `redis://HOST:PORT[/DB]`; for a cluster, `redis-cluster://HOST:PORT,HOST:PORT`; for
+    /// an engine watched by sentinels, `redis-sentinel://HOST:PORT,HOST:PORT/NAME[/DB]`; with TLS,
+    /// `rediss://`, `rediss-cluster://` and `rediss-sentinel://`. The engine's credentials may
+    /// precede the hosts; passwords may come separately.
     pub fn parse(text: &str, passwords: Passwords<'_>) -> Result<Address, String> {
         let (scheme, rest) = text.split_once("://").ok_or(EXPECTED)?;
         let (scheme, kind) = scheme.split_once('-').unwrap_or((scheme, ""));
@@ -72,7 +72,7 @@ impl Address {
                 }
                 let engines = Engines::Sentinels {
                     name: name.to_owned(),
-                    // The sentinels tell the host.
+                    // The sentinels provide the host.
                     engine: format!("{scheme}://{credentials}engine/{database}"),
                 };
                 (engines, with_password(String::new(), passwords.sentinels)?)
@@ -89,7 +89,7 @@ impl Address {
         })
     }
 
-    /// The URL of a further engine of a cluster, at this host and port.
+    /// The URL of another engine of the cluster, at this host and port.
     pub(super) fn url_of(&self, host: &str) -> String {
         let first = &self.urls[0];
         let at = first.find("://").map_or(0, |at| at + 3);
@@ -102,13 +102,13 @@ impl Address {
     }
 }
 
-/// Credentials as they stand in a URL, with the password that is given apart from them.
+/// Credentials in the form of a URL, with a separately given password.
 fn with_password(credentials: String, password: Option<&str>) -> Result<String, String> {
     match password {
         Some(_) if credentials.contains(':') => {
             Err("the password is given twice: in the address and by itself".to_owned())
         }
-        // A user of the engine's (ACL) may stand in the address.
+        // The address may name an ACL user.
         Some(password) => {
             let user = credentials.trim_end_matches('@');
             let password = utf8_percent_encode(password, NON_ALPHANUMERIC);

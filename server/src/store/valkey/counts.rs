@@ -1,8 +1,8 @@
 //! Figures in the shared store: one hash, with a field for each figure and day.
 //!
 //! A single engine counts users and accounts in the script that swaps their record. In a cluster
-//! the two may lie on different nodes of it: the figures follow the swap, and a node that dies
-//! between the two leaves that one out.
+//! the two may be on different nodes: the figures follow the swap, and a node that dies in between
+//! misses that one.
 
 use super::{Link, Shared};
 use crate::calendar::Day;
@@ -13,7 +13,7 @@ use redis::{Script, cmd};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What a swap adds, in the answer of its script above 1.
+/// What a swap adds, in its script's answer above 1.
 const ACTIVE: u8 = 1;
 const REGISTERED: u8 = 2;
 const REMOVED: u8 = 4;
@@ -33,7 +33,7 @@ pub struct Counts {
     app: u32,
     node: u64,
     shared: Arc<Shared>,
-    /// Counted, and not told to the engine yet.
+    /// Counted but not reported to the engine yet.
     waiting: Mutex<BTreeMap<Day, Tally>>,
     /// The day on which old figures were last removed.
     pruned: Mutex<Day>,
@@ -64,7 +64,7 @@ impl Counts {
         self.waiting().entry(day).or_default().add(tally);
     }
 
-    /// In a cluster: what the swap of this record has added.
+    /// In a cluster: adds what the swap of this record added.
     pub async fn follow(&self, grown: u8, user: &User) -> Result<(), StoreError> {
         let registered_day = user.account.as_ref().map(|account| account.registered_day);
         let fields = [
@@ -84,12 +84,13 @@ impl Counts {
         Ok(())
     }
 
-    /// Tells the engine what was counted here.
+    /// Reports to the engine what was counted here.
     pub async fn write(&self) -> Result<(), StoreError> {
         let tallies = std::mem::take(&mut *self.waiting());
         for (day, tally) in &tallies {
             if let Err(error) = self.write_day(*day, *tally).await {
-                // What was told already is told again: better a login too many than a day too few.
+                // What was reported already is reported again: better a login too many than a day
+                // too few.
                 for (day, tally) in tallies {
                     self.tally(day, tally);
                 }
@@ -110,7 +111,7 @@ impl Counts {
         self.link.run::<()>(&add).await
     }
 
-    /// How many streams are open, with so many here.
+    /// How many streams are open on all nodes, given those here.
     async fn online_everywhere(&self, here: u64) -> Result<u64, StoreError> {
         let key = format!("tim:{}:online", self.app);
         let mut set = cmd("HSET");
@@ -133,7 +134,7 @@ impl Counts {
         Ok(online)
     }
 
-    /// Removes what is too old, once a day.
+    /// Removes old figures, once a day.
     async fn prune(&self, today: Day) -> Result<(), StoreError> {
         {
             let mut pruned = self.pruned.lock().unwrap_or_else(PoisonError::into_inner);
@@ -145,7 +146,7 @@ impl Counts {
         let fields: Vec<String> = self.link.query(cmd("HKEYS").arg(self.key())).await?;
         let days = fields.iter().filter_map(|field| Some(read_field(field)?.1));
         let days: BTreeSet<Day> = days.collect();
-        // By their number and not by their date: a clock that jumps ahead takes one day's place.
+        // By count, not by date: a clock that jumps ahead takes the place of one day only.
         let Some(oldest) = days.iter().rev().nth(DAYS_KEPT as usize - 1).copied() else {
             return Ok(());
         };
@@ -183,7 +184,7 @@ impl Counts {
     }
 }
 
-/// `active:20399`
+/// Parses `active:20399`.
 fn read_field(field: &str) -> Option<(&str, Day)> {
     let (name, day) = field.split_once(':')?;
     Some((name, Day(day.parse().ok()?)))

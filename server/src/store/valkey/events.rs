@@ -1,6 +1,6 @@
-//! Events for the app's backend in the shared store: a list beside each record, so that they are written
-//! with the decision and keep the order of the decisions, whichever nodes made them. One node at a
-//! time delivers a user's events; a node that dies leaves them to the others.
+//! Events for the app's backend in the shared store: a list beside each record, written with the
+//! decision, so that events keep the order of the decisions, whichever nodes made them. One node at
+//! a time delivers a user's events; if it dies, the others take over.
 
 use super::Link;
 use crate::event::Event;
@@ -10,14 +10,16 @@ use std::sync::OnceLock;
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// How long a node has a user's events for itself, from its last attempt on. More than one takes.
+/// How long a node has a user's events to itself after its last attempt. Longer than an attempt
+/// takes.
 const LEASE_MS: u64 = 10_000;
-/// How often a node looks for events that another one has left.
+/// How often a node looks for events left by others.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
-/// How many users it takes on at a time.
+/// How many users it takes over at a time.
 const USERS_MAX: usize = 1_000;
 
-/// The oldest event of a user, for the node that delivers this user's: KEYS lease, events; ARGV node, ms.
+/// The oldest event of a user, for the node that delivers that user's: KEYS lease, events; ARGV
+/// node, ms.
 const FIRST: &str = "
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return {1, false} end
@@ -25,7 +27,7 @@ local first = redis.call('LINDEX', KEYS[2], 0)
 if first then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) else redis.call('DEL', KEYS[1]) end
 return {0, first}";
 
-/// The way to the events.
+/// Access to the events.
 pub struct Events {
     link: Link,
     app: u32,
@@ -48,7 +50,7 @@ impl Events {
         format!("{}:events", super::user_key(self.app, user_id))
     }
 
-    /// The key of the users who have some.
+    /// The key of the users with events.
     pub fn users_key(&self) -> String {
         format!("tim:{}:events", self.app)
     }
@@ -58,7 +60,7 @@ impl Events {
         let _ = self.announce.set(announce);
     }
 
-    /// An event of this user can be delivered.
+    /// Announces that an event of this user can be delivered.
     pub fn announce(&self, user_id: &str) {
         if let Some(announce) = self.announce.get() {
             announce(user_id, Origin::Here);
@@ -71,7 +73,7 @@ impl Events {
         self.link.query(&add).await
     }
 
-    /// The oldest event of a user. An error also where another node delivers this user's.
+    /// The oldest event of a user. Also an error if another node delivers this user's.
     pub async fn first(&self, user_id: &str) -> Result<Option<(Receipt, Event)>, StoreError> {
         let script = Script::new(FIRST);
         let mut first = script.key(format!("{}:lease", self.key(user_id)));
@@ -84,7 +86,7 @@ impl Events {
         let Some(text) = text else {
             let forget = cmd("SREM").arg(self.users_key()).arg(user_id).to_owned();
             self.link.query::<()>(&forget).await?;
-            // One that came in between is not to be forgotten with them.
+            // An event that arrived in between must not be forgotten with them.
             let left: u64 = self.link.query(cmd("LLEN").arg(self.key(user_id))).await?;
             if left > 0 {
                 self.list(user_id).await?;
@@ -97,7 +99,7 @@ impl Events {
         }
     }
 
-    /// Forgets an event that was delivered.
+    /// Removes a delivered event.
     pub async fn remove(&self, user_id: &str, receipt: &Receipt) -> Result<(), StoreError> {
         let Receipt::Text(text) = receipt else {
             return Ok(());
@@ -107,7 +109,7 @@ impl Events {
         self.link.query(&remove).await
     }
 
-    /// Takes on events that other nodes have left, for as long as the process lives.
+    /// Takes over events left by other nodes, for the life of the process.
     pub async fn look_for_others(&self) {
         loop {
             if let Some(announce) = self.announce.get() {

@@ -1,4 +1,4 @@
-//! What a node does beside its requests: it says that it lives, learns who died, and listens for
+//! A node's background work: it renews its lease, learns which nodes have died, and listens for
 //! pushes.
 
 use super::address::{Address, Engines};
@@ -19,14 +19,14 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-/// How long a node is taken for alive after its last word.
+/// How long after its last lease a node counts as alive.
 const LEASE: Duration = Duration::from_secs(15);
-/// How long a dead node is remembered: as long as sessions can name its streams.
+/// How long a dead node is remembered: as long as sessions may name its streams.
 const DEAD_FOR: Duration = Duration::from_secs(30 * 86_400);
-/// How long to wait before listening for pushes again after the engine was gone.
+/// The pause before listening for pushes again after losing the engine.
 const LISTEN_AGAIN: Duration = Duration::from_millis(200);
 
-/// Renews a node's lease, by the engine's clock, and lists the dead.
+/// Renews a node's lease by the engine's clock, and lists the dead.
 const LEASES: &str = "
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -34,7 +34,7 @@ redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[3])
 return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)";
 
-/// What the store's thread does.
+/// What runs on the store's thread.
 pub(super) struct Keeper {
     pub(super) link: Link,
     address: Address,
@@ -83,7 +83,7 @@ impl Keeper {
             if let Err(error) = &renewed
                 && answers
             {
-                tracing::warn!("{error}; streams stay, logins have to wait");
+                tracing::warn!("{error}; streams stay open, logins must wait");
             } else if renewed.is_ok() && !answers {
                 tracing::info!("the store is back");
             }
@@ -105,8 +105,8 @@ impl Keeper {
         self.refresh().await
     }
 
-    /// Learns what holds for all users, and tells an engine that came back empty: the keys that tokens
-    /// were made with, and that everybody was signed out.
+    /// Picks up what concerns all users, and restores it in an engine that lost it: the token keys,
+    /// and that everybody was signed out.
     async fn refresh(&self) -> Result<(), StoreError> {
         let has_changed = self.everybody.refresh(&self.link).await?;
         let has_changed = self.token_keys.put_back(&self.link).await? || has_changed;
@@ -116,8 +116,8 @@ impl Keeper {
         Ok(())
     }
 
-    /// Listens for what other nodes have to say: at one engine, or at all of a cluster, each of which
-    /// hears everything. One that dies there takes no push with it.
+    /// Listens for messages from other nodes: at the only engine, or at every engine of a cluster,
+    /// each of which gets everything, so that one that dies loses no push.
     pub(super) async fn listen(self: Arc<Self>) {
         if !matches!(self.address.engines, Engines::Cluster) {
             return self.listen_at(None).await;
@@ -155,7 +155,7 @@ impl Keeper {
         }
     }
 
-    /// Listens at an engine of a cluster, or else at the one that there is.
+    /// Listens at one engine of a cluster, or else at the only one.
     async fn listen_while_connected(&self, url: Option<&str>) -> redis::RedisResult<()> {
         let client = match (url, &self.address.engines) {
             (None, Engines::Sentinels { .. }) => sentinel::primary(&self.address).await?,
@@ -170,7 +170,8 @@ impl Keeper {
             let message = tokio::select! {
                 message = messages.next() => message,
                 () = sleep(LEASE_EVERY) => {
-                    // An engine that vanished without a word would never be missed otherwise.
+                    // Otherwise the loss of an engine that vanished silently would never be
+                    // noticed.
                     if in_time(sink.ping::<()>()).await.is_err() {
                         return Ok(());
                     }

@@ -1,4 +1,4 @@
-//! The way to the engine: every answer in time, whatever the engine is.
+//! The connection to the engine, of whatever kind: every answer arrives in time or fails.
 
 use super::address::{Address, Engines};
 use super::sentinel::Watched;
@@ -11,15 +11,15 @@ use std::future::Future;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// The engine has this long for an answer, waiting for a new connection included.
+/// How long an answer may take, including the wait for a new connection.
 pub(super) const ANSWER: Duration = Duration::from_secs(2);
 
-/// The way to the engine.
+/// A connection to the engine.
 #[derive(Clone)]
 pub(super) enum Link {
     Single(ConnectionManager),
     Cluster(ClusterConnection),
-    /// To the engine that sentinels name.
+    /// To the primary named by sentinels.
     Watched(Watched),
 }
 
@@ -43,7 +43,7 @@ impl Link {
         }
     }
 
-    /// Connects to one engine, which may be a part of a cluster.
+    /// Connects to one engine, which may be part of a cluster.
     pub(super) async fn connect_to_one(client: &Client) -> Result<Link, StoreError> {
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(1)
@@ -96,7 +96,7 @@ pub(super) fn no_answer() -> StoreError {
     StoreError::Unavailable("no answer in time".to_owned())
 }
 
-/// The error's kind and the engine's own words: both hold no secret.
+/// The error's kind and the engine's own text; neither contains a secret.
 pub(super) fn unavailable(error: &redis::RedisError) -> StoreError {
     StoreError::Unavailable(error.to_string())
 }

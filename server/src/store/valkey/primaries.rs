@@ -1,5 +1,5 @@
-//! The engines that have the keys between them: one, or the primaries of a cluster, and where all of a
-//! cluster are.
+//! The engines that hold the keys: one, or the primaries of a cluster; and the addresses of all
+//! engines of a cluster.
 
 use super::address::{Address, Engines};
 use super::link::{Link, in_time, unavailable};
@@ -8,14 +8,14 @@ use crate::store::StoreError;
 use redis::{Client, cmd};
 use std::ops::RangeInclusive;
 
-/// An engine that is written to.
+/// A writable engine.
 pub struct Primary {
     pub link: Link,
-    /// The hash slots that it has.
+    /// Its hash slots.
     pub slots: Vec<RangeInclusive<u16>>,
 }
 
-/// Connects to each of them.
+/// Connects to each primary.
 pub async fn all(address: &Address) -> Result<Vec<Primary>, StoreError> {
     let one = match address.engines {
         Engines::Cluster => return of_cluster(address).await,
@@ -39,23 +39,23 @@ async fn of_cluster(address: &Address) -> Result<Vec<Primary>, StoreError> {
     Ok(primaries)
 }
 
-/// The URLs of a cluster's engines that live, the replicas among them.
+/// The URLs of a cluster's live engines, including replicas.
 pub async fn urls_of_cluster(address: &Address) -> Result<Vec<String>, StoreError> {
     let nodes = nodes(address).await?;
     let hosts = nodes.lines().filter_map(read).map(|node| node.host);
     Ok(hosts.map(|host| address.url_of(host)).collect())
 }
 
-/// What a cluster says of its engines.
+/// A cluster's list of its engines.
 async fn nodes(address: &Address) -> Result<String, StoreError> {
     let mut failure = None;
-    // Any that lives knows the others.
+    // Any live engine knows the others.
     for url in &address.urls {
-        let asked = async {
+        let request = async {
             let link = connect(url).await?;
             link.query(cmd("CLUSTER").arg("NODES")).await
         };
-        match asked.await {
+        match request.await {
             Ok(nodes) => return Ok(nodes),
             Err(error) => failure = Some(error),
         }
@@ -68,15 +68,15 @@ async fn connect(url: &str) -> Result<Link, StoreError> {
     Link::connect_to_one(&client).await
 }
 
-/// An engine of a cluster that lives.
+/// A live engine of a cluster.
 struct Node<'a> {
     host: &'a str,
     is_primary: bool,
     slots: Vec<RangeInclusive<u16>>,
 }
 
-/// A line of `CLUSTER NODES`: `ID HOST:PORT@BUS FLAGS PRIMARY PING PONG EPOCH STATE SLOTS...`. Nothing
-/// where the engine is dead.
+/// Parses a line of `CLUSTER NODES`: `ID HOST:PORT@BUS FLAGS PRIMARY PING PONG EPOCH STATE
+/// SLOTS...`. `None` if the engine is dead.
 fn read(line: &str) -> Option<Node<'_>> {
     let mut fields = line.split(' ').skip(1);
     let (place, mut flags) = (fields.next()?, fields.next()?.split(','));

@@ -1,4 +1,4 @@
-//! What has to survive a fail-over is waited for until another engine has it: bans, kicks, deletions.
+//! Decisions that must survive a fail-over wait until a replica has them: bans, kicks, deletions.
 
 use super::address::{Address, Engines};
 use super::link::Link;
@@ -7,12 +7,13 @@ use crate::store::StoreError;
 use redis::cmd;
 use tokio::sync::Mutex;
 
-/// How long an engine waits for another one, in ms: less than this server waits for its answer.
+/// How long an engine waits for a replica, in ms: less than this server waits for its answer.
 const WAIT_MS: u64 = 1_500;
-/// A key that is written for nothing but its place behind what was written before it, and its seconds.
+/// The lifetime, in seconds, of a key that is written only for its place after what was written
+/// before.
 const FENCE_S: u64 = 10;
 
-/// Connections of their own: an engine answers nothing else on one that waits.
+/// Separate connections: an engine answers nothing else on one that waits.
 pub struct Replicas {
     address: Address,
     app: u32,
@@ -28,15 +29,15 @@ impl Replicas {
         }
     }
 
-    /// Comes once a replica has all that was written for this user, where the engine has one, and once
-    /// it is in the engine's own log, where it keeps one.
+    /// Completes once a replica has everything written for this user, if the engine has a replica,
+    /// and once it is in the engine's own log, if it keeps one.
     pub async fn confirm(&self, user_id: &str) -> Result<(), StoreError> {
         self.confirm_at(&super::user_key(self.app, user_id)).await
     }
 
     /// The same for a key of the app's, which has no hash tag.
     pub async fn confirm_key(&self, key: &str) -> Result<(), StoreError> {
-        // As a hash tag it has the slot that it has by itself.
+        // As a hash tag, the key maps to its own slot.
         self.confirm_at(&format!("{{{key}}}")).await
     }
 
@@ -53,7 +54,7 @@ impl Replicas {
         if !matches!(confirmed, Err(StoreError::Unavailable(_))) {
             return confirmed;
         }
-        // Another one may be primary now.
+        // Another engine may be primary now.
         let found = primaries::all(&self.address).await?;
         let confirmed = self.confirm_by(&found, key).await;
         *primaries = Some(found);
@@ -92,7 +93,7 @@ impl Replicas {
                     ));
                 }
                 Ok(_) => {}
-                // Before Redis 7.2: its `appendfsync` says when that is.
+                // Before Redis 7.2: its `appendfsync` decides when that happens.
                 Err(error) => tracing::debug!("WAITAOF: {error}"),
             }
         }

@@ -1,4 +1,4 @@
-//! The primary that sentinels name: found anew once the one before it is gone or follows another.
+//! The primary named by sentinels: looked up again once it is gone or has become a replica.
 
 use super::address::{Address, Engines};
 use super::link::{ANSWER, no_answer, unavailable};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-/// The connection to the primary of the moment.
+/// The connection to the current primary.
 #[derive(Clone)]
 pub(super) struct Watched(Arc<Mutex<State>>);
 
@@ -25,7 +25,7 @@ struct State {
 }
 
 impl Watched {
-    /// Connects to the primary, or says why that cannot be done.
+    /// Connects to the primary, or returns why that failed.
     pub(super) async fn connect(address: &Address) -> Result<Watched, StoreError> {
         let watched = Watched(Arc::new(Mutex::new(State {
             sentinels: sentinels(address).map_err(|error| unavailable(&error))?,
@@ -36,19 +36,19 @@ impl Watched {
         Ok(watched)
     }
 
-    /// Asks the primary. One that cannot be asked any more is given up: the next request goes to the
+    /// Queries the primary. If it no longer answers, it is dropped: the next request goes to the
     /// one that the sentinels name then.
     pub(super) async fn ask<T>(
         &self,
         ask: impl AsyncFnOnce(&mut MultiplexedConnection) -> RedisResult<T>,
     ) -> Result<T, StoreError> {
         let mut number = None;
-        let asked = async {
+        let request = async {
             let (mut connection, of_number) = self.connection().await?;
             number = Some(of_number);
             ask(&mut connection).await
         };
-        let answer = timeout(ANSWER, asked).await;
+        let answer = timeout(ANSWER, request).await;
         let is_gone = match &answer {
             Ok(Ok(_)) => false,
             Ok(Err(error)) => is_gone(error),
@@ -86,7 +86,7 @@ impl Watched {
     }
 }
 
-/// The primary of the moment.
+/// The current primary.
 pub(super) async fn primary(address: &Address) -> RedisResult<Client> {
     sentinels(address)?.async_get_client().await
 }
@@ -106,7 +106,7 @@ fn sentinels(address: &Address) -> RedisResult<SentinelClient> {
     SentinelClient::build(sentinels, name, Some(info), SentinelServerType::Master)
 }
 
-/// Whether an engine that answers so is not, or no longer, the primary.
+/// Whether this error means that the engine is not the primary, or no longer.
 fn is_gone(error: &RedisError) -> bool {
     error.is_io_error()
         || error.is_unrecoverable_error()

@@ -1,4 +1,5 @@
-//! When everybody was signed out, in the shared store. An engine that has lost it is told again.
+//! When everybody was last signed out, in the shared store. An engine that has lost it gets it
+//! back.
 
 use super::link::Link;
 use crate::store::{SignedOut, StoreError};
@@ -6,8 +7,8 @@ use arc_swap::ArcSwap;
 use redis::Script;
 use std::sync::Arc;
 
-/// Puts the later one in the engine, and gives it: KEYS place; ARGV at_ms, epoch. As text: an epoch may
-/// have more digits than the script's numbers.
+/// Stores the later of two values and returns it: KEYS place; ARGV at_ms, epoch. As text, because
+/// an epoch may have more digits than the script's numbers can hold.
 const LATER: &str = "
 local at = redis.call('HGET', KEYS[1], 'at_ms') or '0'
 if tonumber(ARGV[1]) > tonumber(at) then
@@ -15,7 +16,7 @@ if tonumber(ARGV[1]) > tonumber(at) then
 end
 return redis.call('HMGET', KEYS[1], 'at_ms', 'epoch')";
 
-/// As this node knows it.
+/// The value as this node knows it.
 pub struct Everybody {
     place: String,
     known: ArcSwap<SignedOut>,
@@ -41,7 +42,7 @@ impl Everybody {
         self.agree(link, new).await.map(drop)
     }
 
-    /// Agrees with the engine on the later one. Whether that is new here.
+    /// Agrees with the engine on the later value. Returns whether that is new here.
     pub async fn refresh(&self, link: &Link) -> Result<bool, StoreError> {
         self.agree(link, self.signed_out()).await
     }

@@ -1,4 +1,4 @@
-//! The token keys that all nodes share, in the engine.
+//! The token keys that all nodes share through the engine.
 
 use super::Link;
 use crate::store::StoreError;
@@ -7,10 +7,10 @@ use redis::cmd;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-/// The token keys, as this node knows them and as the engine has them.
+/// The token keys, as known to this node and to the engine.
 pub struct TokenKeys {
     place: String,
-    /// The newest first. Where the engine has lost them, it is given them again.
+    /// Newest first. If the engine has lost them, it gets them back.
     known: Mutex<Vec<TokenKey>>,
 }
 
@@ -22,14 +22,14 @@ impl TokenKeys {
         }
     }
 
-    /// The keys as this node knows them.
+    /// The keys known to this node.
     pub fn known(&self) -> Vec<TokenKey> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.clone()
     }
 
-    /// Gives the engine the keys that it lacks, unless they were dropped on purpose. Whether keys that
-    /// are known here were.
+    /// Restores keys that the engine has lost, unless they were dropped on purpose. Returns whether
+    /// keys known here were dropped.
     pub async fn put_back(&self, link: &Link) -> Result<bool, StoreError> {
         let first = self.first(link).await?;
         let (kept, dropped): (Vec<_>, Vec<_>) =
@@ -54,7 +54,7 @@ impl TokenKeys {
         Ok(first.unwrap_or(0))
     }
 
-    /// Makes a new key and drops all others.
+    /// Creates a new key and drops all others.
     pub async fn replace_all(&self, link: &Link, now_ms: i64) -> Result<(), StoreError> {
         let mut secret = [0; 32];
         let failed = |error: getrandom::Error| StoreError::Failed(error.to_string());
@@ -92,13 +92,13 @@ impl TokenKeys {
             .filter(|(id, _)| *id >= first)
             .map(|(id, bytes)| {
                 TokenKey::from_bytes(id, &bytes)
-                    .ok_or_else(|| StoreError::Failed(format!("token key {id} is none")))
+                    .ok_or_else(|| StoreError::Failed(format!("token key {id} is invalid")))
             })
             .collect()
     }
 
-    /// Does what is due, with the keys of all nodes, and gives them. Of two nodes that make a
-    /// successor at once, the faster one has made it.
+    /// Does what is due with the keys of all nodes and returns them. If two nodes create a
+    /// successor at once, the faster one wins.
     pub async fn turn(
         &self,
         link: &Link,

@@ -1,4 +1,4 @@
-//! Out of the shared store and into it: export and import, while no node runs.
+//! Export and import of the shared store, while no node is running.
 
 use super::address::Address;
 use super::counts::Counts;
@@ -14,10 +14,10 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 
-/// How many keys are asked for at a time.
+/// How many keys are requested at a time.
 const BATCH: usize = 1_000;
 
-/// Writes all that the store of an app holds.
+/// Writes everything in an app's store.
 pub fn export(address: &Address, app: u32, to: &mut dyn Write) -> Result<Count, StoreError> {
     runtime()?.block_on(async {
         let engine = Engine::connect(address, app).await?;
@@ -30,7 +30,7 @@ pub fn export(address: &Address, app: u32, to: &mut dyn Write) -> Result<Count, 
             .each_user(async |user_id| {
                 let mut get = cmd("HGET");
                 get.arg(engine.user_key(user_id)).arg("user");
-                // It may have gone since.
+                // It may be gone by now.
                 if let Some(text) = engine.link.query::<Option<Vec<u8>>>(&get).await? {
                     let user: User = serde_json::from_slice(&text).map_err(|error| {
                         StoreError::Failed(format!("the record of {user_id}: {error}"))
@@ -44,7 +44,7 @@ pub fn export(address: &Address, app: u32, to: &mut dyn Write) -> Result<Count, 
     })
 }
 
-/// Fills the empty store of an app. One that failed can be done again.
+/// Fills an app's empty store. A failed import can be repeated.
 pub fn import(address: &Address, app: u32, from: &mut dyn BufRead) -> Result<Count, StoreError> {
     let runtime = runtime()?;
     let engine = runtime.block_on(Engine::connect(address, app))?;
@@ -73,7 +73,7 @@ fn runtime() -> Result<Runtime, StoreError> {
     runtime.map_err(|error| StoreError::Failed(error.to_string()))
 }
 
-/// The engine and the keys of an app in it.
+/// The engine and an app's keys in it.
 struct Engine<'a> {
     address: &'a Address,
     link: Link,
@@ -99,13 +99,13 @@ impl Engine<'_> {
         super::user_key(self.app, user_id)
     }
 
-    /// Whose record this key is, if it is one.
+    /// The user whose record this key holds, if it is a record.
     fn user_id<'k>(&self, key: &'k str) -> Option<&'k str> {
         let rest = key.strip_prefix(&format!("tim:{}:{{", self.app))?;
         rest.strip_suffix('}')
     }
 
-    /// Calls `each` with the users that the engines have between them, some of them perhaps twice.
+    /// Calls `each` with the users on all engines, some of them possibly twice.
     async fn each_user(
         &self,
         mut each: impl AsyncFnMut(&str) -> Result<ControlFlow<()>, StoreError>,

@@ -1,5 +1,5 @@
-//! What comes back after a restart, a lost write, a step of the clock, or a long absence, and what
-//! does not.
+//! What comes back after a restart, a lost write, a clock step or a long absence, and what does
+//! not.
 
 use super::*;
 
@@ -18,7 +18,7 @@ fn what_has_ended_is_not_resumed_also_after_a_restart() {
         };
         assert_eq!(
             kick.device_name, "tablet",
-            "who it was is kept until it is told"
+            "who it was is remembered until the device learns of it"
         );
         assert_eq!(
             world.resume(&tablet, &number("tablet", 1, 9)),
@@ -57,7 +57,7 @@ fn what_lives_is_resumed_after_a_restart_at_its_old_epoch_in_any_order() {
 #[test]
 fn a_retry_of_a_displaced_login_takes_nothing_back_after_a_restart() {
     let mut world = world();
-    // Its answer never came: the phone's client tries again.
+    // The answer never arrived: the phone's client tries again.
     world.is_in("phone", 1, 1);
     let tablet = world.is_in("tablet", 1, 1);
     world.restarts();
@@ -67,7 +67,7 @@ fn a_retry_of_a_displaced_login_takes_nothing_back_after_a_restart() {
     };
     assert_eq!(kick.device_name, "tablet");
     world.resume(&tablet, &number("tablet", 1, 2));
-    // The next login of its app does.
+    // The app's next login does.
     world.is_in("phone", 2, 3);
 }
 
@@ -90,7 +90,8 @@ fn what_has_ended_is_known_for_as_long_as_its_token_can_be_renewed() {
     let mut world = world();
     let mut phone = world.is_in("phone", 1, 1);
     let tablet = world.is_in("tablet", 1, 1);
-    // The tablet has gone, and the phone comes back with a new ticket, long after its old one ended.
+    // The tablet is gone, and the phone comes back with a new ticket, long after its old one
+    // expired.
     world.end_with_token(&tablet);
     world.now_ms = phone.ends_ms + RENEWABLE_MS - 1;
     world.user.tidy(world.now_ms);
@@ -111,7 +112,7 @@ fn a_token_is_resumed_until_its_tickets_end_and_with_a_new_ticket_for_a_week_mor
 fn an_older_session_never_displaces_a_newer_one() {
     let mut world = world();
     let phone = world.is_in("phone", 1, 1);
-    // The engine lost its last writes: nobody knows of the phone's end.
+    // The engine lost its last writes: nobody knows that the phone's session ended.
     world.user = User::default();
     let tablet = world.is_in("tablet", 1, 1);
     let Outcome::Displaced(Some(kick)) = world.resume(&phone, &number("phone", 1, 2)) else {
@@ -127,7 +128,7 @@ fn a_login_after_a_restart_is_newer_than_all_before_whatever_the_clock_says() {
     let phone = world.is_in("phone", 1, 1);
     let given = phone.epoch;
     world.restarts();
-    // What the store knows of the run before: no epoch was above this.
+    // What the store knows of the previous run: no epoch was above this.
     world.user.epochs_above(given);
     world.now_ms -= HOUR_MS;
     let tablet = world.is_in("tablet", 1, 1);
@@ -182,7 +183,7 @@ fn a_policy_that_has_changed_displaces_nobody_at_a_resume_after_a_restart() {
         assert!(matches!(outcome, Outcome::Accepted(_)), "{outcome:?}");
     }
     assert_eq!(world.user.sessions.len(), 2);
-    // It counts from the next login on.
+    // It applies from the next login on.
     world.is_in("tablet", 1, 1);
     assert_eq!(world.user.sessions.len(), 1);
 }

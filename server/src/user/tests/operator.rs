@@ -5,7 +5,7 @@ use tim_proto::code;
 
 const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// A ticket of the world's current second, or of so many after it.
+/// A ticket issued in the world's current second, or that many seconds later.
 fn ticket(world: &World, after_s: i64, print: u64) -> Ticket {
     Ticket {
         issued_s: world.now_ms / 1000 + after_s,
@@ -30,7 +30,7 @@ impl World {
         self.user.set_ban(ban, self.now_ms, &mut self.pushes);
     }
 
-    /// The codes that streams were ended with.
+    /// The codes with which streams were ended.
     fn ended(&mut self) -> Vec<i32> {
         let ended = self.pushes.drain(..).filter_map(|push| match push.what {
             Pushed::Ended(code) => Some(code),
@@ -63,7 +63,7 @@ fn a_kick_voids_what_was_made_or_used_before_it_and_nothing_made_after() {
         assert_eq!(world.admit(ticket(&world, 5, 5)), Ok(()));
         world.restarts();
     }
-    // What was made between two kicks of one second, and used, goes with the second.
+    // Tickets made and used between two kicks of one second are voided by the second.
     world.restarts();
     assert_eq!(world.admit(unused), Ok(()));
     assert!(world.kick());
@@ -282,7 +282,7 @@ fn accepted_logins_and_resumes_make_a_day_active_and_refused_ones_do_not() {
     assert_eq!(world.user.active_day, first);
     world.resume(&session, &number("phone", 1, 2));
     assert_eq!(world.user.active_day, day(&world));
-    // A clock that steps back counts no day a second time.
+    // A clock that steps back counts no day twice.
     world.now_ms -= DAY_MS;
     world.is_in("phone", 2, 3);
     assert!(world.user.active_day > first);
@@ -292,7 +292,7 @@ fn accepted_logins_and_resumes_make_a_day_active_and_refused_ones_do_not() {
 fn a_known_device_costs_one_write_a_day() {
     let mut world = world();
     world.is_in("phone", 1, 1);
-    // Whatever ends here leaves a floor, which is written; so nothing ends.
+    // Whatever ends here leaves a floor, which is written; so nothing must end.
     for turn in 0..5 {
         let session = world.user.sessions[0].clone();
         world.goes_away(&session);

@@ -1,4 +1,4 @@
-//! What a client tells its app, kept in order, for tests that wait for it.
+//! Records what a client delivers, in order, for tests that wait for it.
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
@@ -9,52 +9,52 @@ use tim::client::Client;
 use tim::delivery::{Completion, Kind, Notice};
 use tim::session::ConnectionStatus;
 
-/// No test waits longer for what must come.
+/// The longest that a test waits for something that must come.
 pub const LONG: Duration = Duration::from_secs(60);
 
-/// Everything that a client tells, in order.
+/// Everything that a client delivers, in order.
 #[derive(Default)]
-pub struct Told {
+pub struct Recorder {
     notices: Mutex<Vec<Notice>>,
     more: Condvar,
 }
 
-impl Told {
-    /// From now on.
-    pub fn by(client: &Client) -> Arc<Told> {
-        let told = Arc::new(Told::default());
+impl Recorder {
+    /// Records from now on.
+    pub fn by(client: &Client) -> Arc<Recorder> {
+        let recorder = Arc::new(Recorder::default());
         for kind in [
             Kind::Connection,
             Kind::KickedOffline,
             Kind::UserSigExpired,
             Kind::UserSigExpiring,
         ] {
-            let told = told.clone();
+            let recorder = recorder.clone();
             let keep = move |notice| {
-                told.notices.lock().unwrap().push(notice);
-                told.more.notify_all();
+                recorder.notices.lock().unwrap().push(notice);
+                recorder.more.notify_all();
             };
             client.set_callback(kind, Some(Arc::new(keep))).unwrap();
         }
-        told
+        recorder
     }
 
-    /// A completion, and where its code comes, with how many notices were told before it.
-    pub fn completion(self: &Arc<Told>) -> (Completion, Receiver<(i32, usize)>) {
+    /// A completion, and the receiver of its code and of how many notices came before it.
+    pub fn completion(self: &Arc<Recorder>) -> (Completion, Receiver<(i32, usize)>) {
         let (done, result) = channel();
-        let told = self.clone();
-        // Nobody may wait for it any more.
-        let completion = move |code| _ = done.send((code, told.len()));
+        let recorder = self.clone();
+        // The test may have stopped waiting.
+        let completion = move |code| _ = done.send((code, recorder.len()));
         (Box::new(completion), result)
     }
 
-    /// Waits for a notice from the place `from` on, and gives the place behind it.
+    /// Waits for a notice at or after the position `from`, and returns the position after it.
     pub fn wait(&self, from: usize, wanted: impl Fn(&Notice) -> bool) -> usize {
         self.wait_for(LONG, from, wanted)
             .unwrap_or_else(|all| panic!("waited in vain after {from}: {all:?}"))
     }
 
-    /// The same within a limit; in vain, it gives all that was told.
+    /// The same within a limit; on failure, returns everything recorded.
     pub fn wait_for(
         &self,
         limit: Duration,
@@ -83,7 +83,7 @@ impl Told {
         self.wait(from, is_connected)
     }
 
-    /// What told that nobody is logged in any more.
+    /// The notices that say that nobody is logged in any longer.
     pub fn sign_outs(&self) -> Vec<Notice> {
         let signs_out = |notice: &Notice| {
             matches!(
@@ -96,7 +96,7 @@ impl Told {
         all
     }
 
-    /// No kick and no expiry was told.
+    /// There was no kick and no expiry.
     pub fn nobody_was_signed_out(&self) {
         assert_eq!(self.sign_outs(), []);
     }
