@@ -1,4 +1,4 @@
-//! The README's C example compiles as printed, and does what the README says.
+//! The README's examples run as printed and do what the README says.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -63,4 +63,41 @@ fn the_example_is_ten_lines_compiles_as_printed_and_logs_in() {
     assert!(readme.contains(&format!("prints `{}`", line.trim_end())));
     program.stdin.take().unwrap().write_all(b"\n").unwrap();
     assert!(program.wait().unwrap().success());
+}
+
+/// Runs an example of another language with a configuration and alice's ticket.
+fn run(interpreter: &str, language: &str) -> String {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let source = block(&readme, language);
+    assert!(source.lines().count() <= 11, "{language}: about ten lines");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("alice");
+    let source = source.replace("build/", &format!("{}/", laid_out().display()));
+    std::fs::write(&file, source).unwrap();
+    let server = TimServer::start();
+    let output = Command::new(interpreter)
+        .arg(file)
+        .arg(format!(
+            "{{\"server_url\": \"{}\", \"sdk_app_id\": {APP}}}",
+            server.url
+        ))
+        .arg(user_sig("alice"))
+        .output()
+        .unwrap_or_else(|error| panic!("{interpreter}: {error}"));
+    assert!(
+        output.status.success(),
+        "{language}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_example_in_python_logs_in() {
+    assert_eq!(run("python3", "python"), "alice: 0 (success)\n");
+}
+
+#[test]
+fn the_example_in_luajit_logs_in() {
+    assert_eq!(run("luajit", "lua"), "alice: logged in\n");
 }
