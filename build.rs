@@ -26,6 +26,7 @@ const SECTIONS: &[&str] = &[
     "login",
     "status",
     "callbacks",
+    "poll",
     "log",
 ];
 
@@ -144,13 +145,13 @@ fn declarations(path: &Path) -> Result<String, Box<dyn Error>> {
     let source = fs::read_to_string(path)?;
     for name in source
         .lines()
-        .filter_map(|line| line.strip_prefix("pub enum "))
+        .filter_map(|line| line.strip_prefix("pub enum ")?.strip_suffix(" {"))
     {
-        let head = format!("enum {name}");
+        let (head, tail) = (format!("typedef enum {name} {{"), format!("}} {name};"));
         if !text.contains(&head) {
-            return Err(format!("{head} is missing from `include` in cbindgen.toml").into());
+            return Err(format!("{name} is missing from `include` in cbindgen.toml").into());
         }
-        text = text.replace(&head, "enum {");
+        text = text.replace(&head, "enum {").replace(&tail, "};");
     }
     // C++ and C23 want [[nodiscard]] before anything else.
     for gap in ["\n", " "] {

@@ -22,6 +22,15 @@ static void every_call_gives(int32_t code, tim_client client) {
     CHECK_CODE(code, tim_set_user_sig_expiring_callback(client, NULL, NULL));
     CHECK_CODE(code, tim_set_kicked_offline_callback(client, NULL, NULL));
     CHECK_CODE(code, tim_set_closed_callback(client, NULL, NULL));
+    CHECK_CODE(code, tim_set_wakeup_callback(client, NULL, NULL));
+    /* These also work while a client is closing, if it is a polled one. */
+    const int32_t polls = code == TIM_ERR_CLOSING ? TIM_ERR_WRONG_DELIVERY_MODE : code;
+    tim_event event;
+    event.size = sizeof event;
+    int32_t fd = 42;
+    CHECK_CODE(polls, tim_poll_event(client, 0, &event));
+    CHECK_CODE(polls, tim_get_wakeup_fd(client, &fd));
+    CHECK_NUMBER(42, fd);
     CHECK_NUMBER(0, tim_get_login_status(client));
     CHECK_NUMBER(0, tim_get_connection_status(client));
     CHECK_NUMBER(0, tim_get_login_id(client));

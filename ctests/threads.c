@@ -132,7 +132,57 @@ static void clients_live_and_die_on_many_threads(void) {
     run(live_and_die, nothing, 1, THREADS);
 }
 
+/* ---- a polled client ---- */
+
+static void *use_polled(void *argument) {
+    const tim_client client = *(tim_client *)argument;
+    char line[256];
+    size_t length;
+    int32_t fd;
+    tim_client found;
+    for (int round = 0; round < ROUNDS; round++) {
+        call(tim_login(client, "alice", SIG_ALICE, NULL, NULL));
+        (void)tim_get_wakeup_fd(client, &fd);
+        (void)tim_set_wakeup_callback(client, NULL, NULL);
+        (void)tim_client_find("shared", &found);
+        (void)tim_poll_log(TIM_LOG_LEVEL_DEBUG, NULL, line, sizeof line, &length);
+        call(tim_logout(client, NULL, NULL));
+        if (round == ROUNDS / 2) (void)tim_client_destroy(client, 0);
+    }
+    return NULL;
+}
+
+static void *poll_all(void *argument) {
+    const tim_client client = *(tim_client *)argument;
+    for (;;) {
+        tim_event event;
+        event.size = sizeof event;
+        const int32_t code = tim_poll_event(client, 10, &event);
+        if (code == TIM_ERR_NO_SUCH_CLIENT) return NULL;
+        CHECK(code == TIM_OK || code == TIM_ERR_TIMEOUT || code == TIM_ERR_ALREADY_POLLING);
+        if (code == TIM_OK && event.type == TIM_EVENT_COMPLETION) {
+            change_begin();
+            completed++;
+            change_end();
+        }
+    }
+}
+
+static void many_threads_use_and_poll_a_client_that_one_destroys(void) {
+    accepted = completed = 0;
+    tim_client client = create_client(SERVER_URL, ", \"event_delivery\": \"poll\", \"name\": \"shared\"");
+    pthread_t pollers[2], users[THREADS];
+    for (int i = 0; i < 2; i++) CHECK(pthread_create(&pollers[i], NULL, poll_all, &client) == 0);
+    for (int i = 0; i < THREADS; i++) CHECK(pthread_create(&users[i], NULL, use_polled, &client) == 0);
+    for (int i = 0; i < THREADS; i++) CHECK(pthread_join(users[i], NULL) == 0);
+    for (int i = 0; i < 2; i++) CHECK(pthread_join(pollers[i], NULL) == 0);
+    CHECK_NUMBER(accepted, completed);
+    char line[256];
+    (void)!tim_poll_log(TIM_LOG_LEVEL_OFF, NULL, line, sizeof line, NULL);
+}
+
 int main(void) {
+    many_threads_use_and_poll_a_client_that_one_destroys();
     many_threads_share_a_client();
     a_client_is_destroyed_while_others_use_it();
     clients_live_and_die_on_many_threads();

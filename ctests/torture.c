@@ -40,7 +40,8 @@ static int one_in(unsigned n) { return below(n) == 0; }
 struct life {
     _Atomic tim_client client;
     atomic_int destroyed; /* destroy has returned TIM_OK */
-    atomic_int closed;    /* the closed event has run */
+    atomic_int closed;    /* the closed event has run or was polled */
+    int polled;           /* event_delivery is "poll" */
 };
 
 struct call {
@@ -70,15 +71,19 @@ static void maybe_call(void) {
 
 /* ---- callbacks ---- */
 
-static void on_result(int32_t code, const char *message, void *user_data) {
-    struct call *call = (struct call *)user_data;
-    callback_begins(call->life);
+static void completes(struct call *call, int32_t code, const char *message) {
     if (atomic_load(&call->refused)) check_failed(__FILE__, __LINE__, "a refused call completes");
     if (atomic_fetch_add(&call->runs, 1)) check_failed(__FILE__, __LINE__, "a call completes twice");
     CHECK(message == tim_error_message(code));
     CHECK(strcmp(tim_error_name(code), "TIM_ERR_UNKNOWN") != 0);
     CHECK(code != TIM_ERR_PANIC);
     atomic_fetch_add(&completed, 1);
+}
+
+static void on_result(int32_t code, const char *message, void *user_data) {
+    struct call *call = (struct call *)user_data;
+    callback_begins(call->life);
+    completes(call, code, message);
     maybe_call();
 }
 
@@ -140,6 +145,12 @@ static void on_line(int32_t level, const char *line, void *user_data) {
     if (one_in(8)) maybe_call();
 }
 
+static void on_wakeup(void *user_data) {
+    (void)user_data;
+    atomic_fetch_add(&events, 1);
+    maybe_call();
+}
+
 /* ---- arguments ---- */
 
 static struct life *some_life(void) { return atomic_load(&slots[below(SLOTS)]); }
@@ -190,7 +201,8 @@ static void judge(int32_t code, struct call *call, int has_callback) {
     static const int32_t may_be[] = {TIM_OK, TIM_ERR_NULL_ARGUMENT, TIM_ERR_INVALID_UTF8,
                                      TIM_ERR_INVALID_USER_ID, TIM_ERR_USER_SIG_EMPTY,
                                      TIM_ERR_USER_SIG_UNREADABLE, TIM_ERR_TOO_MANY_CALLS,
-                                     TIM_ERR_NO_SUCH_CLIENT, TIM_ERR_CLOSING};
+                                     TIM_ERR_NO_SUCH_CLIENT, TIM_ERR_CLOSING,
+                                     TIM_ERR_WRONG_DELIVERY_MODE};
     size_t i = 0;
     while (i < sizeof may_be / sizeof *may_be && may_be[i] != code) i++;
     if (i == sizeof may_be / sizeof *may_be)
@@ -198,14 +210,15 @@ static void judge(int32_t code, struct call *call, int has_callback) {
     if (code != TIM_OK) {
         atomic_store(&call->refused, 1);
         if (atomic_load(&call->runs)) check_failed(__FILE__, __LINE__, "a refused call has completed");
-    } else if (has_callback) {
+    } else if (has_callback || call->life->polled) {
         atomic_fetch_add(&accepted, 1);
     }
 }
 
 static void judge_setter(int32_t code, int inside) {
     const int fits = code == (inside ? TIM_ERR_IN_CALLBACK : TIM_OK) || (code == TIM_ERR_BUSY && !inside);
-    if (!fits && code != TIM_ERR_NO_SUCH_CLIENT && code != TIM_ERR_CLOSING)
+    if (!fits && code != TIM_ERR_NO_SUCH_CLIENT && code != TIM_ERR_CLOSING &&
+        code != TIM_ERR_WRONG_DELIVERY_MODE)
         check_failed(__FILE__, __LINE__, "an undocumented code: %s (%d)", tim_error_name(code), code);
 }
 
@@ -232,21 +245,25 @@ static void create(void) {
         return;
     }
     const unsigned at = below(SLOTS);
+    const int polled = one_in(3);
     clear(at);
     if (atomic_load(&slots[at])) return;
     snprintf(config, sizeof config,
              "{\"server_url\": \"%s\", \"sdk_app_id\": %s, \"device_id\": \"slot %u\", \"login_timeout_ms\": "
-             "%u, \"request_timeout_ms\": %u, \"reconnect\": {\"first_ms\": 10, \"max_ms\": %u}}",
+             "%u, \"request_timeout_ms\": %u, \"reconnect\": {\"first_ms\": 10, \"max_ms\": %u}, "
+             "\"event_delivery\": \"%s\"}",
              one_in(12) ? CLOSED_URL : SERVER_URL, given("TIM_TEST_APP_ID"), at, 100 + below(400),
-             100 + below(200), 10 + below(50));
+             100 + below(200), 10 + below(50), polled ? "poll" : "callback");
     const int32_t code = tim_client_create(config, &client, error, sizeof error);
     if (code == TIM_ERR_DEVICE_IN_USE) return;
     CHECK_OK(code);
     const long number = atomic_fetch_add(&lives_taken, 1);
     CHECK(number < lives_max);
     struct life *life = &lives[number], *none = NULL;
+    life->polled = polled;
     atomic_store(&life->client, client);
     atomic_fetch_add(&created, 1);
+    if (polled) (void)tim_set_wakeup_callback(client, on_wakeup, life);
     (void)tim_set_closed_callback(client, on_closed, life);
     (void)tim_set_connection_callback(client, on_connection, life);
     (void)tim_set_kicked_offline_callback(client, on_end, life);
@@ -272,11 +289,64 @@ static void destroy(int inside) {
     case TIM_ERR_IN_CALLBACK:
         CHECK(inside && limit >= 0);
         break;
+    case TIM_ERR_CLOSING:
+        CHECK(life && life->polled && limit >= 0);
+        break;
     case TIM_ERR_NO_SUCH_CLIENT:
         break;
     default:
         CHECK_CODE(TIM_ERR_INVALID_ARGUMENT, code);
         CHECK(limit < 0);
+    }
+}
+
+/* Polls once. Returns the code. */
+static int32_t take(tim_client client, struct life *life, int32_t timeout_ms) {
+    tim_event event;
+    memset(&event, 0x55, sizeof event);
+    event.size = one_in(20) ? below(sizeof event) : sizeof event;
+    const uint32_t size = event.size;
+    const int32_t code = tim_poll_event(client, timeout_ms, one_in(20) ? NULL : &event);
+    if (code != TIM_OK) {
+        CHECK_NUMBER(size, event.size);
+        CHECK(code == TIM_ERR_TIMEOUT || code == TIM_ERR_ALREADY_POLLING || code == TIM_ERR_IN_CALLBACK ||
+              code == TIM_ERR_WRONG_DELIVERY_MODE || code == TIM_ERR_NO_SUCH_CLIENT ||
+              code == TIM_ERR_NULL_ARGUMENT || code == TIM_ERR_INVALID_ARGUMENT);
+        return code;
+    }
+    CHECK(life && life->polled);
+    if (event.type == TIM_EVENT_COMPLETION) {
+        completes((struct call *)event.user_data, event.code, event.message);
+        return code;
+    }
+    CHECK(event.type >= TIM_EVENT_CONNECTION && event.type <= TIM_EVENT_CLOSED);
+    CHECK(event.message == tim_error_message(event.code) && !event.user_data);
+    if (event.type == TIM_EVENT_CLOSED) CHECK_NUMBER(0, atomic_exchange(&life->closed, 1));
+    else getters_are_not_behind(client, event.login_id);
+    atomic_fetch_add(&events, 1);
+    return code;
+}
+
+static void poll_one(int inside) {
+    static const int32_t limits[] = {0, 0, 0, 1, 5};
+    struct life *life;
+    const tim_client client = some_client(&life);
+    int32_t fd = -1;
+    char line[200];
+    switch (below(8)) {
+    case 0: {
+        const int32_t code = tim_get_wakeup_fd(client, &fd);
+        CHECK(code == TIM_OK ? fd > 2 : fd == -1);
+        return;
+    }
+    case 1:
+        judge_setter(tim_set_wakeup_callback(client, one_in(2) ? on_wakeup : NULL, life), inside);
+        return;
+    case 2:
+        (void)!tim_poll_log(one_in(2) ? TIM_LOG_LEVEL_DEBUG : TIM_LOG_LEVEL_OFF, NULL, line, sizeof line, NULL);
+        return;
+    default:
+        (void)take(client, life, limits[below(sizeof limits / sizeof *limits)]);
     }
 }
 
@@ -364,7 +434,10 @@ static void random_call(int inside) {
     struct call *call;
     const int has_callback = !one_in(10);
     atomic_fetch_add(&calls_made, 1);
-    switch (below(20)) {
+    switch (below(24)) {
+    case 20: case 21: case 22: case 23:
+        poll_one(inside);
+        break;
     case 0: case 1: case 2:
         create();
         break;
@@ -472,9 +545,12 @@ int main(void) {
 
     /* Destroys the remaining clients; callbacks may still create more. */
     for (long number = 0; number < atomic_load(&lives_taken); number++) {
+        const tim_client client = atomic_load(&lives[number].client);
         int32_t code = TIM_ERR_BUSY;
-        while (code == TIM_ERR_BUSY)
-            code = tim_client_destroy(atomic_load(&lives[number].client), WAIT_S * 1000);
+        while (code == TIM_ERR_BUSY || code == TIM_ERR_CLOSING) {
+            code = tim_client_destroy(client, WAIT_S * 1000);
+            while (code == TIM_ERR_CLOSING && take(client, &lives[number], 1000) == TIM_OK) continue;
+        }
         CHECK(code == TIM_OK || code == TIM_ERR_NO_SUCH_CLIENT);
         if (code == TIM_OK) atomic_store(&lives[number].destroyed, 1);
     }

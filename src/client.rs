@@ -15,11 +15,11 @@ mod details;
 mod live;
 
 #[cfg(not(tim_shuttle))]
-pub(crate) use live::{begin_anew, connection_status, find, login_status};
+pub(crate) use live::{begin_anew, connection_status, find, find_closing, login_status};
 #[cfg(not(tim_shuttle))]
-pub use {create::CreateError, live::destroy};
+pub use {create::CreateError, live::destroy, live::find_by_name};
 
-use crate::delivery::{Callback, Completion, Delivery, Kind, Replaced};
+use crate::delivery::{Callback, Delivery, Kind, Mode, Polled, Replaced, Reply};
 use crate::error;
 use crate::host::Host;
 use crate::panics::{self, Panicked};
@@ -88,6 +88,7 @@ impl Client {
         handle: Handle,
         registry: &'static Registry<Client>,
         session: Session,
+        mode: Mode,
         tasks: Sender<Task>,
     ) -> Client {
         Client {
@@ -103,7 +104,7 @@ impl Client {
                 broken_reported: false,
             }),
             closed: Condvar::new(),
-            delivery: Delivery::default(),
+            delivery: Delivery::new(mode),
         }
     }
 
@@ -112,13 +113,18 @@ impl Client {
         self.handle
     }
 
+    /// How this client delivers.
+    pub fn mode(&self) -> Mode {
+        self.delivery.mode()
+    }
+
     /// Logs a user in; see `tim_login` in the header for the whole contract.
-    pub fn login(&self, user_id: &str, user_sig: &str, done: Completion) -> Result<(), i32> {
+    pub fn login(&self, user_id: &str, user_sig: &str, done: impl Into<Reply>) -> Result<(), i32> {
         if !identity::is_user_id(user_id) {
             return Err(error::ERR_INVALID_USER_ID);
         }
         let (user_id, user_sig) = (user_id.to_owned(), ticket(user_sig)?);
-        self.call(done, |call| Input::Login {
+        self.call(done.into(), |call| Input::Login {
             call,
             user_id,
             user_sig,
@@ -126,14 +132,14 @@ impl Client {
     }
 
     /// Logs the user out; see `tim_logout` in the header.
-    pub fn logout(&self, done: Completion) -> Result<(), i32> {
-        self.call(done, |call| Input::Logout { call })
+    pub fn logout(&self, done: impl Into<Reply>) -> Result<(), i32> {
+        self.call(done.into(), |call| Input::Logout { call })
     }
 
     /// Replaces the ticket of the logged-in user; see `tim_renew_user_sig` in the header.
-    pub fn renew_user_sig(&self, user_sig: &str, done: Completion) -> Result<(), i32> {
+    pub fn renew_user_sig(&self, user_sig: &str, done: impl Into<Reply>) -> Result<(), i32> {
         let user_sig = ticket(user_sig)?;
-        self.call(done, |call| Input::Renew { call, user_sig })
+        self.call(done.into(), |call| Input::Renew { call, user_sig })
     }
 
     /// Passes on what the app knows about the device; see `tim_notify` in the header.
@@ -152,7 +158,10 @@ impl Client {
         Ok(())
     }
 
-    fn call(&self, done: Completion, input: impl FnOnce(u64) -> Input) -> Result<(), i32> {
+    fn call(&self, done: Reply, input: impl FnOnce(u64) -> Input) -> Result<(), i32> {
+        if done.mode() != self.mode() {
+            return Err(error::ERR_WRONG_DELIVERY_MODE);
+        }
         let mut inner = lock(&self.inner);
         if inner.reaper.is_some() {
             return Err(error::ERR_CLOSING);
@@ -175,10 +184,33 @@ impl Client {
     /// Sets the callback for events of `kind` and waits, within a limit, until the old one has
     /// finished.
     pub fn set_callback(&self, kind: Kind, callback: Option<Callback>) -> Result<Replaced, i32> {
+        if kind.mode() != self.mode() {
+            return Err(error::ERR_WRONG_DELIVERY_MODE);
+        }
         if lock(&self.inner).reaper.is_some() {
             return Err(error::ERR_CLOSING);
         }
-        Ok(self.delivery.set(kind, callback, SETTER_LIMIT))
+        let replaced = self.delivery.set(kind, callback, SETTER_LIMIT);
+        if kind == Kind::Pending {
+            self.host.wake();
+        }
+        Ok(replaced)
+    }
+
+    /// Takes the next completion or event, waiting up to `limit`; see `tim_poll_event` in the
+    /// header. Taking the closed event frees the handle.
+    pub fn poll(&self, limit: Duration) -> Result<Polled, i32> {
+        let polled = self.delivery.poll(limit)?;
+        if polled == Polled::Notice(crate::delivery::Notice::Closed) {
+            self.end_polling(SETTER_LIMIT);
+        }
+        Ok(polled)
+    }
+
+    /// The descriptor that is readable while there is something to poll; see `tim_get_wakeup_fd`
+    /// in the header.
+    pub fn wake_up_fd(&self) -> Result<i32, i32> {
+        self.delivery.signal_fd()
     }
 
     /// The login that the status belongs to; 0 before the first.
@@ -222,7 +254,7 @@ impl Client {
 
     /// Whether a callback is pending.
     pub(crate) fn has_deliveries(&self) -> bool {
-        !self.delivery.is_empty()
+        !self.delivery.is_idle()
     }
 
     /// Whether the client is being destroyed, or has panicked.

@@ -7,6 +7,7 @@ mod trust;
 
 pub(crate) use address::ServerUrl;
 
+use crate::delivery::Mode;
 #[cfg(feature = "tls")]
 use crate::transport::Trust;
 use crate::transport::{Endpoint, Proxy};
@@ -19,6 +20,8 @@ use tim_proto::{Platform, edges, identity};
 pub(crate) struct Config {
     pub(crate) server_url: ServerUrl,
     pub(crate) sdk_app_id: u32,
+    pub(crate) name: Option<String>,
+    pub(crate) event_delivery: Mode,
     pub(crate) device_id: String,
     pub(crate) platform: Platform,
     pub(crate) device_name: String,
@@ -71,6 +74,8 @@ pub(crate) fn parse(json: &str) -> Result<Config, String> {
     no_tls(&keys)?;
     Ok(Config {
         sdk_app_id,
+        name: keys.name.as_deref().map(name).transpose()?,
+        event_delivery: event_delivery(keys.event_delivery.as_deref())?,
         device_id: device_id(keys.device_id.as_deref())?,
         platform: platform(keys.platform.as_deref())?,
         device_name: identity::device_name(keys.device_name.as_deref().unwrap_or_default()),
@@ -107,17 +112,37 @@ fn reconnect(keys: &keys::Reconnect) -> Result<(u64, u64), String> {
     Ok((first_ms, max_ms))
 }
 
+/// A text of 1 to 64 bytes without control characters.
+fn short(key: &str, given: &str) -> Result<String, String> {
+    let text = edges::without_line_ends(given);
+    if identity::is_device_id(text) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "{key}: expected 1 to 64 bytes without control characters, found {}",
+            described(given)
+        ))
+    }
+}
+
+fn name(given: &str) -> Result<String, String> {
+    short("name", given)
+}
+
+fn event_delivery(given: Option<&str>) -> Result<Mode, String> {
+    match given {
+        None | Some("callback") => Ok(Mode::Callback),
+        Some("poll") => Ok(Mode::Poll),
+        Some(other) => Err(format!(
+            "event_delivery: expected \"callback\" or \"poll\", found {}",
+            shown(&other.into())
+        )),
+    }
+}
+
 fn device_id(given: Option<&str>) -> Result<String, String> {
     if let Some(given) = given {
-        let device_id = edges::without_line_ends(given);
-        return if identity::is_device_id(device_id) {
-            Ok(device_id.to_owned())
-        } else {
-            Err(format!(
-                "device_id: expected 1 to 64 bytes without control characters, found {}",
-                described(given)
-            ))
-        };
+        return short("device_id", given);
     }
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|error| format!("no random device_id: {error}"))?;

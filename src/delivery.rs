@@ -1,5 +1,6 @@
-//! Delivers completions and events to the app: one queue per client, drained by its network thread,
-//! one callback at a time and with no lock held.
+//! Delivers completions and events to the app: one queue per client. With [`Mode::Callback`] the
+//! client's network thread drains it, one callback at a time and with no lock held; with
+//! [`Mode::Poll`] the app takes from it (`poll.rs`), and only the wake-up callback runs there.
 //!
 //! * Every accepted call completes once: `Delivery::accept` assigns the call its id and
 //!   `Delivery::complete` retires it. At most `MAX_UNFINISHED` calls are unfinished at a time, which
@@ -9,9 +10,14 @@
 //! * Replacing a callback is a barrier: once `Delivery::set` has returned [`Replaced::NotRunning`],
 //!   the old one is not running and will not run again.
 
+mod poll;
+
+pub use poll::Polled;
+
 use crate::callback::{self, in_callback};
+use crate::host::PendingSignal;
 use crate::session::{CallId, ConnectionStatus, Event};
-use crate::sync::{Condvar, Mutex, lock, wait_while};
+use crate::sync::{Condvar, Mutex, MutexGuard, lock, wait_while};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +27,39 @@ pub(crate) const MAX_UNFINISHED: usize = 64;
 
 /// Runs when a call has finished, with its code.
 pub type Completion = Box<dyn FnOnce(i32) + Send>;
+
+/// How a client delivers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// By callbacks, on the client's network thread.
+    #[default]
+    Callback,
+    /// The app takes what there is, on a thread of its own.
+    Poll,
+}
+
+/// Where the completion of a call goes.
+pub enum Reply {
+    /// To this callback, with [`Mode::Callback`].
+    Callback(Completion),
+    /// To the app's polls, under this number, with [`Mode::Poll`].
+    Polled(usize),
+}
+
+impl Reply {
+    pub(crate) fn mode(&self) -> Mode {
+        match self {
+            Reply::Callback(_) => Mode::Callback,
+            Reply::Polled(_) => Mode::Poll,
+        }
+    }
+}
+
+impl From<Completion> for Reply {
+    fn from(completion: Completion) -> Reply {
+        Reply::Callback(completion)
+    }
+}
 
 /// Runs when an event is delivered.
 pub type Callback = Arc<dyn Fn(Notice) + Send + Sync>;
@@ -60,6 +99,8 @@ pub enum Notice {
     },
     /// The client is closed; nothing follows.
     Closed,
+    /// There is something to poll.
+    Pending,
 }
 
 /// The kinds of events, each with its own callback.
@@ -75,9 +116,21 @@ pub enum Kind {
     UserSigExpiring,
     /// [`Notice::Closed`].
     Closed,
+    /// [`Notice::Pending`], the only one with [`Mode::Poll`].
+    Pending,
 }
 
-const KINDS: usize = 5;
+const KINDS: usize = 6;
+
+impl Kind {
+    /// The mode in which such a callback runs.
+    pub(crate) fn mode(self) -> Mode {
+        match self {
+            Kind::Pending => Mode::Poll,
+            _ => Mode::Callback,
+        }
+    }
+}
 
 impl Notice {
     fn of(event: Event, login_id: u64) -> Notice {
@@ -103,6 +156,7 @@ impl Notice {
             Notice::KickedOffline { .. } => Kind::KickedOffline,
             Notice::UserSigExpiring { .. } => Kind::UserSigExpiring,
             Notice::Closed => Kind::Closed,
+            Notice::Pending => Kind::Pending,
         }
     }
 }
@@ -119,7 +173,7 @@ pub enum Replaced {
 }
 
 enum Item {
-    Completion(Completion, i32),
+    Completion(Reply, i32),
     Notice(Notice),
 }
 
@@ -127,32 +181,70 @@ enum Item {
 struct State {
     last_call: CallId,
     /// Accepted but unfinished, oldest first.
-    unfinished: Vec<(CallId, Completion)>,
+    unfinished: Vec<(CallId, Reply)>,
     queue: VecDeque<Item>,
     completions_queued: usize,
     callbacks: [Option<Callback>; KINDS],
     /// The kind whose callback is running, and the number of that run.
     running: Option<(Kind, u64)>,
     runs: u64,
+    /// With [`Mode::Poll`]: the wake-up callback is to run.
+    wake_up_due: bool,
+    /// Readable while the queue is not empty; made when the app asks for it.
+    signal: Option<PendingSignal>,
+    /// A thread is waiting in a poll.
+    polling: bool,
+    /// The closed event was taken.
+    ended: bool,
+}
+
+impl State {
+    /// After `change`, wakes the app if it can poll something that it could not before.
+    fn queue(&mut self, mode: Mode, arrived: &Condvar, change: impl FnOnce(&mut State)) {
+        let was_empty = self.queue.is_empty();
+        change(self);
+        if mode == Mode::Callback || was_empty == self.queue.is_empty() {
+            return;
+        }
+        self.wake_up_due = was_empty && self.callbacks[Kind::Pending as usize].is_some();
+        if let Some(signal) = &mut self.signal {
+            signal.set(was_empty);
+        }
+        arrived.notify_all();
+    }
 }
 
 /// The queue of one client.
 #[derive(Default)]
 pub(crate) struct Delivery {
+    mode: Mode,
     state: Mutex<State>,
     run_ended: Condvar,
+    /// With [`Mode::Poll`]: the queue is no longer empty.
+    arrived: Condvar,
 }
 
 impl Delivery {
-    /// Accepts a call, or returns its completion if too many are unfinished.
-    pub(crate) fn accept(&self, completion: Completion) -> Result<CallId, Completion> {
+    pub(crate) fn new(mode: Mode) -> Delivery {
+        Delivery {
+            mode,
+            ..Delivery::default()
+        }
+    }
+
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Accepts a call, or returns its reply if too many are unfinished.
+    pub(crate) fn accept(&self, reply: Reply) -> Result<CallId, Reply> {
         let mut state = lock(&self.state);
         if state.unfinished.len() + state.completions_queued >= MAX_UNFINISHED {
-            return Err(completion);
+            return Err(reply);
         }
         state.last_call += 1;
         let call = state.last_call;
-        state.unfinished.push((call, completion));
+        state.unfinished.push((call, reply));
         Ok(call)
     }
 
@@ -163,24 +255,21 @@ impl Delivery {
             debug_assert!(false, "call {call} completes twice");
             return;
         };
-        let (_, completion) = state.unfinished.remove(at);
-        state.completions_queued += 1;
-        state.queue.push_back(Item::Completion(completion, code));
+        let (_, reply) = state.unfinished.remove(at);
+        state.queue(self.mode, &self.arrived, |state| {
+            state.completions_queued += 1;
+            state.queue.push_back(Item::Completion(reply, code));
+        });
     }
 
     /// Queues the completion of every unfinished call, oldest first.
     pub(crate) fn complete_all(&self, code: i32) {
-        let mut state = lock(&self.state);
-        let State {
-            unfinished, queue, ..
-        } = &mut *state;
-        let before = queue.len();
-        queue.extend(
-            unfinished
-                .drain(..)
-                .map(|(_, completion)| Item::Completion(completion, code)),
-        );
-        state.completions_queued += state.queue.len() - before;
+        lock(&self.state).queue(self.mode, &self.arrived, |state| {
+            state.completions_queued += state.unfinished.len();
+            let unfinished = state.unfinished.drain(..);
+            let completed = unfinished.map(|(_, reply)| Item::Completion(reply, code));
+            state.queue.extend(completed);
+        });
     }
 
     /// Queues an event.
@@ -194,55 +283,72 @@ impl Delivery {
     }
 
     fn push(&self, notice: Notice) {
-        let mut state = lock(&self.state);
-        // Coalesced: only the newest of each kind is delivered, at the tail of the queue.
-        state
-            .queue
-            .retain(|item| !matches!(item, Item::Notice(n) if n.kind() == notice.kind()));
-        state.queue.push_back(Item::Notice(notice));
+        lock(&self.state).queue(self.mode, &self.arrived, |state| {
+            // Coalesced: only the newest of each kind is delivered, at the tail of the queue.
+            state
+                .queue
+                .retain(|item| !matches!(item, Item::Notice(n) if n.kind() == notice.kind()));
+            state.queue.push_back(Item::Notice(notice));
+        });
     }
 
     /// A new login has begun: undelivered events of earlier logins are dropped.
     pub(crate) fn drop_events(&self) {
-        lock(&self.state)
-            .queue
-            .retain(|item| matches!(item, Item::Completion(..) | Item::Notice(Notice::Closed)));
+        lock(&self.state).queue(self.mode, &self.arrived, |state| {
+            state
+                .queue
+                .retain(|item| matches!(item, Item::Completion(..) | Item::Notice(Notice::Closed)));
+        });
     }
 
-    /// Whether the queue is empty.
-    pub(crate) fn is_empty(&self) -> bool {
-        lock(&self.state).queue.is_empty()
+    /// Whether no callback is pending.
+    pub(crate) fn is_idle(&self) -> bool {
+        let state = lock(&self.state);
+        match self.mode {
+            Mode::Callback => state.queue.is_empty(),
+            Mode::Poll => !state.wake_up_due,
+        }
     }
 
-    /// Runs the callback of the next item; `false` if there is none. For one thread only.
+    /// Runs the next pending callback; `false` if there is none. For one thread only.
     pub(crate) fn deliver_next(&self) -> bool {
         let mut state = lock(&self.state);
-        match state.queue.pop_front() {
+        let item = match self.mode {
+            Mode::Callback => state.queue.pop_front(),
+            Mode::Poll => {
+                std::mem::take(&mut state.wake_up_due).then_some(Item::Notice(Notice::Pending))
+            }
+        };
+        match item {
             None => return false,
-            Some(Item::Completion(completion, code)) => {
+            Some(Item::Completion(reply, code)) => {
                 state.completions_queued -= 1;
                 drop(state);
-                callback::run(|| completion(code));
+                if let Reply::Callback(completion) = reply {
+                    callback::run(|| completion(code));
+                }
             }
-            Some(Item::Notice(notice)) => {
-                let kind = notice.kind();
-                let Some(callback) = state.callbacks[kind as usize].clone() else {
-                    return true;
-                };
-                state.runs += 1;
-                state.running = Some((kind, state.runs));
-                drop(state);
-                callback::run(move || {
-                    callback(notice);
-                    // The last reference to a replaced callback must be dropped before its setter
-                    // returns.
-                    drop(callback);
-                });
-                lock(&self.state).running = None;
-                self.run_ended.notify_all();
-            }
+            Some(Item::Notice(notice)) => self.run(state, notice),
         }
         true
+    }
+
+    /// Runs the callback for a notice, if there is one, without the lock.
+    fn run(&self, mut state: MutexGuard<'_, State>, notice: Notice) {
+        let kind = notice.kind();
+        let Some(callback) = state.callbacks[kind as usize].clone() else {
+            return;
+        };
+        state.runs += 1;
+        state.running = Some((kind, state.runs));
+        drop(state);
+        callback::run(move || {
+            callback(notice);
+            // The last reference to a replaced callback must be dropped before its setter returns.
+            drop(callback);
+        });
+        lock(&self.state).running = None;
+        self.run_ended.notify_all();
     }
 
     /// Replaces the callback of `kind` and waits for at most `limit` until the old one has
@@ -250,6 +356,10 @@ impl Delivery {
     pub(crate) fn set(&self, kind: Kind, callback: Option<Callback>, limit: Duration) -> Replaced {
         let mut state = lock(&self.state);
         let old = std::mem::replace(&mut state.callbacks[kind as usize], callback);
+        if kind == Kind::Pending {
+            // What is pending already wakes a new callback, too.
+            state.wake_up_due = state.callbacks[kind as usize].is_some() && !state.queue.is_empty();
+        }
         let running = state.running.filter(|(running, _)| *running == kind);
         let replaced = match running {
             _ if in_callback() => Replaced::MayBeRunning,

@@ -67,6 +67,8 @@ table! {
     ERR_FORKED = 7704, final, "this client belongs to the parent process: create a new one after fork";
     ERR_NO_SUCH_CLIENT = 7705, final, "no such client: the handle is invalid or its client was destroyed";
     ERR_DEVICE_IN_USE = 7706, final, "another client of this process has the same server_url, sdk_app_id and device_id: destroy it or use another device_id";
+    ERR_WRONG_DELIVERY_MODE = 7707, final, "this does not fit the client's event_delivery: callbacks need \"callback\", polls and wake-ups need \"poll\"";
+    ERR_TIMEOUT = 7708, retry, "nothing arrived in time";
     ERR_BUFFER_TOO_SMALL = 7709, final, "the buffer is too small: the required length was stored";
     ERR_INVALID_UTF8 = 7710, final, "a string is not valid UTF-8";
     ERR_NULL_ARGUMENT = 7711, final, "a required argument is NULL";
@@ -86,6 +88,8 @@ table! {
     ERR_SYSTEM = 7725, retry, "the system is out of threads, sockets or memory";
 
     ERR_SESSION_TOKEN_INVALID = server::SESSION_TOKEN_INVALID, retry, "the session token is no longer valid";
+    ERR_ALREADY_POLLING = 7727, retry, "another thread is polling this client: only one may at a time";
+    ERR_NAME_IN_USE = 7728, final, "another client of this process has this name: adopt it with tim_client_find, or use another name";
 
     ERR_CONNECT_TIMEOUT = 9510, retry, "the connection timed out: check the address and firewalls";
     ERR_CONNECT_REFUSED = 9511, retry, "connection refused: check that tim-server is running and that the port is right";

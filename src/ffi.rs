@@ -15,5 +15,6 @@ mod client;
 mod error;
 mod log;
 mod login;
+mod poll;
 mod status;
 mod version;

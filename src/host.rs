@@ -11,6 +11,8 @@ use std::os::fd::RawFd;
 use std::process;
 use std::thread::JoinHandle;
 
+pub(crate) use crate::os::PendingSignal;
+
 /// The system as one client sees it.
 pub(crate) struct Host {
     wake_up: WakeUp,

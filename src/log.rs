@@ -9,6 +9,7 @@ use crate::fork;
 use crate::os::PerProcess;
 use crate::sync::{Condvar, Mutex, lock, wait_while};
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::fmt::Arguments;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -47,9 +48,17 @@ pub type LogCallback = Arc<dyn Fn(Level, &str) + Send + Sync>;
 static MIN_LEVEL: AtomicU8 = AtomicU8::new(OFF);
 const OFF: u8 = u8::MAX;
 
+/// How many lines are kept for polls; the oldest are dropped.
+const KEPT_MAX: usize = 256;
+
 #[derive(Default)]
 struct State {
     callback: Option<LogCallback>,
+    /// The lowest level that `callback` gets.
+    level: Option<Level>,
+    /// Lines for polls, oldest first, and the lowest level that is kept.
+    kept: VecDeque<(Level, String)>,
+    kept_level: Option<Level>,
     /// Counts the callbacks set, so that a line being delivered knows which one it uses.
     generation: u64,
     /// The generation of each line being delivered.
@@ -64,17 +73,22 @@ struct Log {
 
 static LOG: PerProcess<Log> = PerProcess::new(Log::default);
 
+impl State {
+    /// Lets through what the callback or the polls want.
+    fn set_min_level(&self) {
+        let wanted = [self.level, self.kept_level].into_iter().flatten().min();
+        MIN_LEVEL.store(wanted.map_or(OFF, |level| level as u8), Ordering::Release);
+    }
+}
+
 /// Sets or removes the callback and waits, within a limit, until the old one has finished; inside a
 /// callback it does not wait.
 pub fn set_callback(callback: Option<LogCallback>, min_level: Option<Level>) -> Replaced {
-    let level = match (&callback, min_level) {
-        (Some(_), Some(level)) => level as u8,
-        _ => OFF,
-    };
     fork::notice();
     let log = LOG.get();
     let mut state = lock(&log.state);
-    MIN_LEVEL.store(level, Ordering::Release);
+    state.level = min_level.filter(|_| callback.is_some());
+    state.set_min_level();
     let old = std::mem::replace(&mut state.callback, callback);
     state.generation += 1;
     let newest = state.generation;
@@ -97,20 +111,45 @@ pub fn set_callback(callback: Option<LogCallback>, min_level: Option<Level>) -> 
     replaced
 }
 
+/// Keeps lines from `min_level` on for polls, or none, and passes the oldest one to `take`, which
+/// removes it by returning `Ok`. `None` if there is none.
+pub fn poll<E>(
+    min_level: Option<Level>,
+    take: impl FnOnce(Level, &str) -> Result<(), E>,
+) -> Option<Result<(), E>> {
+    fork::notice();
+    let mut state = lock(&LOG.get().state);
+    state.kept_level = min_level;
+    state.set_min_level();
+    let (level, line) = state.kept.front()?;
+    let taken = take(*level, line);
+    if taken.is_ok() {
+        state.kept.pop_front();
+    }
+    Some(taken)
+}
+
 /// Delivers a line. Called through the macros below.
 pub(crate) fn tell(level: Level, line: Arguments<'_>) {
     if (level as u8) < MIN_LEVEL.load(Ordering::Acquire) {
         return;
     }
     let log = LOG.get();
+    let line = line.to_string();
     let mut state = lock(&log.state);
-    let Some(callback) = state.callback.clone() else {
+    if state.kept_level.is_some_and(|kept| kept <= level) {
+        if state.kept.len() == KEPT_MAX {
+            state.kept.pop_front();
+        }
+        state.kept.push_back((level, line.clone()));
+    }
+    let wanted = state.level.is_some_and(|least| least <= level);
+    let Some(callback) = state.callback.clone().filter(|_| wanted) else {
         return;
     };
     let generation = state.generation;
     state.running.push(generation);
     drop(state);
-    let line = line.to_string();
     callback::run(move || {
         callback(level, &line);
         // The last reference to a replaced callback must be dropped before its setter returns.
@@ -125,13 +164,18 @@ pub(crate) fn tell(level: Level, line: Arguments<'_>) {
 }
 
 thread_local! {
-    /// The callback, while this thread forks: the child keeps it.
-    static REMEMBERED: RefCell<Option<LogCallback>> = const { RefCell::new(None) };
+    /// The callback and its level, while this thread forks: the child keeps them.
+    static REMEMBERED: RefCell<Option<(LogCallback, Option<Level>)>> = const { RefCell::new(None) };
 }
 
 /// Before a fork.
 pub(crate) fn remember() {
-    let callback = lock(&LOG.get().state).callback.clone();
+    let state = lock(&LOG.get().state);
+    let callback = state
+        .callback
+        .clone()
+        .map(|callback| (callback, state.level));
+    drop(state);
     let _ = REMEMBERED.try_with(|remembered| remembered.replace(callback));
 }
 
@@ -144,7 +188,11 @@ pub(crate) fn forget_remembered() {
 pub(crate) fn begin_anew() {
     LOG.forget();
     let remembered = REMEMBERED.try_with(|remembered| remembered.take());
-    lock(&LOG.get().state).callback = remembered.ok().flatten();
+    let mut state = lock(&LOG.get().state);
+    if let Some((callback, level)) = remembered.ok().flatten() {
+        (state.callback, state.level) = (Some(callback), level);
+    }
+    state.set_min_level();
 }
 
 macro_rules! debug { ($($line:tt)*) => { $crate::log::tell($crate::log::Level::Debug, format_args!($($line)*)) } }

@@ -37,6 +37,7 @@ pub(crate) struct DeviceKey {
 struct Slot<T> {
     handle: Handle,
     device: DeviceKey,
+    name: Option<String>,
     /// Absent until the client is complete.
     client: Option<Arc<T>>,
 }
@@ -65,15 +66,15 @@ impl<T> Registry<T> {
     }
 
     /// Assigns a handle for `device`; [`Registry::fill`] or [`Registry::remove`] follows.
-    pub(crate) fn reserve(&self, device: DeviceKey) -> Result<Handle, i32> {
+    pub(crate) fn reserve(&self, device: DeviceKey, name: Option<String>) -> Result<Handle, i32> {
         let mut table = lock(&self.table);
-        if table
-            .slots
-            .iter()
-            .flatten()
-            .any(|slot| slot.device == device)
-        {
-            return Err(error::ERR_DEVICE_IN_USE);
+        for slot in table.slots.iter().flatten() {
+            if name.is_some() && slot.name == name {
+                return Err(error::ERR_NAME_IN_USE);
+            }
+            if slot.device == device {
+                return Err(error::ERR_DEVICE_IN_USE);
+            }
         }
         let handle = loop {
             let index = match table.free.pop() {
@@ -92,6 +93,7 @@ impl<T> Registry<T> {
         table.slots[handle.index()] = Some(Slot {
             handle,
             device,
+            name,
             client: None,
         });
         Ok(handle)
@@ -122,6 +124,14 @@ impl<T> Registry<T> {
             }
             _ => Err(error::ERR_NO_SUCH_CLIENT),
         }
+    }
+
+    /// The complete client with that name, and whether it is closing.
+    pub(crate) fn find(&self, name: &str) -> Option<(Handle, bool)> {
+        let table = lock(&self.table);
+        let named = |slot: &&Slot<T>| slot.client.is_some() && slot.name.as_deref() == Some(name);
+        let handle = table.slots.iter().flatten().find(named)?.handle;
+        Some((handle, self.words.is_closing(handle).unwrap_or(true)))
     }
 
     /// Makes the client's status visible to the getters.
@@ -176,7 +186,7 @@ mod tests {
     }
 
     fn add(registry: &Registry<&'static str>, name: &'static str) -> Handle {
-        let handle = registry.reserve(device(name)).unwrap();
+        let handle = registry.reserve(device(name), None).unwrap();
         registry.fill(handle, Arc::new(name));
         handle
     }
@@ -251,9 +261,32 @@ mod tests {
     fn a_device_belongs_to_one_live_client() {
         let (_, registry) = registry();
         let handle = add(registry, "a");
-        assert_eq!(registry.reserve(device("a")), Err(error::ERR_DEVICE_IN_USE));
+        assert_eq!(
+            registry.reserve(device("a"), None),
+            Err(error::ERR_DEVICE_IN_USE)
+        );
         registry.remove(handle);
-        assert!(registry.reserve(device("a")).is_ok());
+        assert!(registry.reserve(device("a"), None).is_ok());
+    }
+
+    #[test]
+    fn a_name_belongs_to_one_live_client_and_finds_it() {
+        let (_, registry) = registry();
+        let name = || Some("main".to_owned());
+        let handle = registry.reserve(device("a"), name()).unwrap();
+        assert_eq!(registry.find("main"), None, "it is not complete yet");
+        registry.fill(handle, Arc::new("a"));
+        assert_eq!(registry.find("main"), Some((handle, false)));
+        assert_eq!(registry.find("other"), None);
+        assert_eq!(
+            registry.reserve(device("b"), name()),
+            Err(error::ERR_NAME_IN_USE)
+        );
+        registry.begin_closing(handle);
+        assert_eq!(registry.find("main"), Some((handle, true)));
+        registry.remove(handle);
+        assert_eq!(registry.find("main"), None);
+        assert!(registry.reserve(device("b"), name()).is_ok());
     }
 
     #[test]
@@ -284,7 +317,7 @@ mod tests {
             .slots
             .resize_with(MAX_CLIENTS, || None);
         assert_eq!(
-            registry.reserve(device("one more")),
+            registry.reserve(device("one more"), None),
             Err(error::ERR_TOO_MANY_CLIENTS)
         );
     }

@@ -60,14 +60,33 @@ fn code(header: &str) -> String {
 /// What the C compiler says about every type and constant in the header.
 fn layout_of(include: &Path) -> String {
     let header = code(&std::fs::read_to_string(include.join("tim.h")).unwrap());
-    let mut source = String::from("#include <tim.h>\n#include <stdio.h>\nint main(void) {\n");
-    for line in header.lines().filter(|line| line.starts_with("typedef ")) {
-        // A callback's name is in parentheses; any other type's is at the end.
-        let name = match line.split_once("(*") {
-            Some((_, rest)) => rest.split(')').next().unwrap(),
-            None => line.trim_end_matches(';').rsplit(' ').next().unwrap(),
+    let mut source = String::from(
+        "#include <tim.h>\n#include <stddef.h>\n#include <stdio.h>\nint main(void) {\n",
+    );
+    let mut lines = header.lines();
+    while let Some(line) = lines.find(|line| line.starts_with("typedef ")) {
+        // A struct's name follows the word, a callback's is in parentheses, any other type's at the end.
+        let last_word = |line: &str| {
+            let word = line.trim_end_matches(';').rsplit([' ', '*']).next();
+            word.unwrap().to_owned()
+        };
+        let name = match (line.strip_prefix("typedef struct "), line.split_once("(*")) {
+            (Some(rest), _) => rest.trim_end_matches(" {").to_owned(),
+            (_, Some((_, rest))) => rest.split(')').next().unwrap().to_owned(),
+            _ => last_word(line),
         };
         writeln!(source, "printf(\"sizeof {name} %zu\\n\", sizeof({name}));").unwrap();
+        if line.ends_with('{') {
+            let fields = lines.by_ref().take_while(|line| !line.starts_with('}'));
+            for field in fields.filter(|line| line.ends_with(';')).map(last_word) {
+                let offset = format!("offsetof({name}, {field})");
+                writeln!(
+                    source,
+                    "printf(\"offset {name}.{field} %zu\\n\", {offset});"
+                )
+                .unwrap();
+            }
+        }
     }
     let not_numbers = [
         "TIM_API",

@@ -225,7 +225,7 @@ impl Scene {
     }
 
     /// A connection event with the fault's code arrives, and the user stays logged in.
-    fn is_told(&self, seen: usize, status: ConnectionStatus) -> i32 {
+    fn is_reported(&self, seen: usize, status: ConnectionStatus) -> i32 {
         let code = self.cell.code();
         let recorder = self.recorder.wait_for(LIMIT + LATE, seen, |notice| {
             is_connection(notice, status, code)
@@ -280,7 +280,7 @@ impl Scene {
             self.is_logged_in(1);
             return OK;
         }
-        let code = self.is_told(seen, ConnectionStatus::Disconnected);
+        let code = self.is_reported(seen, ConnectionStatus::Disconnected);
         self.comes_back(seen);
         code
     }
@@ -290,7 +290,7 @@ impl Scene {
         self.breaks();
         let seen = self.recorder.len();
         self.proxy.cut();
-        let code = self.is_told(seen, ConnectionStatus::ConnectFailed);
+        let code = self.is_reported(seen, ConnectionStatus::ConnectFailed);
         self.proxy.heals();
         self.comes_back(seen);
         assert_eq!(log_out(&self.client), OK);

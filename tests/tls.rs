@@ -129,7 +129,7 @@ fn a_ca_file_that_cannot_be_read_is_reported_when_the_client_is_created() {
 }
 
 #[test]
-fn a_client_trusts_the_systems_authorities_if_it_is_told_to() {
+fn a_client_trusts_the_systems_authorities_if_configured_to() {
     let authority = Authority::new();
     let server = authority.server(&["127.0.0.1"], 2100);
     // The variable applies to the whole process.

@@ -68,6 +68,7 @@
  *   --------------------------  ------------------------------  --------------------------------
  *   tim_client_destroy          up to timeout_ms                a callback of this client runs
  *   tim_set_*_callback          up to 5 seconds                 the previous callback runs
+ *   tim_poll_event              up to timeout_ms                there is no event
  *   tim_client_create           the time to read those files    it reads `ca_file` and, with
  *                                                               `system_roots`, the system's
  *                                                               certificates
@@ -103,6 +104,17 @@
  * terminates the process. A longjmp that stays within the callback is fine.
  *
  *
+ * Polling
+ * -------
+ *
+ * Many runtimes cannot take a callback on a thread that is not theirs: LuaJIT crashes, Node.js blocks,
+ * others are slow. For them, configure `event_delivery` "poll". Then no callback of the client runs but
+ * the wake-up, and the app takes completions and events with tim_poll_event: on a thread that waits in
+ * it, once per frame, or when an event loop finds the descriptor of tim_get_wakeup_fd readable. Everything
+ * said above about order, coalescing and logins holds for polled events, too. docs/delivery.md has a row
+ * for each runtime.
+ *
+ *
  * Ownership
  * ---------
  *
@@ -111,7 +123,7 @@
  *
  * Arguments are copied or read during the call; you may free them as soon as it returns. `user_data` is
  * yours: the library passes it through and never dereferences it. You may free it once its
- * completion has run, once the setter that replaces its event callback has returned TIM_OK, or once
+ * completion has run or was polled, once the setter that replaces its event callback has returned TIM_OK, or once
  * the client is closed (tim_client_destroy has returned TIM_OK, or the closed event has been
  * delivered).
  *
@@ -158,6 +170,9 @@
  *   server_url          Required. "http://HOST[:PORT]" or "https://HOST[:PORT]". Plain http:// is
  *                       accepted only for an address of this machine; see allow_plaintext.
  *   sdk_app_id          Required. The app's number, 1 to 4294967295.
+ *   event_delivery      "callback" (the default) or "poll"; see "Callbacks" and "Polling".
+ *   name                A name for tim_client_find: 1 to 64 bytes, no control characters, one live
+ *                       client per name. Default: none.
  *   device_id           Identifies this device: 1 to 64 bytes, no control characters. Store it with
  *                       your settings; by default each client counts as a new device. Two live
  *                       clients of one process cannot share server_url, sdk_app_id and device_id.
@@ -327,6 +342,10 @@ enum {
     TIM_ERR_NO_SUCH_CLIENT = 7705,
     /** another client of this process has the same server_url, sdk_app_id and device_id: destroy it or use another device_id */
     TIM_ERR_DEVICE_IN_USE = 7706,
+    /** this does not fit the client's event_delivery: callbacks need "callback", polls and wake-ups need "poll" */
+    TIM_ERR_WRONG_DELIVERY_MODE = 7707,
+    /** nothing arrived in time (retryable) */
+    TIM_ERR_TIMEOUT = 7708,
     /** the buffer is too small: the required length was stored */
     TIM_ERR_BUFFER_TOO_SMALL = 7709,
     /** a string is not valid UTF-8 */
@@ -363,6 +382,10 @@ enum {
     TIM_ERR_SYSTEM = 7725,
     /** the session token is no longer valid (retryable) */
     TIM_ERR_SESSION_TOKEN_INVALID = 7726,
+    /** another thread is polling this client: only one may at a time (retryable) */
+    TIM_ERR_ALREADY_POLLING = 7727,
+    /** another client of this process has this name: adopt it with tim_client_find, or use another name */
+    TIM_ERR_NAME_IN_USE = 7728,
     /** the connection timed out: check the address and firewalls (retryable) */
     TIM_ERR_CONNECT_TIMEOUT = 9510,
     /** connection refused: check that tim-server is running and that the port is right (retryable) */
@@ -479,8 +502,8 @@ typedef uint64_t tim_client;
  * @param error_capacity  size of `error` in bytes.
  *
  * Returns TIM_OK; TIM_ERR_NULL_ARGUMENT (config_json or out); TIM_ERR_INVALID_UTF8;
- * TIM_ERR_INVALID_CONFIG; TIM_ERR_DEVICE_IN_USE; TIM_ERR_TOO_MANY_CLIENTS; or TIM_ERR_SYSTEM if the
- * system provides no thread or socket.
+ * TIM_ERR_INVALID_CONFIG; TIM_ERR_DEVICE_IN_USE; TIM_ERR_NAME_IN_USE; TIM_ERR_TOO_MANY_CLIENTS; or
+ * TIM_ERR_SYSTEM if the system provides no thread or socket.
  *
  * Thread-safe; allowed in callbacks. Blocks only to read `ca_file` and the system's certificates.
  */
@@ -507,8 +530,12 @@ int32_t tim_client_create(const char *config_json,
  *
  * If the client has already closed, the function frees it and returns TIM_OK.
  *
- * Returns TIM_OK; TIM_ERR_BUSY; TIM_ERR_IN_CALLBACK; TIM_ERR_NO_SUCH_CLIENT; TIM_ERR_FORKED; or
- * TIM_ERR_INVALID_ARGUMENT (timeout_ms is negative).
+ * With `event_delivery` "poll": the client starts closing, and the function returns TIM_ERR_CLOSING at
+ * once, whatever timeout_ms is. Pending calls complete with TIM_ERR_INTERRUPTED. Keep polling until
+ * TIM_EVENT_CLOSED; taking that event frees the client.
+ *
+ * Returns TIM_OK; TIM_ERR_BUSY; TIM_ERR_IN_CALLBACK; TIM_ERR_CLOSING; TIM_ERR_NO_SUCH_CLIENT;
+ * TIM_ERR_FORKED; or TIM_ERR_INVALID_ARGUMENT (timeout_ms is negative).
  *
  * Thread-safe; allowed in callbacks. Blocks for up to timeout_ms: release every lock that your
  * callbacks take before you call it.
@@ -516,6 +543,23 @@ int32_t tim_client_create(const char *config_json,
 TIM_API
 int32_t tim_client_destroy(tim_client client,
                            int32_t timeout_ms);
+
+/**
+ * Finds a live client of this process by the `name` in its configuration. A host that was restarted
+ * inside its process (a hot restart, a reloaded plug-in) adopts its client in this way instead of
+ * creating a second one for the same device.
+ *
+ * @param name  the name, a NUL-terminated string.
+ * @param out   receives the handle; written with TIM_OK and TIM_ERR_CLOSING.
+ *
+ * Returns TIM_OK; TIM_ERR_CLOSING if the client is being destroyed (with `event_delivery` "poll", poll
+ * it until TIM_EVENT_CLOSED); TIM_ERR_NO_SUCH_CLIENT; TIM_ERR_NULL_ARGUMENT; or TIM_ERR_INVALID_UTF8.
+ *
+ * Thread-safe; allowed in callbacks; never blocks.
+ */
+TIM_NODISCARD TIM_API
+int32_t tim_client_find(const char *name,
+                        tim_client *out);
 
 /* --------------------------------------------------------------------------------------------
  * Login and logout
@@ -563,12 +607,12 @@ typedef void (*tim_result_callback)(int32_t code, const char *message, void *use
  * @param user_id    1 to 32 bytes of UTF-8 without control characters.
  * @param user_sig   the ticket, at most 4096 bytes. Only the server checks it. White space around it is
  *                   ignored.
- * @param callback   NULL if you do not need the result.
- * @param user_data  passed to `callback`.
+ * @param callback   NULL if you do not need the result, and with `event_delivery` "poll".
+ * @param user_data  passed to `callback`, or part of the polled completion.
  *
  * Returns TIM_OK; TIM_ERR_NULL_ARGUMENT; TIM_ERR_INVALID_UTF8; TIM_ERR_INVALID_USER_ID;
  * TIM_ERR_USER_SIG_EMPTY; TIM_ERR_USER_SIG_UNREADABLE (too long); TIM_ERR_TOO_MANY_CALLS;
- * TIM_ERR_NO_SUCH_CLIENT; TIM_ERR_CLOSING; or TIM_ERR_FORKED.
+ * TIM_ERR_WRONG_DELIVERY_MODE; TIM_ERR_NO_SUCH_CLIENT; TIM_ERR_CLOSING; or TIM_ERR_FORKED.
  *
  * Thread-safe; allowed in callbacks; never blocks.
  */
@@ -590,7 +634,8 @@ int32_t tim_login(tim_client client,
  * TIM_OK. If nobody is logged in, the logout completes with TIM_OK. If a logout is pending, this one
  * completes with TIM_ERR_LOGOUT_IN_PROGRESS.
  *
- * Returns TIM_OK; TIM_ERR_TOO_MANY_CALLS; TIM_ERR_NO_SUCH_CLIENT; TIM_ERR_CLOSING; or TIM_ERR_FORKED.
+ * Returns TIM_OK; TIM_ERR_TOO_MANY_CALLS; TIM_ERR_WRONG_DELIVERY_MODE; TIM_ERR_NO_SUCH_CLIENT;
+ * TIM_ERR_CLOSING; or TIM_ERR_FORKED.
  *
  * Thread-safe; allowed in callbacks; never blocks.
  */
@@ -614,12 +659,12 @@ int32_t tim_logout(tim_client client,
  *
  * @param user_sig   a ticket of the user who is logged in, at most 4096 bytes. White space around it is
  *                   ignored.
- * @param callback   NULL if you do not need the result.
- * @param user_data  passed to `callback`.
+ * @param callback   NULL if you do not need the result, and with `event_delivery` "poll".
+ * @param user_data  passed to `callback`, or part of the polled completion.
  *
  * Returns TIM_OK; TIM_ERR_NULL_ARGUMENT; TIM_ERR_INVALID_UTF8; TIM_ERR_USER_SIG_EMPTY;
- * TIM_ERR_USER_SIG_UNREADABLE (too long); TIM_ERR_TOO_MANY_CALLS; TIM_ERR_NO_SUCH_CLIENT;
- * TIM_ERR_CLOSING; or TIM_ERR_FORKED.
+ * TIM_ERR_USER_SIG_UNREADABLE (too long); TIM_ERR_TOO_MANY_CALLS; TIM_ERR_WRONG_DELIVERY_MODE;
+ * TIM_ERR_NO_SUCH_CLIENT; TIM_ERR_CLOSING; or TIM_ERR_FORKED.
  *
  * Thread-safe; allowed in callbacks; never blocks.
  */
@@ -787,7 +832,7 @@ int32_t tim_get_last_error(tim_client client,
                            size_t *length);
 
 /* --------------------------------------------------------------------------------------------
- * Events
+ * Events by callbacks
  * -------------------------------------------------------------------------------------------- */
 /**
  * Runs when the status of the connection changes.
@@ -851,8 +896,8 @@ typedef void (*tim_closed_callback)(tim_client client, void *user_data);
  * In both cases the new callback is set, and the previous one may still be in its last run; set the
  * callback again to wait for its end.
  *
- * Returns TIM_OK; TIM_ERR_BUSY; TIM_ERR_IN_CALLBACK; TIM_ERR_NO_SUCH_CLIENT; TIM_ERR_CLOSING; or
- * TIM_ERR_FORKED. Thread-safe; allowed in callbacks.
+ * Returns TIM_OK; TIM_ERR_BUSY; TIM_ERR_IN_CALLBACK; TIM_ERR_WRONG_DELIVERY_MODE;
+ * TIM_ERR_NO_SUCH_CLIENT; TIM_ERR_CLOSING; or TIM_ERR_FORKED. Thread-safe; allowed in callbacks.
  */
 TIM_API
 int32_t tim_set_connection_callback(tim_client client,
@@ -894,6 +939,151 @@ TIM_API
 int32_t tim_set_closed_callback(tim_client client,
                                 tim_closed_callback callback,
                                 void *user_data);
+
+/* --------------------------------------------------------------------------------------------
+ * Events by polling
+ * -------------------------------------------------------------------------------------------- */
+/**
+ * Types of polled events.
+ */
+enum {
+    /**
+     * A call has finished: `code` is its result, `user_data` the pointer that was passed to it.
+     */
+    TIM_EVENT_COMPLETION = 1,
+    /**
+     * The connection changed: see tim_connection_callback. Fields: `connection_status`, `code`.
+     */
+    TIM_EVENT_CONNECTION = 2,
+    /**
+     * The ticket has expired or was revoked: see tim_user_sig_expired_callback. Field: `code`.
+     */
+    TIM_EVENT_USER_SIG_EXPIRED = 3,
+    /**
+     * The session was taken over or ended: see tim_kicked_offline_callback. Field: `code`.
+     */
+    TIM_EVENT_KICKED_OFFLINE = 4,
+    /**
+     * The ticket expires soon: see tim_user_sig_expiring_callback. Field: `seconds_left`.
+     */
+    TIM_EVENT_USER_SIG_EXPIRING = 5,
+    /**
+     * The client has closed. It is the last event, and taking it frees the client.
+     */
+    TIM_EVENT_CLOSED = 6,
+};
+
+/**
+ * A polled event. Fields that its type does not use are 0 or NULL. Later versions may add fields at
+ * the end.
+ */
+typedef struct tim_event {
+    /**
+     * Set it to sizeof(tim_event) before each call. The library stores how many bytes it has filled.
+     */
+    uint32_t size;
+    /**
+     * TIM_EVENT_*.
+     */
+    int32_t type;
+    /**
+     * TIM_OK or an error code.
+     */
+    int32_t code;
+    /**
+     * TIM_CONNECTION_STATUS_*.
+     */
+    int32_t connection_status;
+    /**
+     * As tim_get_login_status returns it at this moment; 0 once the client is closing.
+     */
+    int32_t login_status;
+    /**
+     * As tim_error_is_retryable(code).
+     */
+    int32_t is_retryable;
+    /**
+     * The login that the event belongs to; 0 for completions.
+     */
+    uint64_t login_id;
+    /**
+     * Seconds until the ticket expires.
+     */
+    int64_t seconds_left;
+    /**
+     * The pointer that was passed to the call.
+     */
+    void *user_data;
+    /**
+     * The static text of `code`; never NULL.
+     */
+    const char *message;
+} tim_event;
+
+/**
+ * Runs when there is something to poll. It carries no event: call tim_poll_event, here or on another
+ * thread, until that returns TIM_ERR_TIMEOUT. Runs on the client's network thread; keep it short.
+ */
+typedef void (*tim_wakeup_callback)(void *user_data);
+
+/**
+ * Takes the next completion or event of a client with `event_delivery` "poll". They come in the same
+ * order, and are coalesced by the same rules, as with callbacks.
+ *
+ * @param timeout_ms  how long to wait for an event: 0 does not wait, -1 waits without limit.
+ * @param event       receives the event. Set `event->size` first.
+ *
+ * One thread polls at a time: while one is waiting here, others get TIM_ERR_ALREADY_POLLING. Inside a
+ * callback, such as the wake-up, the function does not wait: without an event it returns
+ * TIM_ERR_IN_CALLBACK, or TIM_ERR_TIMEOUT if timeout_ms is 0.
+ *
+ * After tim_client_destroy, keep polling until TIM_EVENT_CLOSED. Taking that event frees the client; it
+ * waits up to 5 seconds for a wake-up callback that is running.
+ *
+ * Returns TIM_OK; TIM_ERR_TIMEOUT if nothing arrived; TIM_ERR_ALREADY_POLLING; TIM_ERR_IN_CALLBACK;
+ * TIM_ERR_WRONG_DELIVERY_MODE; TIM_ERR_NULL_ARGUMENT; TIM_ERR_INVALID_ARGUMENT (timeout_ms below -1, or
+ * a size that is too small); TIM_ERR_NO_SUCH_CLIENT; or TIM_ERR_FORKED.
+ *
+ * Thread-safe; allowed in callbacks.
+ */
+TIM_NODISCARD TIM_API
+int32_t tim_poll_event(tim_client client,
+                       int32_t timeout_ms,
+                       struct tim_event *event);
+
+/**
+ * Sets the wake-up callback of a client with `event_delivery` "poll"; NULL removes it.
+ *
+ * It runs once when the first event arrives after everything was polled, and right after this call if
+ * something is pending already. Replacing it is a barrier as in tim_set_connection_callback.
+ *
+ * Returns TIM_OK; TIM_ERR_BUSY; TIM_ERR_IN_CALLBACK; TIM_ERR_WRONG_DELIVERY_MODE;
+ * TIM_ERR_NO_SUCH_CLIENT; TIM_ERR_CLOSING; or TIM_ERR_FORKED. Thread-safe; allowed in callbacks.
+ */
+TIM_API
+int32_t tim_set_wakeup_callback(tim_client client,
+                                tim_wakeup_callback callback,
+                                void *user_data);
+
+/**
+ * Returns a descriptor that an event loop can watch (poll, epoll, kqueue, libuv, GLib, asyncio) for a
+ * client with `event_delivery` "poll". It is readable while there is something to poll.
+ *
+ * When it is readable, call tim_poll_event until that returns TIM_ERR_TIMEOUT. You need not read from
+ * it; if your loop does, as Node.js does, that is harmless. Do not write to it or close it: it belongs to
+ * the library, which closes it when the client is freed. Remove it from your loop before you take
+ * TIM_EVENT_CLOSED, since the number may then be reused.
+ *
+ * @param fd  receives the descriptor, one end of a socket pair; written only on success.
+ *
+ * Returns TIM_OK; TIM_ERR_NULL_ARGUMENT; TIM_ERR_WRONG_DELIVERY_MODE; TIM_ERR_SYSTEM if there are no
+ * descriptors left; TIM_ERR_NO_SUCH_CLIENT; or TIM_ERR_FORKED.
+ *
+ * Thread-safe; allowed in callbacks; never blocks.
+ */
+TIM_NODISCARD TIM_API
+int32_t tim_get_wakeup_fd(tim_client client,
+                          int32_t *fd);
 
 /* --------------------------------------------------------------------------------------------
  * Logging
@@ -944,6 +1134,29 @@ TIM_API
 int32_t tim_set_log_callback(tim_log_callback callback,
                              void *user_data,
                              int32_t min_level);
+
+/**
+ * Takes the oldest kept log line of this process, for programs that cannot take callbacks from other
+ * threads. The call also sets which lines are kept from now on: up to 256, of which the oldest are
+ * dropped when more arrive. It does not affect tim_set_log_callback.
+ *
+ * @param min_level  the lowest level to keep, TIM_LOG_LEVEL_*; TIM_LOG_LEVEL_OFF keeps no further lines.
+ * @param level      NULL, or receives the line's level.
+ * @param buffer     receives the line and a NUL.
+ * @param capacity   size of `buffer` in bytes; 1024 are enough for most lines.
+ * @param length     NULL, or receives the length without the NUL, even if the buffer is too small.
+ *
+ * Returns TIM_OK; TIM_ERR_TIMEOUT if there is no line; TIM_ERR_BUFFER_TOO_SMALL (the line is still
+ * there); TIM_ERR_NULL_ARGUMENT; or TIM_ERR_INVALID_ARGUMENT (no such level).
+ *
+ * Thread-safe; allowed in callbacks; never blocks.
+ */
+TIM_NODISCARD TIM_API
+int32_t tim_poll_log(int32_t min_level,
+                     int32_t *level,
+                     char *buffer,
+                     size_t capacity,
+                     size_t *length);
 
 #ifdef __cplusplus
 } /* extern "C" */

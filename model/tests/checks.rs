@@ -239,7 +239,7 @@ fn a_ticket_that_ends_is_renewed_or_ends_the_session_and_brings_none_back() {
 }
 
 #[test]
-fn a_device_that_was_away_is_told_of_its_kick_once() {
+fn a_device_that_was_away_learns_of_its_kick_once() {
     let budget = Budget {
         logins: [2, 1, 0],
         cuts: 1,

@@ -227,7 +227,7 @@ fn requests_are_signed_with_the_token_of_the_file() {
 }
 
 #[test]
-fn what_is_not_answered_with_200_is_told_again_and_then_the_next() {
+fn what_is_not_answered_with_200_is_sent_again_and_then_the_next() {
     let backend = Backend::start();
     let server = Server::with(&format!("{}webhook_retries = 1\n", backend.settings()));
     let (stream, _) = server.log_in(&on(1, "linux"));

@@ -48,11 +48,14 @@ impl Client {
             .map_err(|e| CreateError::new(error::ERR_SYSTEM, format!("no wake-up socket: {e}")))?;
         let registry = live::registry();
         let handle = registry
-            .reserve(DeviceKey {
-                server_url: config.server_url.to_string(),
-                sdk_app_id: config.sdk_app_id,
-                device_id: config.device_id.clone(),
-            })
+            .reserve(
+                DeviceKey {
+                    server_url: config.server_url.to_string(),
+                    sdk_app_id: config.sdk_app_id,
+                    device_id: config.device_id.clone(),
+                },
+                config.name.clone(),
+            )
             .map_err(CreateError::of)?;
         let (tasks, received) = channel();
         let session = session(&config, &random);
@@ -61,6 +64,7 @@ impl Client {
             handle,
             registry,
             session,
+            config.event_delivery,
             tasks,
         ));
         match network::start(client.clone(), received, config) {

@@ -3,6 +3,7 @@
 
 use super::Client;
 use crate::callback::in_callback;
+use crate::delivery::Mode;
 use crate::session::Input;
 use crate::sync::{lock, wait_while};
 use std::time::Duration;
@@ -14,6 +15,8 @@ pub(super) enum Reaper {
     NetworkThread,
     /// A destroy that is waiting or will be called again.
     Destroy,
+    /// The poll that takes the closed event.
+    Poll,
 }
 
 /// The result of a destroy.
@@ -29,7 +32,8 @@ impl Client {
     /// Starts closing and, outside callbacks, waits up to `limit` for it to finish. A client that
     /// is closed already is freed by any call.
     pub(crate) fn destroy(&self, limit: Duration) -> Destroyed {
-        let waits = !limit.is_zero() && !in_callback();
+        let polled = self.mode() == Mode::Poll;
+        let waits = !limit.is_zero() && !in_callback() && !polled;
         let mut inner = lock(&self.inner);
         if inner.reaper.is_none() {
             self.registry.begin_closing(self.handle);
@@ -40,11 +44,14 @@ impl Client {
             }
             self.host.wake();
         }
-        inner.reaper = Some(if waits {
-            Reaper::Destroy
-        } else {
-            Reaper::NetworkThread
+        inner.reaper = Some(match waits {
+            _ if polled => Reaper::Poll,
+            true => Reaper::Destroy,
+            false => Reaper::NetworkThread,
         });
+        if polled {
+            return Destroyed::Closing;
+        }
         let limit = if waits { limit } else { Duration::ZERO };
         let (inner, closed) = wait_while(&self.closed, inner, limit, |inner| !inner.closed);
         drop(inner);
@@ -56,11 +63,25 @@ impl Client {
         }
     }
 
+    /// The closed event was taken: waits for the network thread, unless inside a callback, and
+    /// frees the handle.
+    pub(super) fn end_polling(&self, limit: Duration) {
+        if !in_callback() {
+            let inner = lock(&self.inner);
+            let (inner, closed) = wait_while(&self.closed, inner, limit, |inner| !inner.closed);
+            drop(inner);
+            if closed {
+                self.host.join_thread();
+            }
+        }
+        self.registry.remove(self.handle);
+    }
+
     /// Called last on the network thread, after every callback has run. Wakes a waiting destroy; if
     /// none waits, the handle is freed here.
     pub(crate) fn finish(&self) {
         let mut inner = lock(&self.inner);
-        debug_assert!(inner.reaper.is_some() && !self.has_deliveries());
+        debug_assert!(inner.reaper.is_some());
         inner.closed = true;
         let reaper = inner.reaper;
         drop(inner);

@@ -3,6 +3,7 @@
 use super::Client;
 use super::destroy::Destroyed;
 use crate::callback::in_callback;
+use crate::delivery::Mode;
 use crate::error;
 use crate::fork;
 use crate::os::PerProcess;
@@ -29,10 +30,21 @@ pub(crate) fn find(handle: Handle) -> Result<Arc<Client>, i32> {
     registry().get(handle)
 }
 
+/// The client of a handle, even while it is closing.
+pub(crate) fn find_closing(handle: Handle) -> Result<Arc<Client>, i32> {
+    registry().get_closing(handle)
+}
+
+/// The handle of the client with that name, and whether it is closing.
+pub fn find_by_name(name: &str) -> Option<(Handle, bool)> {
+    registry().find(name)
+}
+
 /// Destroys a client; see `tim_client_destroy` in the header.
 pub fn destroy(handle: Handle, limit: Duration) -> Result<(), i32> {
     let client = registry().get_closing(handle)?;
     match client.destroy(limit) {
+        Destroyed::Closing if client.mode() == Mode::Poll => Err(error::ERR_CLOSING),
         Destroyed::Closing if in_callback() => Err(error::ERR_IN_CALLBACK),
         Destroyed::Closing => Err(error::ERR_BUSY),
         Destroyed::Closed => {

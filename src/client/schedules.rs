@@ -4,7 +4,7 @@
 
 use super::destroy::Destroyed;
 use super::*;
-use crate::delivery::{Kind, Notice};
+use crate::delivery::{Completion, Kind, Notice};
 use crate::registry::{self, DeviceKey, Words};
 use crate::session::{Answer, ConnectionStatus, Identity, Limits, Refused};
 use crate::sync::{Receiver, channel};
@@ -28,12 +28,23 @@ fn registry() -> (&'static Words, &'static Registry<Client>) {
 }
 
 fn client(registry: &'static Registry<Client>, device: &str) -> (Arc<Client>, Receiver<Task>) {
+    client_that(Mode::Callback, registry, device)
+}
+
+fn client_that(
+    mode: Mode,
+    registry: &'static Registry<Client>,
+    device: &str,
+) -> (Arc<Client>, Receiver<Task>) {
     let handle = registry
-        .reserve(DeviceKey {
-            server_url: String::new(),
-            sdk_app_id: 1,
-            device_id: device.to_owned(),
-        })
+        .reserve(
+            DeviceKey {
+                server_url: String::new(),
+                sdk_app_id: 1,
+                device_id: device.to_owned(),
+            },
+            None,
+        )
         .unwrap();
     let session = Session::new(
         Identity {
@@ -54,7 +65,7 @@ fn client(registry: &'static Registry<Client>, device: &str) -> (Arc<Client>, Re
     );
     let (tasks, received) = channel();
     let host = Arc::new(Host::default());
-    let client = Arc::new(Client::new(host, handle, registry, session, tasks));
+    let client = Arc::new(Client::new(host, handle, registry, session, mode, tasks));
     registry.fill(handle, client.clone());
     (client, received)
 }
@@ -251,10 +262,10 @@ fn shuttle_destroy_from_a_callback_ends_with_the_closed_event_and_frees_the_hand
         app.count(client.login(
             "alice",
             "bad",
-            Box::new(move |code| {
+            Reply::Callback(Box::new(move |code| {
                 assert_eq!(inner.destroy(LONG), Destroyed::Closing);
                 completed(code);
-            }),
+            })),
         ));
         login(&client, &app, "alice", "good");
         network.join().unwrap();
@@ -342,5 +353,73 @@ fn shuttle_a_stale_handle_never_shows_the_status_of_the_slots_next_client() {
         for thread in [reader, network_of_first, network_of_second] {
             thread.join().unwrap();
         }
+    });
+}
+
+/// Polls until the closed event. Returns how many completions there were.
+fn polls_to_the_end(client: &Client) -> usize {
+    let mut completions = 0;
+    loop {
+        match client.poll(Duration::MAX) {
+            Ok(Polled::Completion { .. }) => completions += 1,
+            Ok(Polled::Notice(Notice::Closed)) => return completions,
+            Ok(Polled::Notice(_)) => {}
+            Err(code) => assert_eq!(code, error::ERR_ALREADY_POLLING),
+        }
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn shuttle_a_polled_client_completes_each_call_and_ends_with_the_closed_event() {
+    all_schedules(|| {
+        let (_, registry) = registry();
+        let (client, tasks) = client_that(Mode::Poll, registry, "device");
+        let network = network(&client, tasks);
+        let poller = {
+            let client = client.clone();
+            thread::spawn(move || polls_to_the_end(&client))
+        };
+        let accepted = ["alice", "bob"]
+            .into_iter()
+            .filter(|user| client.login(user, "good", Reply::Polled(1)).is_ok())
+            .count();
+        assert_eq!(client.destroy(LONG), Destroyed::Closing);
+        assert_eq!(poller.join().unwrap(), accepted);
+        network.join().unwrap();
+        assert!(registry.get_closing(client.handle()).is_err());
+    });
+}
+
+#[test]
+fn shuttle_a_wake_up_follows_each_arrival_after_everything_was_polled() {
+    all_schedules(|| {
+        let (_, registry) = registry();
+        let (client, tasks) = client_that(Mode::Poll, registry, "device");
+        let woken = Arc::new((Mutex::new(false), Condvar::new()));
+        let wake_up: Callback = {
+            let woken = woken.clone();
+            std::sync::Arc::new(move |_| {
+                *lock(&woken.0) = true;
+                woken.1.notify_all();
+            })
+        };
+        client.set_callback(Kind::Pending, Some(wake_up)).unwrap();
+        let network = network(&client, tasks);
+        client.login("alice", "good", Reply::Polled(1)).unwrap();
+        assert_eq!(client.destroy(LONG), Destroyed::Closing);
+        let mut closed = false;
+        while !closed {
+            let mut asleep = lock(&woken.0);
+            while !*asleep {
+                asleep = crate::sync::wait(&woken.1, asleep, None);
+            }
+            *asleep = false;
+            drop(asleep);
+            while let Ok(polled) = client.poll(Duration::ZERO) {
+                closed |= polled == Polled::Notice(Notice::Closed);
+            }
+        }
+        network.join().unwrap();
     });
 }

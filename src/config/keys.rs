@@ -15,6 +15,10 @@ pub(super) struct Keys {
     #[serde(default, deserialize_with = "whole::<1, 4_294_967_295, _>")]
     pub(super) sdk_app_id: Option<u64>,
     #[serde(default, deserialize_with = "text")]
+    pub(super) name: Option<String>,
+    #[serde(default, deserialize_with = "trimmed")]
+    pub(super) event_delivery: Option<String>,
+    #[serde(default, deserialize_with = "text")]
     pub(super) device_id: Option<String>,
     #[serde(default, deserialize_with = "trimmed")]
     pub(super) platform: Option<String>,

@@ -97,10 +97,25 @@ fn an_unknown_key_is_named_and_the_nearest_known_one_too() {
 }
 
 #[test]
-fn a_key_is_not_accepted_before_it_works() {
-    let message = refused(&with(r#""event_delivery": "poll""#));
+fn events_are_delivered_by_callbacks_or_polls() {
+    assert_eq!(accepted(r#""name": null"#).event_delivery, Mode::Callback);
+    for (text, mode) in [("callback", Mode::Callback), ("poll", Mode::Poll)] {
+        let config = accepted(&format!(r#""event_delivery": "{text}""#));
+        assert_eq!(config.event_delivery, mode);
+    }
+    assert_eq!(
+        refused(&with(r#""event_delivery": "push""#)),
+        r#"event_delivery: expected "callback" or "poll", found "push""#
+    );
+}
+
+#[test]
+fn a_name_has_1_to_64_bytes_without_control_characters() {
+    assert_eq!(accepted(r#""name": null"#).name, None);
+    assert_eq!(accepted(r#""name": "main""#).name.as_deref(), Some("main"));
+    let message = refused(&with(r#""name": """#));
     assert!(
-        message.starts_with("event_delivery: unknown key"),
+        message.starts_with("name: expected 1 to 64 bytes"),
         "{message}"
     );
 }

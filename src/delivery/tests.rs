@@ -1,6 +1,7 @@
 //! What is delivered, in which order, and how long setters wait.
 
 use super::*;
+use crate::error;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -18,7 +19,7 @@ fn recorder(tx: &Sender<String>, name: &'static str) -> Completion {
 }
 
 fn accepted(delivery: &Delivery, completion: Completion) -> CallId {
-    let accepted = delivery.accept(completion).ok();
+    let accepted = delivery.accept(completion.into()).ok();
     accepted.unwrap()
 }
 
@@ -92,16 +93,16 @@ fn the_65th_unfinished_or_undelivered_call_is_refused() {
     let calls: Vec<_> = (0..MAX_UNFINISHED)
         .map(|_| accepted(&delivery, recorder(&tx, "call")))
         .collect();
-    assert!(delivery.accept(recorder(&tx, "65th")).is_err());
+    assert!(delivery.accept(recorder(&tx, "65th").into()).is_err());
     for call in calls {
         delivery.complete(call, 0);
     }
     assert!(
-        delivery.accept(recorder(&tx, "65th")).is_err(),
+        delivery.accept(recorder(&tx, "65th").into()).is_err(),
         "finished, but not delivered"
     );
     assert!(delivery.deliver_next());
-    assert!(delivery.accept(recorder(&tx, "again")).is_ok());
+    assert!(delivery.accept(recorder(&tx, "again").into()).is_ok());
     assert_eq!(drain(&delivery, &rx).len(), MAX_UNFINISHED);
 }
 
@@ -110,14 +111,14 @@ fn a_completion_may_make_the_next_call() {
     let delivery = Arc::new(Delivery::default());
     for _ in 0..MAX_UNFINISHED {
         let inner = delivery.clone();
-        let call = delivery.accept(Box::new(move |_| {
-            assert!(inner.accept(Box::new(|_| ())).is_ok());
-        }));
+        let call = delivery.accept(Reply::Callback(Box::new(move |_| {
+            assert!(inner.accept(Reply::Callback(Box::new(|_| ()))).is_ok());
+        })));
         delivery.complete(call.ok().unwrap(), 0);
     }
     while delivery.deliver_next() {}
     assert!(
-        delivery.accept(Box::new(|_| ())).is_err(),
+        delivery.accept(Reply::Callback(Box::new(|_| ()))).is_err(),
         "all 64 calls were made"
     );
 }
@@ -126,9 +127,9 @@ fn a_completion_may_make_the_next_call() {
 fn a_panic_in_a_callback_does_not_reach_the_network_thread() {
     let (tx, rx) = channel();
     let delivery = Delivery::default();
-    let first = delivery.accept(Box::new(|_| panic!("the app's fault")));
+    let first = delivery.accept(Reply::Callback(Box::new(|_| panic!("the app's fault"))));
     delivery.complete(first.ok().unwrap(), 0);
-    let second = delivery.accept(recorder(&tx, "second"));
+    let second = delivery.accept(recorder(&tx, "second").into());
     delivery.complete(second.ok().unwrap(), 0);
     assert_eq!(drain(&delivery, &rx), ["second 0"]);
     assert!(!in_callback());
@@ -196,5 +197,90 @@ fn all_unfinished_calls_complete_oldest_first_behind_what_is_queued() {
     delivery.complete(first, 0);
     delivery.complete_all(7712);
     assert_eq!(drain(&delivery, &rx), ["a 0", "b 7712", "c 7712"]);
-    assert!(delivery.accept(recorder(&tx, "d")).is_ok());
+    assert!(delivery.accept(recorder(&tx, "d").into()).is_ok());
+}
+
+// Polling.
+
+fn polled() -> Delivery {
+    Delivery::new(Mode::Poll)
+}
+
+fn take(delivery: &Delivery) -> Result<Polled, i32> {
+    delivery.poll(Duration::ZERO)
+}
+
+#[test]
+fn polls_take_completions_and_events_in_order_and_nothing_more() {
+    let delivery = polled();
+    let call = delivery.accept(Reply::Polled(42)).ok().unwrap();
+    delivery.complete(call, 7009);
+    delivery.event(connection(1), 1);
+    delivery.event(connection(2), 1);
+    delivery.closed();
+    assert_eq!(
+        take(&delivery),
+        Ok(Polled::Completion {
+            code: 7009,
+            user_data: 42
+        })
+    );
+    let newest = Notice::of(connection(2), 1);
+    assert_eq!(take(&delivery), Ok(Polled::Notice(newest)));
+    assert_eq!(take(&delivery), Ok(Polled::Notice(Notice::Closed)));
+    assert_eq!(take(&delivery), Err(error::ERR_NO_SUCH_CLIENT));
+}
+
+#[test]
+fn an_untaken_completion_keeps_its_place_among_the_pending_calls() {
+    let delivery = polled();
+    for _ in 0..MAX_UNFINISHED {
+        let call = delivery.accept(Reply::Polled(0)).ok().unwrap();
+        delivery.complete(call, 0);
+    }
+    assert!(delivery.accept(Reply::Polled(0)).is_err());
+    take(&delivery).unwrap();
+    assert!(delivery.accept(Reply::Polled(0)).is_ok());
+}
+
+#[test]
+fn a_client_with_callbacks_is_not_polled() {
+    let delivery = Delivery::default();
+    assert_eq!(take(&delivery), Err(error::ERR_WRONG_DELIVERY_MODE));
+    assert_eq!(delivery.signal_fd(), Err(error::ERR_WRONG_DELIVERY_MODE));
+}
+
+#[test]
+fn one_wake_up_follows_the_first_arrival_after_everything_was_taken() {
+    let delivery = polled();
+    let (tx, rx) = channel();
+    let wakes = move |_| tx.send("woken".to_owned()).unwrap();
+    delivery.set(Kind::Pending, Some(Arc::new(wakes)), LIMIT);
+    assert_eq!(drain(&delivery, &rx), Vec::<String>::new());
+    delivery.event(connection(1), 1);
+    delivery.event(Event::UserSigExpired { code: 70001 }, 1);
+    assert_eq!(drain(&delivery, &rx), ["woken"]);
+    take(&delivery).unwrap();
+    delivery.event(connection(2), 1);
+    assert_eq!(
+        drain(&delivery, &rx),
+        Vec::<String>::new(),
+        "not all was taken"
+    );
+    while take(&delivery).is_ok() {}
+    delivery.event(connection(3), 1);
+    assert_eq!(drain(&delivery, &rx), ["woken"]);
+    assert!(delivery.is_idle());
+}
+
+#[test]
+fn a_dropped_event_wakes_nobody() {
+    let delivery = polled();
+    let (tx, rx) = channel();
+    let wakes = move |_| tx.send("woken".to_owned()).unwrap();
+    delivery.set(Kind::Pending, Some(Arc::new(wakes)), LIMIT);
+    delivery.event(connection(1), 1);
+    delivery.drop_events();
+    assert_eq!(drain(&delivery, &rx), Vec::<String>::new());
+    assert_eq!(take(&delivery), Err(error::ERR_TIMEOUT));
 }

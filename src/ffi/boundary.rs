@@ -24,6 +24,11 @@ pub(super) fn client(handle: u64) -> Result<Arc<Client>, i32> {
     client::find(Handle(handle))
 }
 
+/// The client of a handle, even while it is closing.
+pub(super) fn closing_client(handle: u64) -> Result<Arc<Client>, i32> {
+    client::find_closing(Handle(handle))
+}
+
 /// A setter's code.
 pub(super) fn replaced(replaced: Replaced) -> Result<(), i32> {
     match replaced {

@@ -1,4 +1,4 @@
-//! Events.
+//! Events by callbacks.
 
 use super::boundary::{UserData, client, guard_code, replaced};
 use super::client::tim_client;
@@ -69,8 +69,8 @@ pub type tim_closed_callback = Option<extern "C" fn(client: tim_client, user_dat
 /// In both cases the new callback is set, and the previous one may still be in its last run; set the
 /// callback again to wait for its end.
 ///
-/// Returns TIM_OK; TIM_ERR_BUSY; TIM_ERR_IN_CALLBACK; TIM_ERR_NO_SUCH_CLIENT; TIM_ERR_CLOSING; or
-/// TIM_ERR_FORKED. Thread-safe; allowed in callbacks.
+/// Returns TIM_OK; TIM_ERR_BUSY; TIM_ERR_IN_CALLBACK; TIM_ERR_WRONG_DELIVERY_MODE;
+/// TIM_ERR_NO_SUCH_CLIENT; TIM_ERR_CLOSING; or TIM_ERR_FORKED. Thread-safe; allowed in callbacks.
 #[unsafe(no_mangle)]
 pub extern "C" fn tim_set_connection_callback(
     client: tim_client,
@@ -177,6 +177,6 @@ pub extern "C" fn tim_set_closed_callback(
     set(client, Kind::Closed, callback)
 }
 
-fn set(client: tim_client, kind: Kind, callback: Option<Callback>) -> i32 {
+pub(super) fn set(client: tim_client, kind: Kind, callback: Option<Callback>) -> i32 {
     guard_code(|| replaced(self::client(client)?.set_callback(kind, callback)?))
 }

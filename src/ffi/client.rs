@@ -21,8 +21,8 @@ pub type tim_client = u64;
 /// @param error_capacity  size of `error` in bytes.
 ///
 /// Returns TIM_OK; TIM_ERR_NULL_ARGUMENT (config_json or out); TIM_ERR_INVALID_UTF8;
-/// TIM_ERR_INVALID_CONFIG; TIM_ERR_DEVICE_IN_USE; TIM_ERR_TOO_MANY_CLIENTS; or TIM_ERR_SYSTEM if the
-/// system provides no thread or socket.
+/// TIM_ERR_INVALID_CONFIG; TIM_ERR_DEVICE_IN_USE; TIM_ERR_NAME_IN_USE; TIM_ERR_TOO_MANY_CLIENTS; or
+/// TIM_ERR_SYSTEM if the system provides no thread or socket.
 ///
 /// Thread-safe; allowed in callbacks. Blocks only to read `ca_file` and the system's certificates.
 #[must_use]
@@ -83,8 +83,12 @@ pub unsafe extern "C" fn tim_client_create(
 ///
 /// If the client has already closed, the function frees it and returns TIM_OK.
 ///
-/// Returns TIM_OK; TIM_ERR_BUSY; TIM_ERR_IN_CALLBACK; TIM_ERR_NO_SUCH_CLIENT; TIM_ERR_FORKED; or
-/// TIM_ERR_INVALID_ARGUMENT (timeout_ms is negative).
+/// With `event_delivery` "poll": the client starts closing, and the function returns TIM_ERR_CLOSING at
+/// once, whatever timeout_ms is. Pending calls complete with TIM_ERR_INTERRUPTED. Keep polling until
+/// TIM_EVENT_CLOSED; taking that event frees the client.
+///
+/// Returns TIM_OK; TIM_ERR_BUSY; TIM_ERR_IN_CALLBACK; TIM_ERR_CLOSING; TIM_ERR_NO_SUCH_CLIENT;
+/// TIM_ERR_FORKED; or TIM_ERR_INVALID_ARGUMENT (timeout_ms is negative).
 ///
 /// Thread-safe; allowed in callbacks. Blocks for up to timeout_ms: release every lock that your
 /// callbacks take before you call it.
@@ -93,5 +97,35 @@ pub extern "C" fn tim_client_destroy(client: tim_client, timeout_ms: i32) -> i32
     guard_code(|| {
         let limit = u64::try_from(timeout_ms).map_err(|_| error::ERR_INVALID_ARGUMENT)?;
         client::destroy(Handle(client), Duration::from_millis(limit))
+    })
+}
+
+/// Finds a live client of this process by the `name` in its configuration. A host that was restarted
+/// inside its process (a hot restart, a reloaded plug-in) adopts its client in this way instead of
+/// creating a second one for the same device.
+///
+/// @param name  the name, a NUL-terminated string.
+/// @param out   receives the handle; written with TIM_OK and TIM_ERR_CLOSING.
+///
+/// Returns TIM_OK; TIM_ERR_CLOSING if the client is being destroyed (with `event_delivery` "poll", poll
+/// it until TIM_EVENT_CLOSED); TIM_ERR_NO_SUCH_CLIENT; TIM_ERR_NULL_ARGUMENT; or TIM_ERR_INVALID_UTF8.
+///
+/// Thread-safe; allowed in callbacks; never blocks.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tim_client_find(name: *const c_char, out: *mut tim_client) -> i32 {
+    guard_code(|| {
+        if out.is_null() {
+            return Err(error::ERR_NULL_ARGUMENT);
+        }
+        // SAFETY: the header asks for NULL or a NUL-terminated string.
+        let name = unsafe { text(name) }?;
+        let (handle, is_closing) = client::find_by_name(name).ok_or(error::ERR_NO_SUCH_CLIENT)?;
+        // SAFETY: not NULL, checked above; the header asks for a tim_client there.
+        unsafe { out.write_unaligned(handle.0) };
+        if is_closing {
+            return Err(error::ERR_CLOSING);
+        }
+        Ok(())
     })
 }

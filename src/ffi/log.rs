@@ -1,6 +1,6 @@
 //! Logging.
 
-use super::boundary::{UserData, guard_code, replaced};
+use super::boundary::{UserData, copy_out, guard_code, replaced};
 use crate::error;
 use crate::log::{self, Level, LogCallback};
 use std::ffi::{CString, c_char, c_void};
@@ -42,10 +42,7 @@ pub extern "C" fn tim_set_log_callback(
     min_level: i32,
 ) -> i32 {
     guard_code(|| {
-        let level = match min_level {
-            0 => None,
-            number => Some(Level::from_number(number).ok_or(error::ERR_INVALID_ARGUMENT)?),
-        };
+        let level = level(min_level)?;
         let user_data = UserData(user_data);
         let callback = callback.map(|callback| -> LogCallback {
             Arc::new(move |level, line| {
@@ -56,6 +53,52 @@ pub extern "C" fn tim_set_log_callback(
         });
         replaced(log::set_callback(callback, level))
     })
+}
+
+/// Takes the oldest kept log line of this process, for programs that cannot take callbacks from other
+/// threads. The call also sets which lines are kept from now on: up to 256, of which the oldest are
+/// dropped when more arrive. It does not affect tim_set_log_callback.
+///
+/// @param min_level  the lowest level to keep, TIM_LOG_LEVEL_*; TIM_LOG_LEVEL_OFF keeps no further lines.
+/// @param level      NULL, or receives the line's level.
+/// @param buffer     receives the line and a NUL.
+/// @param capacity   size of `buffer` in bytes; 1024 are enough for most lines.
+/// @param length     NULL, or receives the length without the NUL, even if the buffer is too small.
+///
+/// Returns TIM_OK; TIM_ERR_TIMEOUT if there is no line; TIM_ERR_BUFFER_TOO_SMALL (the line is still
+/// there); TIM_ERR_NULL_ARGUMENT; or TIM_ERR_INVALID_ARGUMENT (no such level).
+///
+/// Thread-safe; allowed in callbacks; never blocks.
+#[must_use]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tim_poll_log(
+    min_level: i32,
+    level: *mut i32,
+    buffer: *mut c_char,
+    capacity: usize,
+    length: *mut usize,
+) -> i32 {
+    guard_code(|| {
+        let taken = log::poll(self::level(min_level)?, |line_level, line| {
+            // SAFETY: the header asks for NULL or `capacity` bytes, and NULL or a size_t.
+            unsafe { copy_out(line, buffer, capacity, length) }?;
+            if !level.is_null() {
+                // SAFETY: not NULL; the header asks for an int32_t there.
+                unsafe { level.write_unaligned(line_level as i32) };
+            }
+            Ok(())
+        });
+        taken.unwrap_or(Err(error::ERR_TIMEOUT))
+    })
+}
+
+/// The level of that number; `None` turns logging off.
+fn level(number: i32) -> Result<Option<Level>, i32> {
+    if number == tim_log_level::Off as i32 {
+        return Ok(None);
+    }
+    let level = Level::from_number(number).ok_or(error::ERR_INVALID_ARGUMENT)?;
+    Ok(Some(level))
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use super::boundary::{UserData, client, guard_code, text};
 use super::client::tim_client;
-use crate::client::Hint;
-use crate::delivery::Completion;
+use crate::client::{Client, Hint};
+use crate::delivery::{Completion, Mode, Reply};
 use crate::error;
 use std::ffi::{c_char, c_void};
 
@@ -14,13 +14,18 @@ use std::ffi::{c_char, c_void};
 pub type tim_result_callback =
     Option<extern "C" fn(code: i32, message: *const c_char, user_data: *mut c_void)>;
 
-fn completion(callback: tim_result_callback, user_data: *mut c_void) -> Completion {
+/// Where a completion goes: to the callback, or to the polls of a client without callbacks.
+fn reply(client: &Client, callback: tim_result_callback, user_data: *mut c_void) -> Reply {
+    if client.mode() == Mode::Poll && callback.is_none() {
+        return Reply::Polled(user_data as usize);
+    }
     let user_data = UserData(user_data);
-    Box::new(move |code| {
+    let completion: Completion = Box::new(move |code| {
         if let Some(callback) = callback {
             callback(code, error::message(code).as_ptr(), user_data.get());
         }
-    })
+    });
+    completion.into()
 }
 
 /// Logs a user in.
@@ -41,12 +46,12 @@ fn completion(callback: tim_result_callback, user_data: *mut c_void) -> Completi
 /// @param user_id    1 to 32 bytes of UTF-8 without control characters.
 /// @param user_sig   the ticket, at most 4096 bytes. Only the server checks it. White space around it is
 ///                   ignored.
-/// @param callback   NULL if you do not need the result.
-/// @param user_data  passed to `callback`.
+/// @param callback   NULL if you do not need the result, and with `event_delivery` "poll".
+/// @param user_data  passed to `callback`, or part of the polled completion.
 ///
 /// Returns TIM_OK; TIM_ERR_NULL_ARGUMENT; TIM_ERR_INVALID_UTF8; TIM_ERR_INVALID_USER_ID;
 /// TIM_ERR_USER_SIG_EMPTY; TIM_ERR_USER_SIG_UNREADABLE (too long); TIM_ERR_TOO_MANY_CALLS;
-/// TIM_ERR_NO_SUCH_CLIENT; TIM_ERR_CLOSING; or TIM_ERR_FORKED.
+/// TIM_ERR_WRONG_DELIVERY_MODE; TIM_ERR_NO_SUCH_CLIENT; TIM_ERR_CLOSING; or TIM_ERR_FORKED.
 ///
 /// Thread-safe; allowed in callbacks; never blocks.
 #[unsafe(no_mangle)]
@@ -61,7 +66,7 @@ pub unsafe extern "C" fn tim_login(
         let client = self::client(client)?;
         // SAFETY: the header asks for NULL or NUL-terminated strings, which are copied here.
         let (user_id, user_sig) = unsafe { (text(user_id)?, text(user_sig)?) };
-        client.login(user_id, user_sig, completion(callback, user_data))
+        client.login(user_id, user_sig, reply(&client, callback, user_data))
     })
 }
 
@@ -75,7 +80,8 @@ pub unsafe extern "C" fn tim_login(
 /// TIM_OK. If nobody is logged in, the logout completes with TIM_OK. If a logout is pending, this one
 /// completes with TIM_ERR_LOGOUT_IN_PROGRESS.
 ///
-/// Returns TIM_OK; TIM_ERR_TOO_MANY_CALLS; TIM_ERR_NO_SUCH_CLIENT; TIM_ERR_CLOSING; or TIM_ERR_FORKED.
+/// Returns TIM_OK; TIM_ERR_TOO_MANY_CALLS; TIM_ERR_WRONG_DELIVERY_MODE; TIM_ERR_NO_SUCH_CLIENT;
+/// TIM_ERR_CLOSING; or TIM_ERR_FORKED.
 ///
 /// Thread-safe; allowed in callbacks; never blocks.
 #[unsafe(no_mangle)]
@@ -84,7 +90,10 @@ pub extern "C" fn tim_logout(
     callback: tim_result_callback,
     user_data: *mut c_void,
 ) -> i32 {
-    guard_code(|| self::client(client)?.logout(completion(callback, user_data)))
+    guard_code(|| {
+        let client = self::client(client)?;
+        client.logout(reply(&client, callback, user_data))
+    })
 }
 
 /// Replaces the ticket of the current session without interrupting it: the connection stays open until
@@ -101,12 +110,12 @@ pub extern "C" fn tim_logout(
 ///
 /// @param user_sig   a ticket of the user who is logged in, at most 4096 bytes. White space around it is
 ///                   ignored.
-/// @param callback   NULL if you do not need the result.
-/// @param user_data  passed to `callback`.
+/// @param callback   NULL if you do not need the result, and with `event_delivery` "poll".
+/// @param user_data  passed to `callback`, or part of the polled completion.
 ///
 /// Returns TIM_OK; TIM_ERR_NULL_ARGUMENT; TIM_ERR_INVALID_UTF8; TIM_ERR_USER_SIG_EMPTY;
-/// TIM_ERR_USER_SIG_UNREADABLE (too long); TIM_ERR_TOO_MANY_CALLS; TIM_ERR_NO_SUCH_CLIENT;
-/// TIM_ERR_CLOSING; or TIM_ERR_FORKED.
+/// TIM_ERR_USER_SIG_UNREADABLE (too long); TIM_ERR_TOO_MANY_CALLS; TIM_ERR_WRONG_DELIVERY_MODE;
+/// TIM_ERR_NO_SUCH_CLIENT; TIM_ERR_CLOSING; or TIM_ERR_FORKED.
 ///
 /// Thread-safe; allowed in callbacks; never blocks.
 #[unsafe(no_mangle)]
@@ -120,7 +129,7 @@ pub unsafe extern "C" fn tim_renew_user_sig(
         let client = self::client(client)?;
         // SAFETY: the header asks for NULL or a NUL-terminated string, which is copied here.
         let user_sig = unsafe { text(user_sig)? };
-        client.renew_user_sig(user_sig, completion(callback, user_data))
+        client.renew_user_sig(user_sig, reply(&client, callback, user_data))
     })
 }
 

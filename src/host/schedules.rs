@@ -4,6 +4,24 @@ use crate::session::Now;
 use crate::sync::{Condvar, Mutex, lock, wait};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+/// There are no descriptors here.
+#[derive(Default)]
+pub(crate) struct PendingSignal(bool);
+
+impl PendingSignal {
+    pub(crate) fn new() -> Result<PendingSignal, ()> {
+        Ok(PendingSignal::default())
+    }
+
+    pub(crate) fn set(&mut self, pending: bool) {
+        self.0 = pending;
+    }
+
+    pub(crate) fn fd(&self) -> i32 {
+        -1
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Host {
     woken: Mutex<bool>,
@@ -19,6 +37,8 @@ impl Host {
         *lock(&self.woken) = true;
         self.wake_up.notify_all();
     }
+
+    pub(crate) fn join_thread(&self) {}
 
     /// Blocks the network thread until there is something to do.
     pub(crate) fn sleep(&self) {

@@ -2,7 +2,7 @@
 //! the log gets a line, and stderr stays empty.
 
 use crate::client::{self, Client};
-use crate::delivery::{Kind, Notice};
+use crate::delivery::{Kind, Notice, Reply};
 use crate::error;
 use crate::log::{self, Level};
 use crate::panics::provoked;
@@ -113,7 +113,10 @@ fn is_broken(
     let line = errors.recv_timeout(LONG).unwrap();
     assert!(line.contains("panics.rs:"), "{line}");
     assert!(!line.contains("secret"), "{line}");
-    assert_eq!(client.logout(Box::new(|_| ())), Err(error::ERR_CLOSING));
+    assert_eq!(
+        client.logout(Reply::Callback(Box::new(|_| ()))),
+        Err(error::ERR_CLOSING)
+    );
     assert_eq!(client::destroy(client.handle(), LONG), Ok(()));
     assert!(sent.try_recv().is_err(), "nothing follows the closed event");
     log::set_callback(None, None);
@@ -155,7 +158,9 @@ fn a_panic_on_an_open_stream_closes_the_client() {
         logged_in.send(format!("login {code}")).unwrap();
         provoked::at("Stream");
     });
-    client.login("alice", "ticket", done).unwrap();
+    client
+        .login("alice", "ticket", Reply::Callback(done))
+        .unwrap();
     is_broken(&client, &received, &["login 0", "closed"], &errors);
 }
 

@@ -3,4 +3,6 @@
 #include <tim.h>
 %}
 %include <stdint.i>
+/* The library writes it. */
+%immutable tim_event::message;
 %include <tim.h>

@@ -6,7 +6,7 @@ use super::*;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
-use tim::delivery::Kind;
+use tim::delivery::{Kind, Reply};
 use tim::error::*;
 
 #[test]
@@ -227,12 +227,14 @@ fn a_renewal_during_a_login_is_refused_with_7501() {
 }
 
 #[test]
-fn a_logout_during_a_login_completes_6023_then_0_and_the_server_is_told() {
+fn a_logout_during_a_login_completes_6023_then_0_and_is_sent_to_the_server() {
     let (server, client, _) = scene("");
     let story = Arc::new(Mutex::new(Vec::new()));
     let completes = |call: &'static str| {
         let story = story.clone();
-        Box::new(move |code| story.lock().unwrap().push((call, code)))
+        Reply::Callback(Box::new(move |code| {
+            story.lock().unwrap().push((call, code));
+        }))
     };
     let ticket = ticket_of("alice");
     client.login("alice", &ticket, completes("login")).unwrap();
@@ -256,7 +258,7 @@ fn a_logout_during_a_login_completes_6023_then_0_and_the_server_is_told() {
 }
 
 #[test]
-fn logged_out_a_logout_completes_0_and_a_renewal_6014_and_nothing_is_asked() {
+fn logged_out_a_logout_completes_0_and_a_renewal_6014_and_nothing_is_sent() {
     let (server, client, _) = scene("");
     assert_eq!(log_out(&client), OK);
     let renewal = begin_renewal(&client, "new");

@@ -120,7 +120,7 @@ fn a_login_that_is_refused_here_changes_nothing() {
 }
 
 #[test]
-fn destroy_completes_what_is_unfinished_with_7009_and_nothing_is_told_afterwards() {
+fn destroy_completes_pending_calls_with_7009_and_nothing_is_delivered_afterwards() {
     let (alice, _stream) = alice(QUICK);
     let renewal = begin_renewal(&alice.client, "a new ticket");
     let _unanswered = alice.server.next_on("/v1/resume");

@@ -358,7 +358,7 @@ fn a_renewal_during_a_login_is_refused_with_7501() {
 }
 
 #[test]
-fn a_logout_during_a_login_completes_6023_then_0_and_the_server_is_told() {
+fn a_logout_during_a_login_completes_6023_then_0_and_is_sent_to_the_server() {
     let mut machine = Machine::new();
     let (login, step) = machine.login("alice");
     let late = step.request();

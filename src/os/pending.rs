@@ -1,0 +1,72 @@
+//! The descriptor that an app's event loop watches.
+
+use super::descriptor::above_standard_streams;
+use super::inherited::Place;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+
+/// Readable while something is pending. One end of a socket pair: runtimes such as Node.js do not
+/// accept an eventfd.
+pub(crate) struct PendingSignal {
+    /// First, so that they leave the list before they are closed.
+    _listed: [Place; 2],
+    reader: File,
+    writer: File,
+    is_set: bool,
+}
+
+impl PendingSignal {
+    pub(crate) fn new() -> io::Result<PendingSignal> {
+        let (reader, writer) = UnixStream::pair()?;
+        reader.set_nonblocking(true)?;
+        writer.set_nonblocking(true)?;
+        let reader = above_standard_streams(reader.into())?;
+        let writer = above_standard_streams(writer.into())?;
+        Ok(PendingSignal {
+            _listed: [Place::of(reader.as_raw_fd()), Place::of(writer.as_raw_fd())],
+            reader: reader.into(),
+            writer: writer.into(),
+            is_set: false,
+        })
+    }
+
+    /// Makes the descriptor readable, or not. The app may have read the byte itself.
+    pub(crate) fn set(&mut self, pending: bool) {
+        if pending && !self.is_set {
+            // One byte always fits, and the other end lives as long: no SIGPIPE.
+            let _ = (&self.writer).write(&[0]);
+        } else if !pending {
+            let _ = (&self.reader).read(&mut [0; 8]);
+        }
+        self.is_set = pending;
+    }
+
+    pub(crate) fn fd(&self) -> RawFd {
+        self.reader.as_raw_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::os::{Want, wait_ready};
+
+    #[test]
+    fn it_is_readable_while_it_is_set_even_if_the_app_reads_the_byte() {
+        let mut signal = PendingSignal::new().unwrap();
+        let fds = [(signal.fd(), Want::Read)];
+        for reads in [false, true, false] {
+            assert_eq!(wait_ready(&fds, Some(0)).unwrap(), [false]);
+            signal.set(true);
+            signal.set(true);
+            assert_eq!(wait_ready(&fds, None).unwrap(), [true]);
+            if reads {
+                assert_eq!((&signal.reader).read(&mut [0; 8]).unwrap(), 1);
+            }
+            signal.set(false);
+        }
+        assert_eq!(wait_ready(&fds, Some(0)).unwrap(), [false]);
+    }
+}
