@@ -13,6 +13,7 @@
 #   make header       generates include/tim.h and docs/errors.md
 #   make install      installs into PREFIX (/usr/local), with a pkg-config file; honours DESTDIR
 #   make abi-baseline freezes the current header as the one that later libraries must serve
+#   make wheel        builds the Python package with the library: build/python/timlogin-*.whl
 #   make clean
 
 CARGO ?= cargo
@@ -34,14 +35,14 @@ REMAP = printf -- '--remap-path-prefix=%s\037--remap-path-prefix=%s\037--remap-p
 RELEASE = CARGO_ENCODED_RUSTFLAGS="$$($(REMAP))" \
 	CFLAGS="$(CFLAGS) -ffile-prefix-map=$(CARGO_HOME_DIR)=/cargo -ffile-prefix-map=$(CURDIR)=/tim" $(CARGO)
 
-.PHONY: lib server demo tools test test-long fuzz mutations bench bench-server header install clean abi-baseline
+.PHONY: lib server demo wheel tools test test-long fuzz mutations bench bench-server header install clean abi-baseline
 .DEFAULT_GOAL := lib
 
 # An rlib in the list of crate types would switch LTO off without a word, so the list is given.
 lib: server
 	@$(RELEASE) rustc --release -p tim --lib --crate-type cdylib,staticlib
 	@mkdir -p build/include build/lib
-	@cp include/tim.h build/include/
+	@cp include/tim.h include/tim.hpp build/include/
 	@cp $(TARGET)/release/libtim.so build/lib/$(SONAME)
 	@ln -sf $(SONAME) build/lib/libtim.so
 	@cp $(TARGET)/release/libtim.a build/lib/
@@ -61,6 +62,9 @@ demo:
 	@ln -sf $(SONAME) build/demo/lib/libtim.so
 	@install -m 755 $(TARGET)/debug/tim-server build/demo/bin/
 	@CC="$(CC)" sh examples/c/demo.sh build/demo
+
+wheel: lib
+	@bindings/python/build-wheel build build/python
 
 tools:
 	@tests/tools
@@ -110,7 +114,7 @@ abi-baseline: lib
 
 install: lib
 	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/bin
-	install -m 644 build/include/tim.h $(DESTDIR)$(PREFIX)/include/
+	install -m 644 build/include/tim.h build/include/tim.hpp $(DESTDIR)$(PREFIX)/include/
 	install -m 755 build/lib/$(SONAME) $(DESTDIR)$(PREFIX)/lib/
 	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libtim.so
 	install -m 644 build/lib/libtim.a $(DESTDIR)$(PREFIX)/lib/
