@@ -4,6 +4,7 @@
 #                     build/bin/tim-server
 #   make demo         plays logins and the life of a session, from a quick build in build/demo
 #   make test         runs all tests; installs the tools that are missing (NO_INSTALL=1: lists them)
+#   make test-bindings runs every binding in its language; installs what is missing, too
 #   make test-long    kills the server, fills its disk and fails its store over, 200 times each
 #                     (TIM_ROUNDS); a million random calls of the library, 10,000 forks, 10,000 logins
 #   make fuzz         fuzzes every parser for FUZZ_SECONDS each (60); needs nightly and cargo-fuzz
@@ -35,7 +36,7 @@ REMAP = printf -- '--remap-path-prefix=%s\037--remap-path-prefix=%s\037--remap-p
 RELEASE = CARGO_ENCODED_RUSTFLAGS="$$($(REMAP))" \
 	CFLAGS="$(CFLAGS) -ffile-prefix-map=$(CARGO_HOME_DIR)=/cargo -ffile-prefix-map=$(CURDIR)=/tim" $(CARGO)
 
-.PHONY: lib server demo wheel tools test test-long fuzz mutations bench bench-server header install clean abi-baseline
+.PHONY: lib server demo wheel tools test test-bindings test-long fuzz mutations bench bench-server header install clean abi-baseline
 .DEFAULT_GOAL := lib
 
 # An rlib in the list of crate types would switch LTO off without a word, so the list is given.
@@ -78,6 +79,11 @@ test: tools
 	TIM_BUILD_DIR="$(CURDIR)/build" $(CARGO) test --workspace --no-fail-fast
 	RUSTFLAGS="--cfg tim_shuttle" $(CARGO) test -p tim --lib --target-dir $(TARGET)/shuttle shuttle
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
+
+test-bindings:
+	@tests/tools bindings
+	@$(MAKE) --no-print-directory lib
+	@bindings/run build
 
 test-long: lib
 	$(CARGO) test -p tim-server --test kills --test full_disk --test fail_over -- --ignored --nocapture

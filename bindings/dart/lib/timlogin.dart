@@ -1,0 +1,4 @@
+/// Sign-in for instant messaging with libtim.
+library;
+
+export 'src/client.dart';

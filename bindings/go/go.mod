@@ -1,0 +1,3 @@
+module timlogin
+
+go 1.19
