@@ -217,7 +217,10 @@ class TimClientTest {
                 events.add("CLOSED");
             }
         };
-        TimClient client = new TimClient(config("phone"), listener);
+        // No server is there: the login cannot complete before the first event is taken.
+        Map<String, Object> config = config("phone");
+        config.put("server_url", "http://127.0.0.1:1");
+        TimClient client = new TimClient(config, listener);
         created.complete(client);
         CompletableFuture<Void> login = client.login("alice", ticket("alice", 3600));
         assertEquals("CLOSED", events.poll(60, TimeUnit.SECONDS));
