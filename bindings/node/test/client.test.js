@@ -34,11 +34,13 @@ const config = (more = {}) => ({
   reconnect: { first_ms: 10, max_ms: 100 },
   ...more,
 });
-async function connection(client, status) {
-  for (;;) {
-    const [event] = await once(client, 'connection');
-    if (event.status === status) return event;
-  }
+// Listens all the time: two events may come in one turn of the loop.
+function connection(client, status) {
+  return new Promise((resolve) => {
+    client.on('connection', (event) => {
+      if (event.status === status) resolve(event);
+    });
+  });
 }
 after(async () => {
   await server.kill();
