@@ -3,6 +3,10 @@
 use crate::host;
 use crate::sync::thread_local;
 use std::cell::Cell;
+use std::time::Duration;
+
+/// How long replacing a callback, or taking the last event, waits for one that is running.
+pub(crate) const RUNNING_LIMIT: Duration = Duration::from_secs(5);
 
 thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };

@@ -19,6 +19,7 @@ pub(crate) use live::{begin_anew, connection_status, find, find_closing, login_s
 #[cfg(not(tim_shuttle))]
 pub use {create::CreateError, live::destroy, live::find_by_name};
 
+use crate::callback::RUNNING_LIMIT;
 use crate::delivery::{Callback, Delivery, Kind, Mode, Polled, Replaced, Reply};
 use crate::error;
 use crate::host::Host;
@@ -30,9 +31,6 @@ use crate::sync::{Arc, Condvar, Mutex, Sender, lock};
 use destroy::Reaper;
 use std::time::Duration;
 use tim_proto::{edges, identity};
-
-/// How long setting a callback waits for a running one.
-const SETTER_LIMIT: Duration = Duration::from_secs(5);
 
 /// Work for the network thread.
 #[derive(Debug)]
@@ -190,7 +188,7 @@ impl Client {
         if lock(&self.inner).reaper.is_some() {
             return Err(error::ERR_CLOSING);
         }
-        let replaced = self.delivery.set(kind, callback, SETTER_LIMIT);
+        let replaced = self.delivery.set(kind, callback, RUNNING_LIMIT);
         if kind == Kind::Pending {
             self.host.wake();
         }
@@ -202,7 +200,7 @@ impl Client {
     pub fn poll(&self, limit: Duration) -> Result<Polled, i32> {
         let polled = self.delivery.poll(limit)?;
         if polled == Polled::Notice(crate::delivery::Notice::Closed) {
-            self.end_polling(SETTER_LIMIT);
+            self.end_polling();
         }
         Ok(polled)
     }

@@ -198,22 +198,6 @@ struct State {
     ended: bool,
 }
 
-impl State {
-    /// After `change`, wakes the app if it can poll something that it could not before.
-    fn queue(&mut self, mode: Mode, arrived: &Condvar, change: impl FnOnce(&mut State)) {
-        let was_empty = self.queue.is_empty();
-        change(self);
-        if mode == Mode::Callback || was_empty == self.queue.is_empty() {
-            return;
-        }
-        self.wake_up_due = was_empty && self.callbacks[Kind::Pending as usize].is_some();
-        if let Some(signal) = &mut self.signal {
-            signal.set(was_empty);
-        }
-        arrived.notify_all();
-    }
-}
-
 /// The queue of one client.
 #[derive(Default)]
 pub(crate) struct Delivery {
@@ -256,7 +240,7 @@ impl Delivery {
             return;
         };
         let (_, reply) = state.unfinished.remove(at);
-        state.queue(self.mode, &self.arrived, |state| {
+        self.change_queue(&mut state, |state| {
             state.completions_queued += 1;
             state.queue.push_back(Item::Completion(reply, code));
         });
@@ -264,7 +248,7 @@ impl Delivery {
 
     /// Queues the completion of every unfinished call, oldest first.
     pub(crate) fn complete_all(&self, code: i32) {
-        lock(&self.state).queue(self.mode, &self.arrived, |state| {
+        self.change_queue(&mut lock(&self.state), |state| {
             state.completions_queued += state.unfinished.len();
             let unfinished = state.unfinished.drain(..);
             let completed = unfinished.map(|(_, reply)| Item::Completion(reply, code));
@@ -283,7 +267,7 @@ impl Delivery {
     }
 
     fn push(&self, notice: Notice) {
-        lock(&self.state).queue(self.mode, &self.arrived, |state| {
+        self.change_queue(&mut lock(&self.state), |state| {
             // Coalesced: only the newest of each kind is delivered, at the tail of the queue.
             state
                 .queue
@@ -294,11 +278,25 @@ impl Delivery {
 
     /// A new login has begun: undelivered events of earlier logins are dropped.
     pub(crate) fn drop_events(&self) {
-        lock(&self.state).queue(self.mode, &self.arrived, |state| {
+        self.change_queue(&mut lock(&self.state), |state| {
             state
                 .queue
                 .retain(|item| matches!(item, Item::Completion(..) | Item::Notice(Notice::Closed)));
         });
+    }
+
+    /// Makes a change of the queue and wakes the app if it can now poll what it could not before.
+    fn change_queue(&self, state: &mut State, change: impl FnOnce(&mut State)) {
+        let was_empty = state.queue.is_empty();
+        change(state);
+        if self.mode == Mode::Callback || was_empty == state.queue.is_empty() {
+            return;
+        }
+        state.wake_up_due = was_empty && state.callbacks[Kind::Pending as usize].is_some();
+        if let Some(signal) = &mut state.signal {
+            signal.set(was_empty);
+        }
+        self.arrived.notify_all();
     }
 
     /// Whether no callback is pending.

@@ -3,7 +3,7 @@
 //! Lines are written on network threads only, so that the app's log callback never runs inside one
 //! of its own calls. No line contains a ticket, a token or a user id.
 
-use crate::callback::{self, in_callback};
+use crate::callback::{self, RUNNING_LIMIT, in_callback};
 use crate::delivery::Replaced;
 use crate::fork;
 use crate::os::PerProcess;
@@ -13,10 +13,6 @@ use std::collections::VecDeque;
 use std::fmt::Arguments;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Duration;
-
-/// How long setting the callback waits for lines being delivered.
-const SETTER_LIMIT: Duration = Duration::from_secs(5);
 
 /// The severity of a line. The numbers are those of the C API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,7 +92,7 @@ pub fn set_callback(callback: Option<LogCallback>, min_level: Option<Level>) -> 
         drop(state);
         Replaced::MayBeRunning
     } else {
-        let (state, ended) = wait_while(&log.line_written, state, SETTER_LIMIT, |state| {
+        let (state, ended) = wait_while(&log.line_written, state, RUNNING_LIMIT, |state| {
             state.running.iter().any(|generation| *generation < newest)
         });
         drop(state);

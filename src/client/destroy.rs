@@ -2,7 +2,7 @@
 //! the client is freed exactly once.
 
 use super::Client;
-use crate::callback::in_callback;
+use crate::callback::{RUNNING_LIMIT, in_callback};
 use crate::delivery::Mode;
 use crate::session::Input;
 use crate::sync::{lock, wait_while};
@@ -65,10 +65,11 @@ impl Client {
 
     /// The closed event was taken: waits for the network thread, unless inside a callback, and
     /// frees the handle.
-    pub(super) fn end_polling(&self, limit: Duration) {
+    pub(super) fn end_polling(&self) {
         if !in_callback() {
             let inner = lock(&self.inner);
-            let (inner, closed) = wait_while(&self.closed, inner, limit, |inner| !inner.closed);
+            let (inner, closed) =
+                wait_while(&self.closed, inner, RUNNING_LIMIT, |inner| !inner.closed);
             drop(inner);
             if closed {
                 self.host.join_thread();

@@ -41,7 +41,7 @@ impl Delivery {
             state.polling = false;
         }
         let mut taken = None;
-        state.queue(self.mode, &self.arrived, |state| {
+        self.change_queue(&mut state, |state| {
             taken = state.queue.pop_front();
             match &taken {
                 Some(Item::Completion(..)) => state.completions_queued -= 1,
