@@ -3,11 +3,15 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod programs;
+mod tim_h;
 mod tim_server;
 
+use programs::output_of;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use tim_h::without_comments;
 use tim_server::{APP, TimServer, root, user_sig};
 
 fn read(path: &str) -> String {
@@ -16,22 +20,17 @@ fn read(path: &str) -> String {
 
 fn compile(include: &Path, source: &Path, output: &Path) {
     let lib = tim_server::laid_out().join("lib");
-    let compiled = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()))
-        .args(["-std=c11", "-Wall", "-Werror", "-pthread", "-I"])
-        .arg(include)
-        .arg(source)
-        .arg("-L")
-        .arg(&lib)
-        .arg("-ltim")
-        .arg(format!("-Wl,-rpath,{}", lib.display()))
-        .arg("-o")
-        .arg(output)
-        .output()
-        .unwrap();
-    assert!(
-        compiled.status.success(),
-        "{}",
-        String::from_utf8_lossy(&compiled.stderr)
+    output_of(
+        Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()))
+            .args(["-std=c11", "-Wall", "-Werror", "-pthread", "-I"])
+            .arg(include)
+            .arg(source)
+            .arg("-L")
+            .arg(&lib)
+            .arg("-ltim")
+            .arg(format!("-Wl,-rpath,{}", lib.display()))
+            .arg("-o")
+            .arg(output),
     );
 }
 
@@ -46,20 +45,9 @@ fn words<'a>(header: &'a str, prefix: &str) -> Vec<&'a str> {
     words
 }
 
-/// The header without comments.
-fn code(header: &str) -> String {
-    let mut code = String::new();
-    let mut rest = header;
-    while let Some((before, comment)) = rest.split_once("/*") {
-        code.push_str(before);
-        rest = comment.split_once("*/").unwrap().1;
-    }
-    code + rest
-}
-
 /// What the C compiler says about every type and constant in the header.
 fn layout_of(include: &Path) -> String {
-    let header = code(&std::fs::read_to_string(include.join("tim.h")).unwrap());
+    let header = without_comments(&std::fs::read_to_string(include.join("tim.h")).unwrap());
     let mut source = String::from(
         "#include <tim.h>\n#include <stddef.h>\n#include <stdio.h>\nint main(void) {\n",
     );
@@ -112,8 +100,7 @@ fn layout_of(include: &Path) -> String {
     );
     std::fs::write(&file, source).unwrap();
     compile(include, &file, &program);
-    let printed = Command::new(program).output().unwrap().stdout;
-    let printed = String::from_utf8(printed).unwrap();
+    let printed = output_of(&mut Command::new(program));
     let mut lines: Vec<&str> = printed.lines().collect();
     lines.sort_unstable();
     lines.join("\n") + "\n"

@@ -3,9 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod tim_h;
 mod tim_server;
 
 use std::path::PathBuf;
+use tim_h::without_comments;
 use tim_server::root;
 
 fn package() -> PathBuf {
@@ -43,13 +45,7 @@ fn source(name: &str) -> String {
 /// The header without comments, its white space made one.
 fn header() -> String {
     let header = std::fs::read_to_string(root().join("include/tim.h")).unwrap();
-    let mut code = String::new();
-    let mut rest = header.as_str();
-    while let Some((before, comment)) = rest.split_once("/*") {
-        code.push_str(before);
-        rest = comment.split_once("*/").unwrap().1;
-    }
-    (code + rest)
+    without_comments(&header)
         .split_whitespace()
         .collect::<Vec<_>>()
         .join(" ")

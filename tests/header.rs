@@ -3,11 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod tim_h;
 mod tim_server;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use tim_h::without_comments;
 use tim_server::root;
 
 fn header() -> String {
@@ -145,16 +147,6 @@ fn declared() -> BTreeSet<String> {
         })
         .filter(|name| name.starts_with("tim_"))
         .collect()
-}
-
-fn without_comments(text: &str) -> String {
-    let mut code = String::new();
-    let mut rest = text;
-    while let Some((before, comment)) = rest.split_once("/*") {
-        code.push_str(before);
-        rest = comment.split_once("*/").unwrap().1;
-    }
-    code + rest
 }
 
 /// The lines of `abi/symbols.txt`: a name, and the version that brought it.

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod programs;
 mod tim_server;
 
+use programs::output_of;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,20 +26,6 @@ fn library() -> PathBuf {
 
 fn script(name: &str) -> PathBuf {
     root().join("tests/parsers").join(name)
-}
-
-/// Runs a program that must succeed, and gives what it printed.
-fn output_of(command: &mut Command) -> String {
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(
-        output.status.success(),
-        "{command:?}\n{}\n{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).unwrap()
 }
 
 /// Where the Python parsers are; installs them once.

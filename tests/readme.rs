@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod programs;
 mod tim_server;
 
+use programs::output_of;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use tim_server::{APP, TimServer, laid_out, root, user_sig};
@@ -75,21 +77,15 @@ fn run(interpreter: &str, language: &str) -> String {
     let source = source.replace("build/", &format!("{}/", laid_out().display()));
     std::fs::write(&file, source).unwrap();
     let server = TimServer::start();
-    let output = Command::new(interpreter)
-        .arg(file)
-        .arg(format!(
-            "{{\"server_url\": \"{}\", \"sdk_app_id\": {APP}}}",
-            server.url
-        ))
-        .arg(user_sig("alice"))
-        .output()
-        .unwrap_or_else(|error| panic!("{interpreter}: {error}"));
-    assert!(
-        output.status.success(),
-        "{language}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).unwrap()
+    output_of(
+        Command::new(interpreter)
+            .arg(file)
+            .arg(format!(
+                "{{\"server_url\": \"{}\", \"sdk_app_id\": {APP}}}",
+                server.url
+            ))
+            .arg(user_sig("alice")),
+    )
 }
 
 #[test]
