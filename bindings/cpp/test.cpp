@@ -1,4 +1,4 @@
-// Tests of tim.hpp against a real server. The driver is tests/bindings.rs.
+// Tests of tim.hpp against a real server. The driver is bindings/run.
 #include "tim.hpp"
 #include <chrono>
 #include <condition_variable>
