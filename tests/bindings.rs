@@ -27,6 +27,11 @@ fn cpp_passes_its_suite_also_under_sanitizers_and_its_example_logs_in() {
 }
 
 #[test]
+fn rust_tells_the_story_of_all_bindings_and_its_example_logs_in() {
+    passes("rust", "Rust");
+}
+
+#[test]
 fn python_passes_its_suite_and_strict_types_and_its_examples_log_in_with_the_wheel() {
     passes("python", "Python");
 }

@@ -5,9 +5,16 @@ use crate::error;
 use crate::sync::lock;
 use serde::Serialize;
 use tim_proto::Platform;
-use tim_proto::wire::KickCause;
+use tim_proto::wire::{Kick, KickCause};
 
 impl Client {
+    /// The login whose session was last taken over, and by whom.
+    pub(crate) fn kick_info(&self) -> Option<(u64, Kick)> {
+        let inner = lock(&self.inner);
+        let (login_id, kick) = inner.session.kick_info()?;
+        Some((login_id, kick.clone()))
+    }
+
     /// Who took the last session over, as `tim_get_kick_info` returns it.
     pub fn kick_info_json(&self) -> String {
         #[derive(Serialize)]
