@@ -12,7 +12,8 @@
 #   make bench        measures the library
 #   make bench-server measures the server, beside nginx
 #   make header       generates include/tim.h and docs/errors.md
-#   make install      installs into PREFIX (/usr/local), with a pkg-config file; honours DESTDIR
+#   make install      installs into PREFIX (/usr/local), with files for pkg-config and CMake; honours DESTDIR
+#   make dist         packs the same: build/dist/libtim-VERSION-SYSTEM.tar.gz
 #   make abi-baseline freezes the current header as the one that later libraries must serve
 #   make wheel        builds the Python package with the library: build/python/timlogin-*.whl
 #   make clean
@@ -23,7 +24,6 @@ PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?= ticket http_body configuration event_stream
 
-VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 ABI := $(shell sed -n 's/^const ABI_VERSION: u32 = \(.*\);/\1/p' build.rs)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 SONAME := libtim.so.$(ABI)
@@ -36,7 +36,7 @@ REMAP = printf -- '--remap-path-prefix=%s\037--remap-path-prefix=%s\037--remap-p
 RELEASE = CARGO_ENCODED_RUSTFLAGS="$$($(REMAP))" \
 	CFLAGS="$(CFLAGS) -ffile-prefix-map=$(CARGO_HOME_DIR)=/cargo -ffile-prefix-map=$(CURDIR)=/tim" $(CARGO)
 
-.PHONY: lib server demo wheel tools test test-bindings test-long fuzz mutations bench bench-server header install clean abi-baseline
+.PHONY: lib server demo wheel tools test test-bindings test-long fuzz mutations bench bench-server header install dist clean abi-baseline
 .DEFAULT_GOAL := lib
 
 # An rlib in the list of crate types would switch LTO off without a word, so the list is given.
@@ -119,16 +119,10 @@ abi-baseline: lib
 	grep -v "^#" abi/symbols.txt > abi/baseline/symbols.txt
 
 install: lib
-	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/bin
-	install -m 644 build/include/tim.h build/include/tim.hpp $(DESTDIR)$(PREFIX)/include/
-	install -m 755 build/lib/$(SONAME) $(DESTDIR)$(PREFIX)/lib/
-	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libtim.so
-	install -m 644 build/lib/libtim.a $(DESTDIR)$(PREFIX)/lib/
-	install -m 755 build/bin/tim-server $(DESTDIR)$(PREFIX)/bin/
-	printf '%s\n' 'prefix=$(PREFIX)' 'Name: tim' 'Description: Sign-in for instant messaging' \
-		'Version: $(VERSION)' 'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -ltim' \
-		'Libs.private: -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc' \
-		> $(DESTDIR)$(PREFIX)/lib/pkgconfig/tim.pc
+	@packaging/install build "$(DESTDIR)$(PREFIX)"
+
+dist: lib
+	@packaging/dist build build/dist
 
 clean:
 	$(CARGO) clean
