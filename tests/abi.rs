@@ -149,6 +149,6 @@ fn a_program_of_the_baseline_runs_with_todays_library() {
     );
     assert_eq!(
         String::from_utf8(output.stdout).unwrap(),
-        "logged in as alice\nlogged out\n"
+        "logged in as alice\nlogged out\npolled to the end\n"
     );
 }

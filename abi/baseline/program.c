@@ -49,6 +49,40 @@ static int failed(const char *what, int32_t code) {
     return 1;
 }
 
+/* Takes polled events up to one of this type. */
+static int32_t take(tim_client client, int32_t type, tim_event *event) {
+    do {
+        event->size = sizeof *event;
+        const int32_t code = tim_poll_event(client, 10000, event);
+        if (code != TIM_OK) return code;
+        if (event->size != sizeof *event) return TIM_ERR_INVALID_ARGUMENT;
+    } while (event->type != type);
+    return TIM_OK;
+}
+
+static int polls(const char *url, const char *app_id, const char *user_sig) {
+    char config[256], error[256];
+    tim_client client;
+    tim_event event;
+    int32_t code;
+    snprintf(config, sizeof config,
+             "{\"server_url\": \"%s\", \"sdk_app_id\": %s, \"event_delivery\": \"poll\"}", url, app_id);
+    code = tim_client_create(config, &client, error, sizeof error);
+    if (code != TIM_OK) return failed(error, code);
+    code = tim_login(client, "alice", user_sig, NULL, &client);
+    if (code != TIM_OK) return failed("polled login", code);
+    code = take(client, TIM_EVENT_COMPLETION, &event);
+    if (code != TIM_OK) return failed("completion", code);
+    if (event.code != TIM_OK) return failed("polled login", event.code);
+    if (event.user_data != &client || event.login_status != TIM_LOGIN_STATUS_LOGGED_IN) return 8;
+    code = tim_client_destroy(client, 0);
+    if (code != TIM_ERR_CLOSING) return failed("polled destroy", code);
+    code = take(client, TIM_EVENT_CLOSED, &event);
+    if (code != TIM_OK) return failed("closed event", code);
+    printf("polled to the end\n");
+    return 0;
+}
+
 int main(int argc, char **argv) {
     char config[256], error[256], user[64], last_error[512];
     tim_client client;
@@ -90,5 +124,6 @@ int main(int argc, char **argv) {
     code = tim_client_destroy(client, 10000);
     if (code != TIM_OK) return failed("destroy", code);
     if (tim_version_number() < TIM_VERSION_NUMBER) return 7;
+    if (polls(argv[1], argv[2], argv[3]) != 0) return 9;
     return tim_error_is_retryable(TIM_OK);
 }

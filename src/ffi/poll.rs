@@ -8,6 +8,7 @@ use crate::delivery::{Callback, Kind, Notice, Polled};
 use crate::error;
 use crate::registry::Handle;
 use std::ffi::{c_char, c_void};
+use std::mem::offset_of;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,6 +59,10 @@ pub struct tim_event {
 }
 
 impl tim_event {
+    /// The size in version 0.1.0: a program may have been compiled for fewer fields than there are now,
+    /// but not for fewer than these.
+    const FIRST_SIZE: usize = offset_of!(tim_event, message) + size_of::<*const c_char>();
+
     fn of(polled: Polled, handle: Handle) -> tim_event {
         let mut event = tim_event {
             size: size_of::<tim_event>() as u32,
@@ -148,12 +153,16 @@ pub unsafe extern "C" fn tim_poll_event(
                 .map(Duration::from_millis)
                 .map_err(|_| error::ERR_INVALID_ARGUMENT)?,
         };
-        if (size as usize) < size_of::<tim_event>() {
+        if (size as usize) < tim_event::FIRST_SIZE {
             return Err(error::ERR_INVALID_ARGUMENT);
         }
-        let taken = tim_event::of(polling.poll(limit)?, Handle(client));
-        // SAFETY: not NULL; the caller says that it has at least this size.
-        unsafe { event.write_unaligned(taken) };
+        let mut taken = tim_event::of(polling.poll(limit)?, Handle(client));
+        taken.size = taken.size.min(size);
+        // SAFETY: not NULL; the caller says that it has at least `size` bytes, and no more are written.
+        unsafe {
+            let bytes = (&raw const taken).cast::<u8>();
+            bytes.copy_to_nonoverlapping(event.cast(), taken.size as usize);
+        }
         Ok(())
     })
 }
