@@ -10,6 +10,7 @@
 #   make fuzz         fuzzes every parser for FUZZ_SECONDS each (60); needs nightly and cargo-fuzz
 #   make mutations    puts old bugs back into a copy of the source: the model must find each
 #   make bench        measures the library
+#   make bench-bindings measures the delivery of events in every runtime; installs as test-bindings
 #   make bench-server measures the server, beside nginx
 #   make header       generates include/tim.h and docs/errors.md
 #   make install      installs into PREFIX (/usr/local), with files for pkg-config and CMake; honours DESTDIR
@@ -36,7 +37,7 @@ REMAP = printf -- '--remap-path-prefix=%s\037--remap-path-prefix=%s\037--remap-p
 RELEASE = CARGO_ENCODED_RUSTFLAGS="$$($(REMAP))" \
 	CFLAGS="$(CFLAGS) -ffile-prefix-map=$(CARGO_HOME_DIR)=/cargo -ffile-prefix-map=$(CURDIR)=/tim" $(CARGO)
 
-.PHONY: lib server demo wheel tools test test-bindings test-long fuzz mutations bench bench-server header install dist clean abi-baseline
+.PHONY: lib server demo wheel tools test test-bindings test-long fuzz mutations bench bench-bindings bench-server header install dist clean abi-baseline
 .DEFAULT_GOAL := lib
 
 # An rlib in the list of crate types would switch LTO off without a word, so the list is given.
@@ -104,6 +105,11 @@ mutations:
 
 bench: lib
 	TIM_BUILD_DIR="$(CURDIR)/build" CC="$(CC)" benches/run
+
+bench-bindings:
+	@tests/tools bindings
+	@$(MAKE) --no-print-directory lib
+	@CC="$(CC)" bindings/bench/run build
 
 bench-server: server
 	$(CARGO) build --profile server -p tim-load
