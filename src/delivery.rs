@@ -296,7 +296,10 @@ impl Delivery {
         if let Some(signal) = &mut state.signal {
             signal.set(was_empty);
         }
-        self.arrived.notify_all();
+        // One thread polls at a time. Waking is a system call, so only a thread that waits is woken.
+        if was_empty && state.polling {
+            self.arrived.notify_one();
+        }
     }
 
     /// Whether no callback is pending.

@@ -35,7 +35,7 @@ impl Delivery {
             return Err(error::ERR_NO_SUCH_CLIENT);
         }
         let may_wait = !in_callback();
-        if may_wait {
+        if may_wait && state.queue.is_empty() {
             state.polling = true;
             (state, _) = wait_while(&self.arrived, state, limit, |state| state.queue.is_empty());
             state.polling = false;

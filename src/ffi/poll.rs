@@ -110,7 +110,8 @@ impl tim_event {
         };
         event.r#type = event_type as i32;
         event.message = error::message(event.code).as_ptr();
-        event.is_retryable = error::is_retryable(event.code).into();
+        // Most completions are successes: those need no second search of the table.
+        event.is_retryable = (event.code != error::OK && error::is_retryable(event.code)).into();
         event
     }
 }
