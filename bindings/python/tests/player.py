@@ -21,6 +21,7 @@ from timlogin import (
 # Threads say things at once.
 output = threading.Lock()
 clients: dict[str, Client] = {}
+listeners: dict[str, threading.Thread] = {}
 
 
 def say(*fields: object) -> None:
@@ -59,7 +60,13 @@ def finish(name: str, call: str, action: Callable[[], None]) -> None:
 
 def create(name: str, config: str) -> None:
     clients[name] = Client(**json.loads(config))
-    threading.Thread(target=listen, args=(name, clients[name]), daemon=True).start()
+    listeners[name] = threading.Thread(target=listen, args=(name, clients[name]), daemon=True)
+    listeners[name].start()
+
+
+def close(name: str) -> None:
+    clients[name].close()
+    listeners[name].join()
 
 
 def answer(request: str, name: str, *fields: str) -> None:
@@ -77,7 +84,7 @@ def answer(request: str, name: str, *fields: str) -> None:
         "logout": lambda: client.logout(),
         "renew_user_sig": lambda: client.renew_user_sig(*fields),
         "notify": lambda: client.notify(Hint[fields[0].upper()]),
-        "close": lambda: client.close(),
+        "close": lambda: close(name),
     }
     # Calls block, so each has a thread.
     threading.Thread(target=finish, args=(name, request, calls[request]), daemon=True).start()

@@ -13,10 +13,11 @@ from timlogin import Hint, TimError
 from timlogin.aio import Client
 
 clients: dict[str, Client] = {}
+listeners: dict[str, asyncio.Task[None]] = {}
 tasks: set[asyncio.Task[None]] = set()
 
 
-def start(work: Awaitable[None]) -> None:
+def start(work: Awaitable[None]) -> asyncio.Task[None]:
     """Runs it beside the requests that follow."""
 
     async def run() -> None:
@@ -25,6 +26,7 @@ def start(work: Awaitable[None]) -> None:
     task = asyncio.create_task(run())
     tasks.add(task)
     task.add_done_callback(tasks.discard)
+    return task
 
 
 async def listen(name: str, client: Client) -> None:
@@ -43,7 +45,7 @@ async def finish(name: str, call: str, action: Awaitable[None]) -> None:
 
 async def create(name: str, config: str) -> None:
     clients[name] = Client(**json.loads(config))
-    start(listen(name, clients[name]))
+    listeners[name] = start(listen(name, clients[name]))
 
 
 async def notify(name: str, hint: str) -> None:
@@ -52,6 +54,7 @@ async def notify(name: str, hint: str) -> None:
 
 async def close(name: str) -> None:
     clients[name].close()
+    await listeners[name]
 
 
 async def answer(request: str, name: str, *fields: str) -> None:

@@ -41,6 +41,12 @@ def wait_for(client: Client, wanted: Callable[[AnyEvent], bool]) -> AnyEvent:
     raise AssertionError("the event did not come")
 
 
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+
+
 def is_connected(event: AnyEvent) -> bool:
     return isinstance(event, ConnectionChanged) and event.status == ConnectionStatus.CONNECTED
 
@@ -126,6 +132,19 @@ def test_a_restart_of_the_server_signs_nobody_out(server: Server) -> None:
         assert client.user == "alice"
 
 
+def test_unread_events_are_bounded_by_the_newest_of_each_type(server: Server) -> None:
+    with Client(**server.config()) as client:
+        client.login("alice", server.ticket("alice"))
+        for _ in range(3):
+            server.kill()
+            until(lambda: client.connection != ConnectionStatus.CONNECTED)
+            server.start()
+            until(lambda: client.connection == ConnectionStatus.CONNECTED)
+        client.logout()
+        unread = [client.next_event(timeout=0) for _ in range(3)]
+        assert [type(event) for event in unread if event] == [ConnectionChanged]
+
+
 def test_a_login_of_another_user_switches(server: Server) -> None:
     with Client(**server.config()) as client:
         client.login("alice", server.ticket("alice"))
@@ -145,8 +164,7 @@ def test_close_during_a_login_fails_it_and_ends_the_events(server: Server) -> No
 
     caller = threading.Thread(target=log_in)
     caller.start()
-    while status(client) != LoginStatus.LOGGING_IN:
-        pass
+    until(lambda: status(client) == LoginStatus.LOGGING_IN)
     client.close()
     caller.join()
     assert codes == [7009]

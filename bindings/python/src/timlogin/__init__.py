@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 import weakref
 from concurrent.futures import Future
@@ -23,6 +22,7 @@ from ._events import (
     KickInfo,
     LoginStatus,
     TimError,
+    Unread,
     UserSigExpired,
     UserSigExpiring,
 )
@@ -51,8 +51,8 @@ class Client(Getters):
 
     def __init__(self, **config: Any) -> None:
         self._core = Core(config)
-        self._events: queue.Queue[Optional[AnyEvent]] = queue.Queue()
-        arguments = (self._core, self._events)
+        self._unread = _Unread()
+        arguments = (self._core, self._unread)
         self._thread = threading.Thread(target=_take_events, args=arguments, name="timlogin", daemon=True)
         self._thread.start()
         # A client that is forgotten is closed; its thread holds no reference to it.
@@ -79,23 +79,16 @@ class Client(Getters):
         future.result()
 
     def events(self) -> Iterator[AnyEvent]:
-        """The events from now on, until the client is closed. For one thread at a time."""
-        while True:
-            event = self._events.get()
-            if event is None:
-                self._events.put(None)
-                return
+        """The events from now on, until the client is closed. For one thread at a time.
+
+        Of events that nobody has read, only the newest of each type is kept.
+        """
+        while (event := self.next_event()) is not None:
             yield event
 
     def next_event(self, timeout: Optional[float] = None) -> Optional[AnyEvent]:
         """Waits up to `timeout` seconds for an event; None if there is none or the client is closed."""
-        try:
-            event = self._events.get(timeout=timeout)
-        except queue.Empty:
-            return None
-        if event is None:
-            self._events.put(None)
-        return event
+        return self._unread.wait(timeout)
 
     def close(self) -> None:
         """Closes the client: pending calls fail with TIM_ERR_INTERRUPTED. Does not log out."""
@@ -110,10 +103,33 @@ class Client(Getters):
         self.close()
 
 
-def _take_events(core: Core, events: queue.Queue[Optional[AnyEvent]]) -> None:
-    while core.take(-1, events.put):
+class _Unread(Unread):
+    """Filled by one thread and read by others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._changed = threading.Condition()
+
+    def put(self, event: AnyEvent) -> None:
+        with self._changed:
+            self.add(event)
+            self._changed.notify_all()
+
+    def end(self) -> None:
+        with self._changed:
+            self.has_ended = True
+            self._changed.notify_all()
+
+    def wait(self, timeout: Optional[float]) -> Optional[AnyEvent]:
+        with self._changed:
+            self._changed.wait_for(self.__bool__, timeout)
+            return self.take()
+
+
+def _take_events(core: Core, unread: _Unread) -> None:
+    while core.take(-1, unread.put):
         pass
-    events.put(None)
+    unread.end()
 
 
 def _future() -> tuple[Future[None], Done]:

@@ -99,6 +99,29 @@ class UserSigExpiring:
 AnyEvent = Union[ConnectionChanged, KickedOffline, UserSigExpired, UserSigExpiring]
 
 
+class Unread:
+    """The events that the app has not taken yet, and their end. Not locked.
+
+    Only the newest of each type is kept, as in the library, so that an app that reads none does not
+    fill the memory.
+    """
+
+    def __init__(self) -> None:
+        self._events: list[AnyEvent] = []
+        self.has_ended = False
+
+    def add(self, event: AnyEvent) -> None:
+        self._events = [older for older in self._events if type(older) is not type(event)]
+        self._events.append(event)
+
+    def take(self) -> Optional[AnyEvent]:
+        return self._events.pop(0) if self._events else None
+
+    def __bool__(self) -> bool:
+        """Whether there is something to tell."""
+        return bool(self._events) or self.has_ended
+
+
 def event_of(event: _library.Event, handle: int) -> Optional[AnyEvent]:
     """The event for the app; None for completions, for the end, and for types of later versions."""
     message = (event.message or b"").decode()

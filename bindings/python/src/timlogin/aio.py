@@ -14,7 +14,7 @@ from typing import Any, AsyncIterator, Optional
 
 from . import _library
 from ._core import Core, Done, Getters
-from ._events import AnyEvent, TimError
+from ._events import AnyEvent, TimError, Unread
 
 __all__ = ["Client"]
 
@@ -28,15 +28,15 @@ class Client(Getters):
     def __init__(self, **config: Any) -> None:
         self._loop = asyncio.get_running_loop()
         self._core = Core(config)
-        self._events: asyncio.Queue[Optional[AnyEvent]] = asyncio.Queue()
+        self._unread = _Unread()
         code, fd = _library.wakeup_fd(self._core.handle)
         # The loop holds no reference to the client, so that a forgotten one is closed.
-        self._close = weakref.finalize(self, _end, self._loop, self._core, self._events, fd)
+        self._close = weakref.finalize(self, _end, self._loop, self._core, self._unread, fd)
         self._close.atexit = False
         if code != _library.OK:
             self._close()
             raise TimError(code)
-        self._loop.add_reader(fd, _drain, self._core, self._events)
+        self._loop.add_reader(fd, _drain, self._core, self._unread)
 
     async def login(self, user_id: str, user_sig: str) -> None:
         """Logs a user in. Raises TimError if the server refuses or cannot be reached in time."""
@@ -57,12 +57,11 @@ class Client(Getters):
         await future
 
     async def events(self) -> AsyncIterator[AnyEvent]:
-        """The events from now on, until the client is closed. For one task at a time."""
-        while True:
-            event = await self._events.get()
-            if event is None:
-                self._events.put_nowait(None)
-                return
+        """The events from now on, until the client is closed. For one task at a time.
+
+        Of events that nobody has read, only the newest of each type is kept.
+        """
+        while (event := await self._unread.wait()) is not None:
             yield event
 
     def close(self) -> None:
@@ -89,22 +88,39 @@ class Client(Getters):
         return future, done
 
 
-def _drain(core: Core, events: asyncio.Queue[Optional[AnyEvent]]) -> None:
-    while core.take(0, events.put_nowait):
+class _Unread(Unread):
+    """Filled and read in one loop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._changed = asyncio.Event()
+
+    def put(self, event: AnyEvent) -> None:
+        self.add(event)
+        self._changed.set()
+
+    def end(self) -> None:
+        self.has_ended = True
+        self._changed.set()
+
+    async def wait(self) -> Optional[AnyEvent]:
+        while not self:
+            self._changed.clear()
+            await self._changed.wait()
+        return self.take()
+
+
+def _drain(core: Core, unread: _Unread) -> None:
+    while core.take(0, unread.put):
         pass
 
 
-def _end(
-    loop: asyncio.AbstractEventLoop,
-    core: Core,
-    events: asyncio.Queue[Optional[AnyEvent]],
-    fd: int,
-) -> None:
+def _end(loop: asyncio.AbstractEventLoop, core: Core, unread: _Unread, fd: int) -> None:
     # Before the last event is taken: then the library closes the descriptor.
     if fd >= 0 and not loop.is_closed():
         loop.remove_reader(fd)
     core.begin_close()
     try:
-        _drain(core, events)
+        _drain(core, unread)
     finally:
-        events.put_nowait(None)
+        unread.end()
