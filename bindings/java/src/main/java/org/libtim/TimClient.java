@@ -1,9 +1,9 @@
 package org.libtim;
 
-import com.sun.jna.Native;
-import com.sun.jna.Pointer;
-import com.sun.jna.ptr.LongByReference;
+import static org.libtim.Library.LOADED;
+
 import java.lang.ref.Cleaner;
+import java.lang.ref.Reference;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
@@ -19,6 +19,8 @@ import java.util.function.LongFunction;
  */
 public final class TimClient implements AutoCloseable {
     private static final Cleaner CLEANER = Cleaner.create();
+    private static final int INVALID_USER_ID = 7003;
+    private static final int USER_SIG_UNREADABLE = 70003;
 
     private final Core core;
     private final Cleaner.Cleanable closing;
@@ -30,74 +32,86 @@ public final class TimClient implements AutoCloseable {
      * @throws TimException if the configuration is wrong; its message names the key
      */
     public TimClient(Map<String, ?> config, TimListener listener) {
-        core = new Core(create(config), Objects.requireNonNull(listener));
+        Objects.requireNonNull(listener);
+        core = new Core(LOADED.create(json(config)), listener);
         // A client that is forgotten is closed: its thread only knows the core.
         long handle = core.handle;
-        closing = CLEANER.register(this, () -> Library.tim_client_destroy(handle, 0));
+        closing = CLEANER.register(this, () -> LOADED.destroy(handle));
         core.thread.start();
     }
 
-    private static long create(Map<String, ?> config) {
+    private static String json(Map<String, ?> config) {
         StringBuilder json = new StringBuilder();
         Json.write(config, json);
         json.insert(1, config.isEmpty() ? "\"event_delivery\":\"poll\"" : "\"event_delivery\":\"poll\",");
-        LongByReference handle = new LongByReference();
-        byte[] error = new byte[512];
-        byte[] text = Library.text(json.toString(), 7719);
-        int code = Library.tim_client_create(text, handle, error, error.length);
-        if (code != Library.OK) throw new TimException(code, Native.toString(error, "UTF-8"));
-        return handle.getValue();
+        return json.toString();
     }
 
     /** Logs a user in. */
     public CompletableFuture<Void> login(String userId, String userSig) {
-        byte[] user = Library.text(userId, 7003);
-        byte[] sig = Library.text(userSig, 70003);
-        return core.call(n -> Library.tim_login(core.handle, user, sig, null, new Pointer(n)));
+        if (hasNul(userId)) return rejected(INVALID_USER_ID);
+        if (hasNul(userSig)) return rejected(USER_SIG_UNREADABLE);
+        return call(number -> LOADED.login(core.handle, userId, userSig, number));
     }
 
     /** Logs the user out. A failure says that the server does not know of it yet. */
     public CompletableFuture<Void> logout() {
-        return core.call(n -> Library.tim_logout(core.handle, null, new Pointer(n)));
+        return call(number -> LOADED.logout(core.handle, number));
     }
 
     /** Replaces the ticket of the session, without interrupting it. */
     public CompletableFuture<Void> renewUserSig(String userSig) {
-        byte[] sig = Library.text(userSig, 70003);
-        return core.call(n -> Library.tim_renew_user_sig(core.handle, sig, null, new Pointer(n)));
+        if (hasNul(userSig)) return rejected(USER_SIG_UNREADABLE);
+        return call(number -> LOADED.renewUserSig(core.handle, userSig, number));
+    }
+
+    private CompletableFuture<Void> call(LongFunction<Integer> start) {
+        CompletableFuture<Void> future = core.call(start);
+        // A client is not forgotten, and so not closed, while a call is pending.
+        future.whenComplete((nothing, error) -> Reference.reachabilityFence(this));
+        return future;
+    }
+
+    /** A text that would end early in C. */
+    private static boolean hasNul(String text) {
+        return text.indexOf('\0') >= 0;
+    }
+
+    private static CompletableFuture<Void> rejected(int code) {
+        return CompletableFuture.failedFuture(new TimException(code));
     }
 
     /** Tells the library that the device changed networks. */
     public void notifyNetworkChanged() {
-        hint(1);
+        hint(Library.HINT_NETWORK_CHANGED);
     }
 
     /** Tells the library that the app came to the foreground. */
     public void notifyForeground() {
-        hint(2);
+        hint(Library.HINT_FOREGROUND);
     }
 
     private void hint(int hint) {
-        int code = Library.tim_notify(core.handle, hint);
+        int code = LOADED.notify(core.handle, hint);
         if (code != Library.OK) throw new TimException(code);
     }
 
     public LoginStatus status() {
-        return LoginStatus.of(Library.tim_get_login_status(core.handle));
+        return LoginStatus.of(LOADED.loginStatus(core.handle));
     }
 
     public ConnectionStatus connection() {
-        return ConnectionStatus.of(Library.tim_get_connection_status(core.handle));
+        return ConnectionStatus.of(LOADED.connectionStatus(core.handle));
     }
 
     /** The user who is logged in, or the empty string. */
     public String user() {
-        return Library.text(Library::tim_get_login_user, core.handle);
+        return LOADED.loginUser(core.handle);
     }
 
     /** The latest error as JSON text, with the address, the phase and {@code retry_after_ms}. */
     public String lastError() {
-        return Library.text(Library::tim_get_last_error, core.handle);
+        return LOADED.lastError(core.handle);
     }
 
     /**
@@ -146,10 +160,10 @@ public final class TimClient implements AutoCloseable {
         }
 
         void takeEvents() {
-            Library.Event event = new Library.Event();
+            Event event;
             do {
-                event.size = event.size();
-                if (Library.tim_poll_event(handle, -1, event) != Library.OK) return;
+                event = LOADED.poll(handle);
+                if (event == null) return;
                 try {
                     deliver(event);
                 } catch (Throwable thrown) {
@@ -159,26 +173,23 @@ public final class TimClient implements AutoCloseable {
             } while (event.type != Library.CLOSED);
         }
 
-        void deliver(Library.Event event) {
-            int code = event.code;
-            String message = Library.text(event.message);
+        void deliver(Event event) {
             switch (event.type) {
                 case Library.COMPLETION:
-                    CompletableFuture<Void> future = pending.remove(Pointer.nativeValue(event.userData));
+                    CompletableFuture<Void> future = pending.remove(event.number);
                     if (future == null) return;
-                    if (code == Library.OK) future.complete(null);
-                    else future.completeExceptionally(new TimException(code));
+                    if (event.code == Library.OK) future.complete(null);
+                    else future.completeExceptionally(new TimException(event.code));
                     break;
                 case Library.CONNECTION:
                     ConnectionStatus status = ConnectionStatus.of(event.connectionStatus);
-                    listener.onConnectionChanged(status, code, message, event.loginId);
+                    listener.onConnectionChanged(status, event.code, event.message, event.loginId);
                     break;
                 case Library.USER_SIG_EXPIRED:
-                    listener.onUserSigExpired(code, message, event.loginId);
+                    listener.onUserSigExpired(event.code, event.message, event.loginId);
                     break;
                 case Library.KICKED_OFFLINE:
-                    String info = Library.text(Library::tim_get_kick_info, handle);
-                    listener.onKickedOffline(code, message, event.loginId, info);
+                    listener.onKickedOffline(event.code, event.message, event.loginId, LOADED.kickInfo(handle));
                     break;
                 case Library.USER_SIG_EXPIRING:
                     listener.onUserSigExpiring(event.secondsLeft, event.loginId);
@@ -206,15 +217,15 @@ public final class TimClient implements AutoCloseable {
                     separator = ",";
                 }
                 out.append(separator.equals("{") ? "{}" : "}");
-            } else if (value instanceof CharSequence) {
+            } else if (value == null || value instanceof Number || value instanceof Boolean) {
+                out.append(value);
+            } else {
                 out.append('"');
                 for (char c : value.toString().toCharArray()) {
                     if (c < ' ' || c == '"' || c == '\\') out.append(String.format("\\u%04x", (int) c));
                     else out.append(c);
                 }
                 out.append('"');
-            } else {
-                out.append(value);
             }
         }
     }

@@ -9,14 +9,14 @@ public final class TimException extends RuntimeException {
     private final boolean retryable;
 
     TimException(int code) {
-        this(code, Library.text(Library.tim_error_message(code)));
+        this(code, Library.LOADED.errorMessage(code));
     }
 
     TimException(int code, String message) {
-        super(message + " (" + Library.text(Library.tim_error_name(code)) + ")");
+        super(message + " (" + Library.LOADED.errorName(code) + ")");
         this.code = code;
-        this.codeName = Library.text(Library.tim_error_name(code));
-        this.retryable = Library.tim_error_is_retryable(code) == 1;
+        this.codeName = Library.LOADED.errorName(code);
+        this.retryable = Library.LOADED.isRetryable(code);
     }
 
     /** TIM_ERR_* of tim.h. */
