@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.lang.ref.Cleaner;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -43,7 +44,14 @@ class ClientLifetimeIT {
         for (int round = 0; round < 1000; round++) client().close();
         assertEquals(descriptors, socketsOfThisProcess());
         // A thread is gone a moment after it was joined.
-        while (threadsOfClients() > 0) Thread.onSpinWait();
+        repeatUntil(() -> threadsOfClients() == 0);
+    }
+
+    private static void repeatUntil(Callable<Boolean> condition) throws Exception {
+        while (!condition.call()) {
+            // The time limit of a test only interrupts it.
+            if (Thread.interrupted()) throw new InterruptedException();
+        }
     }
 
     private static long socketsOfThisProcess() throws IOException {
@@ -78,15 +86,19 @@ class ClientLifetimeIT {
     @Test
     void aClientThatIsForgottenIsClosed() throws Exception {
         client().login("alice", server.ticket("alice")).get();
-        while (true) {
+        repeatUntil(() -> {
             System.gc();
-            try {
-                client().close();
-                return;
-            } catch (TimException error) {
-                assertEquals("TIM_ERR_DEVICE_IN_USE", error.codeName());
-                Thread.yield();
-            }
+            return theDeviceIsFree();
+        });
+    }
+
+    private boolean theDeviceIsFree() {
+        try {
+            client().close();
+            return true;
+        } catch (TimException error) {
+            assertEquals("TIM_ERR_DEVICE_IN_USE", error.codeName());
+            return false;
         }
     }
 
