@@ -25,9 +25,9 @@ class ProcessEndIT {
             Map<String, Object> config = server.config("phone");
             String url = config.get("server_url").toString();
             String appId = config.get("sdk_app_id").toString();
-            String ffi = System.getProperty("tim.ffi");
-            String library = System.getProperty("tim.library");
-            JavaProgram program = new JavaProgram("-Dtim.ffi=" + ffi, "-Dtim.library=" + library).withNativeAccess();
+            String ffi = "-Dtim.ffi=" + System.getProperty("tim.ffi");
+            String library = "-Dtim.library=" + System.getProperty("tim.library");
+            JavaProgram program = new JavaProgram(ffi, library).withNativeAccess();
             int status = program.run(LeavesItsClientOpen.class, moment, end, url, appId, server.ticket("alice"));
             assertEquals("", program.output());
             assertEquals(end.equals("return") ? 0 : 3, status);
@@ -40,7 +40,7 @@ class ProcessEndIT {
         public static void main(String[] args) throws Exception {
             String moment = args[0];
             String end = args[1];
-            CompletableFuture<ConnectionStatus> connected = new CompletableFuture<>();
+            CompletableFuture<Void> never = new CompletableFuture<>();
             TimListener listener = new TimListener() {
                 @Override
                 public void onConnectionChanged(ConnectionStatus status, int code, String message, long loginId) {
@@ -50,7 +50,7 @@ class ProcessEndIT {
             TimClient client =
                     new TimClient(Map.of("server_url", args[2], "sdk_app_id", Long.parseLong(args[3])), listener);
             CompletableFuture<Void> login = client.login("alice", args[4]);
-            if (moment.equals("in_a_listener")) connected.get();
+            if (moment.equals("in_a_listener")) never.get();
             if (moment.equals("logged_in")) login.get();
             end(end);
         }
