@@ -1,13 +1,12 @@
-//! What a client needs from the operating system: a clock, a wake-up and a thread.
+//! What a client needs from the operating system: a clock, waiting and a thread.
 
 use crate::clock::Clock;
-use crate::os::{self, SignalMask, SleepWatch, WakeUp};
+use crate::os::{self, Poller, SignalMask};
 use crate::panics;
 use crate::session::Now;
 use crate::sync::{Arc, Mutex, lock};
 use std::cell::RefCell;
 use std::io;
-use std::os::fd::RawFd;
 use std::process;
 use std::thread::JoinHandle;
 
@@ -15,8 +14,8 @@ pub(crate) use crate::os::PendingSignal;
 
 /// The system as one client sees it.
 pub(crate) struct Host {
-    wake_up: WakeUp,
-    sleep: SleepWatch,
+    /// What the network thread waits with.
+    pub(crate) poller: Arc<Poller>,
     pub(crate) clock: Clock,
     /// The signal mask of the thread that created the client.
     signals: SignalMask,
@@ -31,8 +30,7 @@ thread_local! {
 impl Host {
     pub(crate) fn new() -> io::Result<Host> {
         Ok(Host {
-            wake_up: WakeUp::new()?,
-            sleep: SleepWatch::new(),
+            poller: Arc::new(Poller::new()?),
             clock: Clock::default(),
             signals: SignalMask::current(),
             thread: Mutex::new(None),
@@ -45,18 +43,7 @@ impl Host {
 
     /// Wakes the network thread: there is something to deliver or to do.
     pub(crate) fn wake(&self) {
-        self.wake_up.wake();
-    }
-
-    /// What the network thread watches besides its sockets.
-    pub(crate) fn wake_fds(&self) -> [RawFd; 2] {
-        [self.wake_up.fd(), self.sleep.fd()]
-    }
-
-    /// Clears the wake-ups. Returns whether the system may have slept.
-    pub(crate) fn take_wake_ups(&self) -> bool {
-        self.wake_up.drain();
-        self.sleep.take()
+        self.poller.wake();
     }
 
     /// Makes the calling thread this host's network thread.

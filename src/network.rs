@@ -93,13 +93,11 @@ impl Network {
         }
     }
 
-    /// Waits for the wake-up, which it clears, or for the next deadline.
+    /// Waits for the wake-up or for the next deadline.
     fn wait(&self) {
         let deadline = self.agenda.deadline_ms();
-        let fds = self.agenda.wake_fds().map(|fd| (fd, os::Want::Read));
-        let ready = os::wait_ready(&fds, deadline);
-        if ready.is_ok_and(|ready| ready.contains(&true)) {
-            self.agenda.take_wake_ups();
+        if let Ok(ready) = self.agenda.poller().wait(&[], deadline) {
+            self.agenda.notice(&ready);
         }
     }
 

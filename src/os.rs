@@ -1,27 +1,43 @@
-//! The operating system: clocks, the wake-up, waiting, connecting, signals, fork.
+//! The operating system: clocks, waiting, connecting, signals, fork.
 //!
-//! POSIX, tested on Linux. Every system call without a safe form in std is made in this folder, so
-//! that another system can be supported in one place.
+//! Every system call without a safe form in std or socket2 is made in this folder. Both
+//! `unix` (Linux, Android, Apple's systems) and `windows` offer the same names, so that nothing outside
+//! knows on which system it runs. Linux has everything; each file says what another system lacks.
 
-mod clock;
 mod connect;
-mod descriptor;
-mod fork;
-mod inherited;
-mod pending;
+mod look;
 mod per_process;
-mod signals;
-mod sleep;
-mod wait;
-mod wake_up;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
 
-pub(crate) use clock::{boot_ms, monotonic_ms};
+#[cfg(unix)]
+use unix as system;
+#[cfg(windows)]
+use windows as system;
+
 pub(crate) use connect::{begin_connect, limit_unacknowledged};
-pub(crate) use fork::{exit_child, on_fork};
-pub(crate) use inherited::{ListedSocket, close_inherited, fork_begins, fork_is_over};
-pub(crate) use pending::PendingSignal;
 pub(crate) use per_process::PerProcess;
-pub(crate) use signals::{SignalMask, with_signals_blocked};
-pub(crate) use sleep::SleepWatch;
-pub(crate) use wait::{Want, wait_ready};
-pub(crate) use wake_up::WakeUp;
+pub(crate) use system::{
+    PendingSignal, Poller, SignalMask, Socket, boot_ms, close_inherited, exit_child, fork_begins,
+    fork_is_over, is_out_of_sockets, monotonic_ms, on_fork, stay_loaded, with_signals_blocked,
+};
+
+/// What to wait for on a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Want {
+    Read,
+    Write,
+}
+
+/// How a wait ended; all false means that its deadline has come.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Ready {
+    /// Which sockets are ready, in the order in which they were given. An error counts.
+    pub(crate) sockets: Vec<bool>,
+    /// The wake-up came, and is cleared.
+    pub(crate) woken: bool,
+    /// The system may have slept.
+    pub(crate) slept: bool,
+}

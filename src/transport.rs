@@ -18,12 +18,12 @@ pub(crate) use lookups::begin_anew as begin_lookups_anew;
 #[cfg(feature = "tls")]
 pub(crate) use tls::Trust;
 
+use crate::os::{Poller, Ready, Socket};
 use crate::secret::Secret;
 use connect::{Connector, PhaseMarker};
 use resolve::Lookup;
 use std::io::{self, Read};
 use std::net::SocketAddr;
-use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::SystemTime;
 use tim_proto::wire;
@@ -43,16 +43,16 @@ fn too_long() -> std::io::Error {
 
 /// What a blocked wait needs from its owner. Called on the network thread only.
 pub(crate) trait Interrupt: Send + Sync + 'static {
-    /// Readable when something needs attention; -1 for none.
-    fn wake_fds(&self) -> [RawFd; 2];
-    /// Called when one of them is readable (`woken`) or the deadline has come. Does what is due and
+    /// What to wait with.
+    fn poller(&self) -> &Arc<Poller>;
+    /// Called when the wake-up, a stream's bytes or the deadline has come. Does what is due and
     /// returns whether the wait goes on. If not, the wait ends: as a time-out if the deadline has
     /// passed, otherwise as interrupted.
-    fn attend(&self, woken: bool) -> bool;
+    fn attend(&self, ready: &Ready) -> bool;
     /// On `os::monotonic_ms`; read again after every [`Interrupt::attend`].
     fn deadline_ms(&self) -> Option<u64>;
     /// Open streams, which must be read while a request waits.
-    fn watched(&self) -> Vec<RawFd>;
+    fn watched(&self) -> Vec<Arc<Socket>>;
     /// Called when one of them has bytes: reads them all.
     fn drain(&self);
 }
@@ -216,9 +216,9 @@ impl Response {
         result
     }
 
-    /// The descriptor of the connection.
-    pub(crate) fn fd(&self) -> RawFd {
-        self.waiter.fd()
+    /// The connection, unless it is closed.
+    pub(crate) fn socket(&self) -> Option<Arc<Socket>> {
+        self.waiter.socket()
     }
 
     /// Reads the body, up to `limit` bytes.

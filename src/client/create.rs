@@ -6,6 +6,7 @@ use crate::error;
 use crate::fork;
 use crate::host::Host;
 use crate::network;
+use crate::os;
 use crate::panics;
 use crate::registry::DeviceKey;
 use crate::session::{Identity, Limits, Session};
@@ -37,6 +38,7 @@ impl CreateError {
 impl Client {
     /// Creates a client from its JSON configuration and starts its network thread.
     pub fn create(config_json: &str) -> Result<Arc<Client>, CreateError> {
+        os::stay_loaded();
         fork::prepare();
         panics::silence_ours();
         let config = config::parse(config_json)

@@ -5,11 +5,11 @@ use super::stream::{Received, Stream};
 use crate::client::{Client, Task};
 use crate::error;
 use crate::log;
+use crate::os::{Poller, Ready, Socket};
 use crate::session::{Failure, Input, Phase, Request};
 use crate::sync::{Mutex, Receiver, lock};
 use crate::transport::{Cause, Interrupt};
 use std::collections::VecDeque;
-use std::os::fd::RawFd;
 use std::sync::Arc;
 
 /// A request to send.
@@ -75,10 +75,10 @@ impl Agenda {
         }
     }
 
-    /// Clears the wake-ups.
-    pub(super) fn take_wake_ups(&self) {
-        if self.client.host.take_wake_ups() {
-            // The state machine learns from its clocks whether the system slept.
+    /// Tells the state machine if the system may have slept.
+    pub(super) fn notice(&self, ready: &Ready) {
+        if ready.slept {
+            // It learns from its clocks whether that is so.
             self.client.feed(Input::Tick);
         }
     }
@@ -201,14 +201,12 @@ impl Agenda {
 }
 
 impl Interrupt for Agenda {
-    fn wake_fds(&self) -> [RawFd; 2] {
-        self.client.host.wake_fds()
+    fn poller(&self) -> &Arc<Poller> {
+        &self.client.host.poller
     }
 
-    fn attend(&self, woken: bool) -> bool {
-        if woken {
-            self.take_wake_ups();
-        }
+    fn attend(&self, ready: &Ready) -> bool {
+        self.notice(ready);
         self.catch_up();
         self.goes_on()
     }
@@ -223,9 +221,9 @@ impl Interrupt for Agenda {
         Some(self.client.host.clock.to_monotonic(first))
     }
 
-    fn watched(&self) -> Vec<RawFd> {
+    fn watched(&self) -> Vec<Arc<Socket>> {
         let streams = lock(&self.streams);
-        streams.iter().map(|s| s.response.fd()).collect()
+        streams.iter().filter_map(|s| s.response.socket()).collect()
     }
 
     fn drain(&self) {

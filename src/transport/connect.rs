@@ -4,12 +4,12 @@ use super::failure::{Cause, Phase};
 use super::wait::{Waiter, Waiters};
 use super::{BUFFER_SIZE, too_long};
 use super::{Endpoint, authority};
-use crate::os::{self, ListedSocket, Want};
+use crate::os::{self, Socket, Want};
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
+use std::time::Duration;
 use ureq::unversioned::transport::LazyBuffers;
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector as UreqConnector, Either, NextTimeout, Transport,
@@ -18,7 +18,7 @@ use ureq::unversioned::transport::{
 /// How long an address has before the next one is tried alongside.
 const STAGGER_MS: u64 = 250;
 /// How long a peer may leave sent bytes unacknowledged.
-const UNACKNOWLEDGED_MS: u32 = 30_000;
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
 /// More than this is sent right away.
 const OUTBOX_MAX: usize = 16 * 1024;
@@ -42,10 +42,10 @@ impl Connector {
         }
     }
 
-    fn open(waiter: &Waiter, addresses: &[SocketAddr]) -> Result<ListedSocket, ureq::Error> {
+    fn open(waiter: &Waiter, addresses: &[SocketAddr]) -> Result<Socket, ureq::Error> {
         waiter.reach(Phase::Connect);
         let mut next = interleaved(addresses).into_iter().peekable();
-        let mut started: Vec<(ListedSocket, SocketAddr)> = Vec::new();
+        let mut started: Vec<(Socket, SocketAddr)> = Vec::new();
         let mut next_at = 0;
         let mut last_error = None;
         loop {
@@ -55,7 +55,7 @@ impl Connector {
                 waiter.set_peer(address);
                 next_at = os::monotonic_ms() + STAGGER_MS;
                 match os::begin_connect(address) {
-                    Ok(stream) => started.push((stream, address)),
+                    Ok(socket) => started.push((socket, address)),
                     Err(error) => {
                         last_error = Some((error, address));
                         next_at = 0;
@@ -72,21 +72,21 @@ impl Connector {
                 return Err(waiter.stop_io(&error));
             }
             let until = next.peek().map(|_| next_at);
-            let fds: Vec<_> = started
+            let sockets: Vec<_> = started
                 .iter()
-                .map(|(stream, _)| (stream.as_raw_fd(), Want::Write))
+                .map(|(socket, _)| (socket, Want::Write))
                 .collect();
-            let ready = waiter.wait(&fds, until)?;
+            let ready = waiter.wait(&sockets, until)?;
             // From the back, so that removing an entry does not move those still to be checked.
             for at in (0..ready.len()).rev().filter(|at| ready[*at]) {
-                let (stream, address) = started.remove(at);
-                match stream
+                let (socket, address) = started.remove(at);
+                match socket
                     .take_error()
                     .and_then(|error| error.map_or(Ok(()), Err))
                 {
                     Ok(()) => {
                         waiter.set_peer(address);
-                        return Ok(stream);
+                        return Ok(socket);
                     }
                     Err(error) => {
                         last_error = Some((error, address));
@@ -115,7 +115,7 @@ fn interleaved(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
 }
 
 impl<In: Transport> UreqConnector<In> for Connector {
-    type Out = Either<In, Socket>;
+    type Out = Either<In, Connection>;
 
     fn connect(
         &self,
@@ -141,13 +141,13 @@ impl<In: Transport> UreqConnector<In> for Connector {
                 ));
             }
         }
-        let stream = Connector::open(&waiter, &addresses)?;
-        let prepared = stream.set_nodelay(true);
+        let socket = Arc::new(Connector::open(&waiter, &addresses)?);
+        let prepared = socket.set_nodelay(true);
         prepared.map_err(|error| waiter.stop_io(&error))?;
-        os::limit_unacknowledged(&stream, UNACKNOWLEDGED_MS);
-        waiter.set_fd(stream.as_raw_fd());
-        Ok(Some(Either::B(Socket {
-            stream,
+        os::limit_unacknowledged(&socket, UNACKNOWLEDGED);
+        waiter.set_socket(&socket);
+        Ok(Some(Either::B(Connection {
+            socket,
             outbox: Vec::new(),
             buffers: LazyBuffers::new(BUFFER_SIZE, BUFFER_SIZE),
             waiter,
@@ -192,8 +192,8 @@ impl<In: Transport> UreqConnector<In> for PhaseMarker {
 }
 
 /// A connection whose every wait can be interrupted.
-pub(super) struct Socket {
-    stream: ListedSocket,
+pub(super) struct Connection {
+    socket: Arc<Socket>,
     buffers: LazyBuffers,
     /// Written but not sent yet: what ureq writes in pieces is sent as one when ureq waits for an
     /// answer.
@@ -201,12 +201,12 @@ pub(super) struct Socket {
     waiter: Arc<Waiter>,
 }
 
-impl Socket {
+impl Connection {
     fn send(&mut self) -> Result<(), ureq::Error> {
         let mut sent = 0;
         while sent < self.outbox.len() {
-            // std sends with MSG_NOSIGNAL; write_vectored would not.
-            match (&*self.stream).write(&self.outbox[sent..]) {
+            // std sends without SIGPIPE, which socket2 and write_vectored do not on Linux.
+            match (&**self.socket).write(&self.outbox[sent..]) {
                 Ok(length) => sent += length,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.wait(Want::Write)?,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -218,7 +218,7 @@ impl Socket {
     }
 
     fn wait(&self, want: Want) -> Result<(), ureq::Error> {
-        self.waiter.wait(&[(self.stream.as_raw_fd(), want)], None)?;
+        self.waiter.wait(&[(&self.socket, want)], None)?;
         Ok(())
     }
 
@@ -235,13 +235,13 @@ impl Socket {
     }
 }
 
-impl Transport for Socket {
+impl Transport for Connection {
     fn buffers(&mut self) -> &mut dyn Buffers {
         &mut self.buffers
     }
 
     fn transmit_output(&mut self, amount: usize, _: NextTimeout) -> Result<(), ureq::Error> {
-        let Socket {
+        let Connection {
             outbox, buffers, ..
         } = self;
         outbox.extend_from_slice(&buffers.output()[..amount]);
@@ -262,7 +262,7 @@ impl Transport for Socket {
             if room.is_empty() {
                 return Err(self.waiter.stop_io(&too_long()));
             }
-            match (&*self.stream).read(room) {
+            match (&**self.socket).read(room) {
                 Ok(length) => {
                     self.buffers.input_appended(length);
                     self.waiter.have_read(length);
@@ -281,9 +281,9 @@ impl Transport for Socket {
     }
 }
 
-impl fmt::Debug for Socket {
+impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Socket").finish_non_exhaustive()
+        f.debug_struct("Connection").finish_non_exhaustive()
     }
 }
 
@@ -292,22 +292,21 @@ impl fmt::Debug for Socket {
 mod tests {
     use super::super::Interrupt;
     use super::*;
-    use crate::os::WakeUp;
-    use socket2::{Domain, Socket, Type};
+    use crate::os::{Poller, Ready};
+    use socket2::{Domain, Type};
     use std::net::TcpListener;
-    use std::os::fd::RawFd;
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     /// Never interrupts and has no deadline; only the system's own time-out of over a minute
     /// applies.
-    struct Patience(WakeUp);
+    struct Patience(Arc<Poller>);
 
     impl Interrupt for Patience {
-        fn wake_fds(&self) -> [RawFd; 2] {
-            [self.0.fd(), -1]
+        fn poller(&self) -> &Arc<Poller> {
+            &self.0
         }
 
-        fn attend(&self, _: bool) -> bool {
+        fn attend(&self, _: &Ready) -> bool {
             true
         }
 
@@ -315,7 +314,7 @@ mod tests {
             None
         }
 
-        fn watched(&self) -> Vec<RawFd> {
+        fn watched(&self) -> Vec<Arc<Socket>> {
             Vec::new()
         }
 
@@ -324,11 +323,12 @@ mod tests {
 
     /// Connects to one of the addresses. Returns which one, and how long it took.
     fn connected(addresses: &[SocketAddr]) -> (SocketAddr, Duration) {
-        let waiters = Waiters::new(Arc::new(Patience(WakeUp::new().unwrap())));
+        let poller = Arc::new(Poller::new().unwrap());
+        let waiters = Waiters::new(Arc::new(Patience(poller)));
         let waiter = waiters.begin();
         let since = Instant::now();
-        let stream = Connector::open(&waiter, addresses).unwrap();
-        let peer = stream.peer_addr().unwrap();
+        let socket = Connector::open(&waiter, addresses).unwrap();
+        let peer = socket.peer_addr().unwrap();
         assert_eq!(waiter.peer(), Some(peer), "which is what last_error says");
         (peer, since.elapsed())
     }
@@ -341,8 +341,8 @@ mod tests {
 
     /// An address that neither accepts nor refuses connections: its backlog is full. Keep the
     /// sockets.
-    fn black_hole() -> (Vec<Socket>, SocketAddr) {
-        let socket = || Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    fn black_hole() -> (Vec<socket2::Socket>, SocketAddr) {
+        let socket = || socket2::Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         let (listener, plug) = (socket(), socket());
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
         listener.bind(&any.into()).unwrap();

@@ -1,5 +1,6 @@
 //! Why a request failed, how far it got, and the message for people.
 
+use crate::os;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 
@@ -93,18 +94,16 @@ impl Cause {
 
     /// A system error while connecting or on the connection.
     pub(crate) fn of_io(error: &io::Error) -> Cause {
-        match error.raw_os_error() {
-            Some(libc::EACCES | libc::EPERM | libc::ENETDOWN | libc::EADDRNOTAVAIL) => {
-                return Cause::Unreachable;
-            }
-            Some(libc::EHOSTUNREACH | libc::ENETUNREACH) => return Cause::Unreachable,
-            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => {
-                return Cause::NoSocketBuffers;
-            }
-            Some(libc::ETIMEDOUT) => return Cause::ConnectTimeout,
-            _ => {}
+        if os::is_out_of_sockets(error) {
+            return Cause::NoSocketBuffers;
         }
         match error.kind() {
+            ErrorKind::HostUnreachable
+            | ErrorKind::NetworkUnreachable
+            | ErrorKind::NetworkDown
+            | ErrorKind::AddrNotAvailable
+            | ErrorKind::PermissionDenied => Cause::Unreachable,
+            ErrorKind::TimedOut => Cause::ConnectTimeout,
             ErrorKind::ConnectionRefused => Cause::Refused,
             ErrorKind::InvalidData | ErrorKind::InvalidInput => Cause::NotHttp,
             _ => Cause::Reset,

@@ -5,13 +5,12 @@
 //! half a minute. So there are several helpers; no name may occupy all of them; and a caller that
 //! asks for a stuck name again after a while gets a fresh look-up.
 
-use crate::os::{self, PerProcess, WakeUp, monotonic_ms};
+use crate::os::{self, PerProcess, Poller, monotonic_ms};
 use crate::panics;
 use crate::sync::{Mutex, lock};
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
-use std::os::fd::RawFd;
 use std::sync::{Arc, Weak};
 
 /// The most helpers there may be.
@@ -29,38 +28,46 @@ type Answer = Result<Vec<IpAddr>, String>;
 struct Job {
     host: String,
     begun_ms: u64,
-    /// Wake-ups of the callers that wait; dead once a caller has given up.
-    waiting: Mutex<Vec<Weak<WakeUp>>>,
+    /// The callers that wait; dead once a caller has given up.
+    waiting: Mutex<Vec<Weak<Caller>>>,
     answer: Mutex<Option<Answer>>,
 }
 
+/// Who waits for a look-up.
+struct Caller {
+    poller: Arc<Poller>,
+}
+
 impl Job {
-    fn join(self: &Arc<Job>) -> io::Result<PendingLookup> {
-        let done = Arc::new(WakeUp::new()?);
-        lock(&self.waiting).push(Arc::downgrade(&done));
-        Ok(PendingLookup {
+    fn join(self: &Arc<Job>, poller: &Arc<Poller>) -> PendingLookup {
+        let caller = Arc::new(Caller {
+            poller: poller.clone(),
+        });
+        lock(&self.waiting).push(Arc::downgrade(&caller));
+        PendingLookup {
             job: self.clone(),
-            done,
-        })
+            _caller: caller,
+        }
     }
 
     fn is_wanted(&self) -> bool {
         lock(&self.waiting)
             .iter()
-            .any(|done| done.strong_count() > 0)
+            .any(|caller| caller.strong_count() > 0)
     }
 }
 
 /// A look-up in progress. Dropping it gives it up.
 pub(super) struct PendingLookup {
     job: Arc<Job>,
-    done: Arc<WakeUp>,
+    /// Alive as long as the look-up is wanted.
+    _caller: Arc<Caller>,
 }
 
 impl PendingLookup {
-    /// Readable once the answer is there.
-    pub(super) fn fd(&self) -> RawFd {
-        self.done.fd()
+    /// Whether the answer is there; the caller's poller is woken then.
+    pub(super) fn is_done(&self) -> bool {
+        lock(&self.job.answer).is_some()
     }
 
     pub(super) fn answer(&self) -> Answer {
@@ -89,9 +96,9 @@ static LOOKUPS: PerProcess<Lookups> = PerProcess::new(|| Lookups {
     },
 });
 
-/// Starts looking a name up.
-pub(super) fn start(host: &str) -> io::Result<PendingLookup> {
-    LOOKUPS.get().ask(host, monotonic_ms())
+/// Starts looking a name up, and wakes `poller` when that is done.
+pub(super) fn start(host: &str, poller: &Arc<Poller>) -> io::Result<PendingLookup> {
+    LOOKUPS.get().ask(host, poller, monotonic_ms())
 }
 
 /// In the child of a fork, the helpers do not exist.
@@ -100,7 +107,12 @@ pub(crate) fn begin_anew() {
 }
 
 impl Lookups {
-    fn ask(&'static self, host: &str, now_ms: u64) -> io::Result<PendingLookup> {
+    fn ask(
+        &'static self,
+        host: &str,
+        poller: &Arc<Poller>,
+        now_ms: u64,
+    ) -> io::Result<PendingLookup> {
         let mut state = lock(&self.state);
         let of_this_name = |job: &&Arc<Job>| job.host == host;
         let running = state.running.iter().filter(of_this_name).count();
@@ -109,7 +121,7 @@ impl Lookups {
         if let Some(job) = newest
             && (running >= OF_A_NAME_MAX || now_ms.saturating_sub(job.begun_ms) < JOIN_MS)
         {
-            return job.join();
+            return Ok(job.join(poller));
         }
         let job = Arc::new(Job {
             host: host.to_owned(),
@@ -117,7 +129,7 @@ impl Lookups {
             waiting: Mutex::default(),
             answer: Mutex::default(),
         });
-        let lookup = job.join()?;
+        let lookup = job.join(poller);
         if state.helpers < HELPERS_MAX {
             match self.start_helper() {
                 Ok(()) => state.helpers += 1,
@@ -153,8 +165,8 @@ impl Lookups {
                 .retain(|running| !Arc::ptr_eq(running, &job));
             *lock(&job.answer) = Some(answer);
             for waiting in lock(&job.waiting).drain(..) {
-                if let Some(done) = waiting.upgrade() {
-                    done.wake();
+                if let Some(caller) = waiting.upgrade() {
+                    caller.poller.wake();
                 }
             }
         }
@@ -177,7 +189,6 @@ impl Lookups {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::os::{Want, wait_ready};
     use std::net::Ipv4Addr;
     use std::sync::Condvar;
     use std::thread;
@@ -206,7 +217,9 @@ mod tests {
     }
 
     fn answer(lookup: &PendingLookup) -> Answer {
-        wait_ready(&[(lookup.fd(), Want::Read)], None).unwrap();
+        while !lookup.is_done() {
+            lookup._caller.poller.wait(&[], None).unwrap();
+        }
         lookup.answer()
     }
 
@@ -224,22 +237,26 @@ mod tests {
     #[test]
     fn a_name_that_is_stuck_delays_no_other_and_no_later_attempt_and_never_takes_all_helpers() {
         let lookups = lookups();
+        let begin = |host: &str, now_ms| {
+            let poller = Arc::new(Poller::new().unwrap());
+            lookups.ask(host, &poller, now_ms).unwrap()
+        };
         // The same client again and again, each time after giving its look-up up.
-        let _first = lookups.ask("stuck.a", 0).unwrap();
+        let _first = begin("stuck.a", 0);
         begun("stuck.a", 1);
-        let joined = lookups.ask("stuck.a", JOIN_MS - 1).unwrap();
-        let later = lookups.ask("stuck.a", JOIN_MS).unwrap();
+        let joined = begin("stuck.a", JOIN_MS - 1);
+        let later = begin("stuck.a", JOIN_MS);
         begun("stuck.a", 2);
         assert!(!Arc::ptr_eq(&joined.job, &later.job));
         for attempt in 2..20 {
-            let again = lookups.ask("stuck.a", JOIN_MS * attempt).unwrap();
+            let again = begin("stuck.a", JOIN_MS * attempt);
             assert!(Arc::ptr_eq(&again.job, &later.job));
         }
         assert_eq!(lock(&lookups.state).helpers, OF_A_NAME_MAX);
         // Others are answered meanwhile.
-        let other = lookups.ask("other", 0).unwrap();
+        let other = begin("other", 0);
         assert_eq!(answer(&other), Ok(vec![Ipv4Addr::LOCALHOST.into()]));
-        let none = lookups.ask("none", 0).unwrap();
+        let none = begin("none", 0);
         assert!(
             answer(&none)
                 .unwrap_err()
@@ -248,8 +265,8 @@ mod tests {
 
         // However many names are stuck, there are no more helpers than the limit.
         let names: Vec<String> = (0..20).map(|n| format!("stuck.b{n}")).collect();
-        let all: Vec<PendingLookup> = names.iter().map(|n| lookups.ask(n, 0).unwrap()).collect();
-        let last = lookups.ask("last", 0).unwrap();
+        let all: Vec<PendingLookup> = names.iter().map(|n| begin(n, 0)).collect();
+        let last = begin("last", 0);
         assert_eq!(lock(&lookups.state).helpers, HELPERS_MAX);
         // An abandoned look-up occupies no helper.
         drop(all);
@@ -266,7 +283,7 @@ mod tests {
             begun < 20,
             "{begun}: names that nobody waited for were looked up"
         );
-        let after = lookups.ask("after", 0).unwrap();
+        let after = begin("after", 0);
         assert_eq!(answer(&after), Ok(vec![Ipv4Addr::LOCALHOST.into()]));
     }
 }

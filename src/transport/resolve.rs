@@ -3,7 +3,6 @@
 use super::failure::{Cause, Phase};
 use super::lookups;
 use super::wait::Waiters;
-use crate::os::Want;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use ureq::http::Uri;
@@ -38,8 +37,9 @@ impl Lookup {
         }
         let waiter = self.waiters.newest();
         waiter.reach(Phase::Resolve);
-        let lookup = lookups::start(bare).map_err(|error| waiter.stop_io(&error))?;
-        waiter.wait(&[(lookup.fd(), Want::Read)], None)?;
+        let lookup =
+            lookups::start(bare, waiter.poller()).map_err(|error| waiter.stop_io(&error))?;
+        waiter.wait_until(|| lookup.is_done())?;
         match lookup.answer() {
             Ok(addresses) if addresses.is_empty() => {
                 Err(waiter.stop(Cause::Dns, "the name has no address"))

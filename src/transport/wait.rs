@@ -2,21 +2,18 @@
 
 use super::Interrupt;
 use super::failure::{Cause, Failure, Phase, of_ureq};
-use crate::os::{self, Want};
+use crate::os::{self, Poller, Ready, Socket, Want};
 use crate::sync::{Mutex, MutexGuard, lock};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::RawFd;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
 /// Watches sockets together with the wake-up, and records how far its request has got.
 pub(super) struct Waiter {
     interrupt: Arc<dyn Interrupt>,
     progress: Mutex<Progress>,
-    /// The connection's descriptor; -1 before there is one.
-    fd: AtomicI32,
     /// Reads and writes do not wait.
     at_once: AtomicBool,
     /// Bytes read since the deadline, wake-up and streams were last checked, see [`UNSEEN_MAX`].
@@ -65,6 +62,8 @@ impl fmt::Debug for Waiters {
 struct Progress {
     phase: Phase,
     peer: Option<SocketAddr>,
+    /// The connection: dead before there is one and once it is closed.
+    socket: Weak<Socket>,
     /// What stopped the request, if it was one of our own sockets: ureq's error says less.
     stopped: Option<(Cause, String)>,
 }
@@ -89,9 +88,9 @@ impl Waiter {
             progress: Mutex::new(Progress {
                 phase: Phase::Resolve,
                 peer: None,
+                socket: Weak::new(),
                 stopped: None,
             }),
-            fd: AtomicI32::new(-1),
             at_once: AtomicBool::new(false),
             unseen: AtomicUsize::new(0),
         }
@@ -115,12 +114,16 @@ impl Waiter {
         self.progress().peer = Some(peer);
     }
 
-    pub(super) fn set_fd(&self, fd: RawFd) {
-        self.fd.store(fd, Ordering::Relaxed);
+    pub(super) fn poller(&self) -> &Arc<Poller> {
+        self.interrupt.poller()
     }
 
-    pub(super) fn fd(&self) -> RawFd {
-        self.fd.load(Ordering::Relaxed)
+    pub(super) fn set_socket(&self, socket: &Arc<Socket>) {
+        self.progress().socket = Arc::downgrade(socket);
+    }
+
+    pub(super) fn socket(&self) -> Option<Arc<Socket>> {
+        self.progress().socket.upgrade()
     }
 
     /// Turns non-waiting mode on or off: when on, nothing is waited for, and at most [`UNSEEN_MAX`]
@@ -174,56 +177,73 @@ impl Waiter {
         self.unseen.fetch_add(bytes + READ_COST, Ordering::Relaxed);
     }
 
-    /// Waits until one of `fds` is ready or `until_ms` has come (all false), and meanwhile handles
-    /// the wake-up and the deadline.
+    /// Waits until one of `sockets` is ready or `until_ms` has come (all false), and meanwhile
+    /// handles the wake-up and the deadline.
     pub(super) fn wait(
         &self,
-        fds: &[(RawFd, Want)],
+        sockets: &[(&Socket, Want)],
         until_ms: Option<u64>,
     ) -> Result<Vec<bool>, ureq::Error> {
-        let at_once = self.at_once.load(Ordering::Relaxed);
-        self.unseen.store(0, Ordering::Relaxed);
         loop {
-            let mut watched = fds.to_vec();
-            let wake_fds = self.interrupt.wake_fds().map(|fd| (fd, Want::Read));
-            watched.extend(wake_fds);
-            if !at_once {
-                let others = self.interrupt.watched();
-                watched.extend(others.into_iter().map(|fd| (fd, Want::Read)));
-            }
-            let deadline = self.interrupt.deadline_ms();
-            let first = match at_once {
-                true => Some(0),
-                false => deadline.into_iter().chain(until_ms).min(),
-            };
-            let mut ready =
-                os::wait_ready(&watched, first).map_err(|error| self.stop_io(&error))?;
-            let others = ready.split_off(fds.len() + wake_fds.len()).contains(&true);
-            let woken = ready.split_off(fds.len()).contains(&true);
-            if at_once {
-                return match ready.contains(&true) {
-                    true => Ok(ready),
-                    false => Err(self.stop(Cause::Interrupted, "nothing there")),
-                };
-            }
-            // Streams first, so that a kick is not late and no stream is mistaken for silent.
-            if others {
-                self.interrupt.drain();
-            }
-            let past = |ms: Option<u64>| ms.is_some_and(|ms| ms <= os::monotonic_ms());
-            if (woken || others || past(deadline)) && !self.interrupt.attend(woken) {
-                return Err(if past(self.interrupt.deadline_ms()) {
-                    let (cause, text) = Cause::of_timeout(self.phase());
-                    self.stop(cause, text)
-                } else {
-                    self.stop(Cause::Interrupted, "interrupted")
-                });
-            }
-            if ready.contains(&true) || past(until_ms) {
+            let ready = self.wait_once(sockets, until_ms)?;
+            if ready.contains(&true) || is_past(until_ms) {
                 return Ok(ready);
             }
         }
     }
+
+    /// Waits until `is_done`, which is followed by a wake-up, and meanwhile handles the others and
+    /// the deadline.
+    pub(super) fn wait_until(&self, is_done: impl Fn() -> bool) -> Result<(), ureq::Error> {
+        while !is_done() {
+            self.wait_once(&[], None)?;
+        }
+        Ok(())
+    }
+
+    fn wait_once(
+        &self,
+        sockets: &[(&Socket, Want)],
+        until_ms: Option<u64>,
+    ) -> Result<Vec<bool>, ureq::Error> {
+        self.unseen.store(0, Ordering::Relaxed);
+        if self.at_once.load(Ordering::Relaxed) {
+            return Err(self.stop(Cause::Interrupted, "nothing there"));
+        }
+        let deadline = self.interrupt.deadline_ms();
+        let ready = self
+            .watch(sockets, deadline.into_iter().chain(until_ms).min())
+            .map_err(|error| self.stop_io(&error))?;
+        // Streams first, so that a kick is not late and no stream is mistaken for silent.
+        let others = ready.sockets[sockets.len()..].contains(&true);
+        if others {
+            self.interrupt.drain();
+        }
+        let due = ready.woken || ready.slept || others || is_past(deadline);
+        if due && !self.interrupt.attend(&ready) {
+            return Err(if is_past(self.interrupt.deadline_ms()) {
+                let (cause, text) = Cause::of_timeout(self.phase());
+                self.stop(cause, text)
+            } else {
+                self.stop(Cause::Interrupted, "interrupted")
+            });
+        }
+        let mut ready = ready.sockets;
+        ready.truncate(sockets.len());
+        Ok(ready)
+    }
+
+    /// Waits for `sockets` and, behind them, the open streams.
+    fn watch(&self, sockets: &[(&Socket, Want)], until_ms: Option<u64>) -> io::Result<Ready> {
+        let streams = self.interrupt.watched();
+        let mut watched = sockets.to_vec();
+        watched.extend(streams.iter().map(|socket| (&**socket, Want::Read)));
+        self.poller().wait(&watched, until_ms)
+    }
+}
+
+fn is_past(ms: Option<u64>) -> bool {
+    ms.is_some_and(|ms| ms <= os::monotonic_ms())
 }
 
 impl fmt::Debug for Waiter {

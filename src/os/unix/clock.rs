@@ -1,5 +1,19 @@
 //! The monotonic clocks.
 
+/// Stands still in sleep.
+#[cfg(not(target_vendor = "apple"))]
+const WAKING: libc::clockid_t = libc::CLOCK_MONOTONIC;
+/// There, CLOCK_MONOTONIC runs through sleep.
+#[cfg(target_vendor = "apple")]
+const WAKING: libc::clockid_t = libc::CLOCK_UPTIME_RAW;
+
+/// Runs through sleep.
+#[cfg(not(target_vendor = "apple"))]
+const BOOT: libc::clockid_t = libc::CLOCK_BOOTTIME;
+/// Unlike CLOCK_MONOTONIC, it does not move when the date is set.
+#[cfg(target_vendor = "apple")]
+const BOOT: libc::clockid_t = libc::CLOCK_MONOTONIC_RAW;
+
 fn clock_ms(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec {
         tv_sec: 0,
@@ -13,17 +27,12 @@ fn clock_ms(clock: libc::clockid_t) -> u64 {
 
 /// Monotonic ms that stand still while the device sleeps.
 pub(crate) fn monotonic_ms() -> u64 {
-    clock_ms(libc::CLOCK_MONOTONIC)
+    clock_ms(WAKING)
 }
 
-/// Monotonic ms that run through sleep, where the system has such a clock.
+/// Monotonic ms that run through sleep.
 pub(crate) fn boot_ms() -> u64 {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    const CLOCK: libc::clockid_t = libc::CLOCK_BOOTTIME;
-    // On Apple systems CLOCK_MONOTONIC itself runs through sleep.
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC;
-    clock_ms(CLOCK)
+    clock_ms(BOOT)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@
 //! never keeps a connection. What shares one inode with all others of its kind (eventfd, timerfd)
 //! leaves the list before it is closed; a child may keep one, which holds nothing open.
 
-use super::monotonic_ms;
+use super::clock::monotonic_ms;
 use std::io;
 use std::net::TcpStream;
 use std::ops::Deref;
@@ -96,13 +96,13 @@ impl Drop for Place {
 }
 
 /// A socket that a forked child closes.
-pub(crate) struct ListedSocket {
+pub(crate) struct Socket {
     // `None` only while being dropped.
     stream: Option<TcpStream>,
     place: Option<Place>,
 }
 
-impl Deref for ListedSocket {
+impl Deref for Socket {
     type Target = TcpStream;
 
     #[expect(clippy::expect_used, reason = "only drop takes it out")]
@@ -111,7 +111,7 @@ impl Deref for ListedSocket {
     }
 }
 
-impl Drop for ListedSocket {
+impl Drop for Socket {
     fn drop(&mut self) {
         if self.place.as_ref().is_some_and(|place| place.is_checked()) {
             drop(self.stream.take());
@@ -141,13 +141,13 @@ fn wait_for_forks() {
 }
 
 /// Opens a socket and lists it, as one step for every fork.
-pub(super) fn listed_socket(open: impl Fn() -> io::Result<OwnedFd>) -> io::Result<ListedSocket> {
+pub(super) fn listed_socket(open: impl Fn() -> io::Result<OwnedFd>) -> io::Result<Socket> {
     let until = monotonic_ms() + FORKS_LIMIT_MS;
     loop {
         wait_for_forks();
         let before = forks();
         let fd = open()?;
-        let socket = ListedSocket {
+        let socket = Socket {
             place: Some(Place::with_inode(fd.as_raw_fd(), inode(fd.as_raw_fd()))),
             stream: Some(fd.into()),
         };

@@ -1,11 +1,10 @@
 //! The descriptor that an app's event loop watches.
 
-use super::descriptor::above_standard_streams;
 use super::inherited::Place;
+use super::socket::pair;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::net::UnixStream;
 
 /// Readable while something is pending. One end of a socket pair: runtimes such as Node.js do not
 /// accept an eventfd.
@@ -19,11 +18,7 @@ pub(crate) struct PendingSignal {
 
 impl PendingSignal {
     pub(crate) fn new() -> io::Result<PendingSignal> {
-        let (reader, writer) = UnixStream::pair()?;
-        reader.set_nonblocking(true)?;
-        writer.set_nonblocking(true)?;
-        let reader = above_standard_streams(reader.into())?;
-        let writer = above_standard_streams(writer.into())?;
+        let (reader, writer) = pair()?;
         Ok(PendingSignal {
             _listed: [Place::of(reader.as_raw_fd()), Place::of(writer.as_raw_fd())],
             reader: reader.into(),
@@ -37,7 +32,7 @@ impl PendingSignal {
         if pending && !self.is_set {
             // One byte always fits, and the other end lives as long: no SIGPIPE.
             let _ = (&self.writer).write(&[0]);
-        } else if !pending {
+        } else if !pending && self.is_set {
             let _ = (&self.reader).read(&mut [0; 8]);
         }
         self.is_set = pending;
@@ -51,22 +46,23 @@ impl PendingSignal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::os::{Want, wait_ready};
+    use crate::os::Want;
+    use crate::os::unix::poll::poll;
 
     #[test]
     fn it_is_readable_while_it_is_set_even_if_the_app_reads_the_byte() {
         let mut signal = PendingSignal::new().unwrap();
         let fds = [(signal.fd(), Want::Read)];
         for reads in [false, true, false] {
-            assert_eq!(wait_ready(&fds, Some(0)).unwrap(), [false]);
+            assert_eq!(poll(&fds, Some(0)).unwrap(), [false]);
             signal.set(true);
             signal.set(true);
-            assert_eq!(wait_ready(&fds, None).unwrap(), [true]);
+            assert_eq!(poll(&fds, None).unwrap(), [true]);
             if reads {
                 assert_eq!((&signal.reader).read(&mut [0; 8]).unwrap(), 1);
             }
             signal.set(false);
         }
-        assert_eq!(wait_ready(&fds, Some(0)).unwrap(), [false]);
+        assert_eq!(poll(&fds, Some(0)).unwrap(), [false]);
     }
 }

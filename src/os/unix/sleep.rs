@@ -1,6 +1,8 @@
 //! Detects that the system has slept, even when nothing is due.
 
+use super::clock::monotonic_ms;
 use super::inherited::Place;
+use crate::os::look;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -8,9 +10,9 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 /// Readable once the system has woken from sleep, or its clock was set. poll counts only waking
 /// time, so nothing else would wake a thread whose next deadline is far off.
 ///
-/// On systems without such a descriptor it is never readable, and sleep is detected when something
-/// is due.
-pub(crate) struct SleepWatch(Option<Watch>);
+/// Apple's systems have no such descriptor: there it is never readable, and waits end from time to
+/// time for a look at the clocks.
+pub(super) struct SleepWatch(Option<Watch>);
 
 struct Watch {
     /// First, so that it leaves the list before it is closed.
@@ -19,7 +21,7 @@ struct Watch {
 }
 
 impl SleepWatch {
-    pub(crate) fn new() -> SleepWatch {
+    pub(super) fn new() -> SleepWatch {
         let watch = timer().map(|timer| Watch {
             _listed: Place::of(timer.as_raw_fd()),
             timer: timer.into(),
@@ -30,13 +32,21 @@ impl SleepWatch {
         SleepWatch(watch)
     }
 
+    /// When a wait has to end for a look at the clocks; `None` where the descriptor tells.
+    pub(super) fn look_ms(&self) -> Option<u64> {
+        match &self.0 {
+            Some(_) => None,
+            None => Some(look::due_ms(monotonic_ms())),
+        }
+    }
+
     /// The descriptor, or -1, which poll ignores.
-    pub(crate) fn fd(&self) -> RawFd {
+    pub(super) fn fd(&self) -> RawFd {
         self.0.as_ref().map_or(-1, |watch| watch.timer.as_raw_fd())
     }
 
     /// Whether it was readable; clears it.
-    pub(crate) fn take(&self) -> bool {
+    pub(super) fn take(&self) -> bool {
         let Some(watch) = &self.0 else {
             return false;
         };
@@ -52,7 +62,7 @@ impl SleepWatch {
     }
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(not(target_vendor = "apple"))]
 fn timer() -> Option<OwnedFd> {
     // SAFETY: a plain call with integers, and the descriptor that it returns is nobody else's.
     let timer = unsafe {
@@ -64,13 +74,13 @@ fn timer() -> Option<OwnedFd> {
     timer.ok()
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(target_vendor = "apple")]
 fn timer() -> Option<OwnedFd> {
     None
 }
 
 impl Watch {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(not(target_vendor = "apple"))]
     fn arm(&self) {
         /// TFD_TIMER_CANCEL_ON_SET, which libc lacks for some targets.
         const CANCEL_ON_SET: libc::c_int = 1 << 1;
@@ -88,22 +98,20 @@ impl Watch {
         };
     }
 
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[cfg(target_vendor = "apple")]
     fn arm(&self) {}
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::os::{Want, wait_ready};
+    use crate::os::Want;
+    use crate::os::unix::poll::poll;
 
     #[test]
     fn nothing_is_reported_while_the_system_stays_awake() {
         let watch = SleepWatch::new();
-        assert_eq!(
-            wait_ready(&[(watch.fd(), Want::Read)], Some(0)).unwrap(),
-            [false]
-        );
+        assert_eq!(poll(&[(watch.fd(), Want::Read)], Some(0)).unwrap(), [false]);
         assert!(!watch.take());
     }
 }

@@ -15,9 +15,9 @@ const FAULTS: &[libc::c_int] = &[
 
 /// Signals with which garbage collectors stop the threads that run their code: left as the app has
 /// them, as are the real-time signals.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(not(target_vendor = "apple"))]
 const COLLECTORS: &[libc::c_int] = &[libc::SIGPWR, libc::SIGXCPU, libc::SIGUSR1, libc::SIGUSR2];
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(target_vendor = "apple")]
 const COLLECTORS: &[libc::c_int] = &[libc::SIGXCPU, libc::SIGUSR1, libc::SIGUSR2];
 
 /// The set of signals that a thread blocks.
@@ -74,12 +74,12 @@ impl SignalMask {
     }
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(not(target_vendor = "apple"))]
 fn real_time() -> impl Iterator<Item = libc::c_int> {
     libc::SIGRTMIN()..=libc::SIGRTMAX()
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(target_vendor = "apple")]
 fn real_time() -> impl Iterator<Item = libc::c_int> {
     std::iter::empty()
 }

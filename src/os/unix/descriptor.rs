@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 ///
 /// # Safety
 /// `returned` has just been returned by such a call, and nothing else has closed or will close it.
+#[cfg(not(target_vendor = "apple"))]
 pub(super) unsafe fn own(returned: RawFd) -> io::Result<OwnedFd> {
     if returned < 0 {
         return Err(io::Error::last_os_error());

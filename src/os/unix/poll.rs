@@ -1,19 +1,13 @@
 //! Waiting for descriptors and a deadline at once.
 
 use super::clock::monotonic_ms;
+use crate::os::Want;
 use std::io::{self, ErrorKind};
 use std::os::fd::RawFd;
 
-/// What to wait for on a descriptor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Want {
-    Read,
-    Write,
-}
-
-/// Waits until one of `fds` is ready (an error counts) or `deadline_ms` on [`monotonic_ms`] has
-/// come. Returns for each whether it is ready; all false means the deadline.
-pub(crate) fn wait_ready(fds: &[(RawFd, Want)], deadline_ms: Option<u64>) -> io::Result<Vec<bool>> {
+/// Waits until one of `fds` is ready (an error counts; -1 never is) or `deadline_ms` on
+/// [`monotonic_ms`] has come. Returns for each whether it is ready; all false means the deadline.
+pub(super) fn poll(fds: &[(RawFd, Want)], deadline_ms: Option<u64>) -> io::Result<Vec<bool>> {
     let mut polled: Vec<libc::pollfd> = fds
         .iter()
         .map(|(fd, want)| libc::pollfd {
