@@ -41,3 +41,20 @@ pub(crate) struct Ready {
     /// The system may have slept.
     pub(crate) slept: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wake_up_ends_one_wait_however_often_it_came() {
+        let poller = Poller::new().unwrap();
+        for _ in 0..100_000 {
+            poller.wake();
+        }
+        let woken = poller.wait(&[], None).unwrap();
+        assert!(woken.woken && !woken.slept, "{woken:?}");
+        let nothing = poller.wait(&[], Some(0)).unwrap();
+        assert!(!nothing.woken && !nothing.slept, "{nothing:?}");
+    }
+}

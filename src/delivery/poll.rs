@@ -49,6 +49,12 @@ impl Delivery {
                 _ => {}
             }
         });
+        if taken.is_none()
+            && let Some(signal) = &mut state.signal
+        {
+            // Windows may deliver late what was written to it.
+            signal.set(false);
+        }
         drop(state);
         match taken {
             Some(Item::Completion(Reply::Polled(user_data), code)) => {

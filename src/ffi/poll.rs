@@ -201,6 +201,11 @@ pub extern "C" fn tim_set_wakeup_callback(
 ///
 /// @param fd  receives the descriptor, one end of a socket pair; written only on success.
 ///
+/// On Windows it is the SOCKET of a loopback connection, which always fits into 32 bits: watch it with
+/// uv_poll_init_socket, GLib, Qt, WSAPoll, WSAEventSelect or asyncio's SelectorEventLoop.
+/// asyncio's ProactorEventLoop and Node.js cannot watch sockets of others: use the wake-up callback, or a
+/// thread that waits in tim_poll_event.
+///
 /// Returns TIM_OK; TIM_ERR_NULL_ARGUMENT; TIM_ERR_WRONG_DELIVERY_MODE; TIM_ERR_SYSTEM if there are no
 /// descriptors left; TIM_ERR_NO_SUCH_CLIENT; or TIM_ERR_FORKED.
 ///

@@ -64,27 +64,3 @@ impl Poller {
         })
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wake_up_ends_one_wait_however_often_it_came() {
-        let poller = Poller::new().unwrap();
-        let nothing = poller.wait(&[], Some(0)).unwrap();
-        for _ in 0..100_000 {
-            poller.wake();
-        }
-        let woken = poller.wait(&[], None).unwrap();
-        assert_eq!(
-            woken,
-            Ready {
-                woken: true,
-                ..nothing
-            }
-        );
-        let nothing = poller.wait(&[], Some(0)).unwrap();
-        assert!(!nothing.woken && !nothing.slept, "{nothing:?}");
-    }
-}
