@@ -1,4 +1,5 @@
-//! Writes `include/tim.h` and `docs/errors.md`, and gives the shared library its soname.
+//! Writes `include/tim.h` and `docs/errors.md`, and gives the shared library its name and its linker
+//! flags.
 //!
 //! The header is the manual `include/tim.h.in` with its marks filled in: the version from
 //! Cargo.toml, the codes from the table in `src/error.rs`, and one section per file of `src/ffi`,
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 #[path = "src/error.rs"]
 mod error;
 
-/// The number in the soname. It changes when a program that was linked with an older library would
+/// The number in the library's name. It changes when a program that was linked with an older library would
 /// break, and at no other time.
 const ABI_VERSION: u32 = 0;
 
@@ -48,12 +49,31 @@ fn main() -> Result<(), Box<dyn Error>> {
     write_out("errors.md", "docs/errors.md", &errors_page()?)
 }
 
-/// Linux: the soname carries the ABI's number, and dlclose does not unmap code that the
-/// library's own threads may still run.
+/// The name by which programs load the library carries the ABI's number, except on Android, which
+/// packs no other name than `lib*.so` into an app. With nodelete, dlclose does not unmap code that the
+/// library's own threads may still run; elsewhere `os::stay_loaded` sees to that.
 fn link_arguments() {
-    if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
-        println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,libtim.so.{ABI_VERSION}");
-        println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
+    let of_target = |name: &str| std::env::var(format!("CARGO_CFG_TARGET_{name}"));
+    let arguments = match (of_target("OS").as_deref(), of_target("VENDOR").as_deref()) {
+        (Ok("linux"), _) => vec![
+            format!("-soname,libtim.so.{ABI_VERSION}"),
+            "-z,nodelete".to_owned(),
+        ],
+        (Ok("android"), _) => vec![
+            "-soname,libtim.so".to_owned(),
+            "-z,nodelete".to_owned(),
+            // Devices with pages of 16 KiB load nothing else.
+            "-z,max-page-size=16384".to_owned(),
+        ],
+        (_, Ok("apple")) => vec![
+            format!("-install_name,@rpath/libtim.{ABI_VERSION}.dylib"),
+            format!("-compatibility_version,{ABI_VERSION}"),
+            format!("-current_version,{}", env!("CARGO_PKG_VERSION")),
+        ],
+        _ => vec![],
+    };
+    for argument in arguments {
+        println!("cargo::rustc-cdylib-link-arg=-Wl,{argument}");
     }
 }
 
