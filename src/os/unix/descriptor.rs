@@ -1,14 +1,14 @@
 //! Keeps descriptors clear of the standard streams.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 /// Takes ownership of what a system call returned: a descriptor, or a negative number and errno.
 ///
 /// # Safety
 /// `returned` has just been returned by such a call, and nothing else has closed or will close it.
 #[cfg(not(target_vendor = "apple"))]
-pub(super) unsafe fn own(returned: RawFd) -> io::Result<OwnedFd> {
+pub(super) unsafe fn own(returned: libc::c_int) -> io::Result<OwnedFd> {
     if returned < 0 {
         return Err(io::Error::last_os_error());
     }

@@ -158,16 +158,20 @@ pub(super) fn listed_socket(open: impl Fn() -> io::Result<OwnedFd>) -> io::Resul
     }
 }
 
-/// A socket's inode, unique while the system runs. 0 on systems that do not provide it.
+/// A socket's inode, unique while the system runs. 0 on Apple's systems, which do not provide it.
+#[allow(
+    clippy::unnecessary_cast,
+    reason = "libc has 16 bits on 32-bit Android"
+)]
 fn inode(fd: RawFd) -> u64 {
-    if !cfg!(any(target_os = "linux", target_os = "android")) {
+    if cfg!(target_vendor = "apple") {
         return 0;
     }
     // SAFETY: all-zero is room for a stat.
     let mut stat: libc::stat = unsafe { std::mem::zeroed() };
     // SAFETY: `stat` is ours, and the call fills it or says that it did not.
     let known = unsafe { libc::fstat(fd, &mut stat) } == 0;
-    let is_socket = stat.st_mode & libc::S_IFMT == libc::S_IFSOCK;
+    let is_socket = stat.st_mode as u32 & libc::S_IFMT as u32 == libc::S_IFSOCK as u32;
     match known && is_socket {
         true => stat.st_ino,
         false => 0,

@@ -81,6 +81,7 @@ fn timer() -> Option<OwnedFd> {
 
 impl Watch {
     #[cfg(not(target_vendor = "apple"))]
+    #[allow(deprecated, reason = "libc warns that musl's time_t will grow")]
     fn arm(&self) {
         /// TFD_TIMER_CANCEL_ON_SET, which libc lacks for some targets.
         const CANCEL_ON_SET: libc::c_int = 1 << 1;
