@@ -10,7 +10,6 @@ use crate::client;
 use crate::log;
 use crate::os;
 use crate::transport;
-use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The process that these statics belong to; 0 before the first client.
@@ -19,7 +18,7 @@ static PROCESS: AtomicU32 = AtomicU32::new(0);
 /// Registers the handlers that run around each fork.
 pub(crate) fn prepare() {
     // Not std's Once: a child would wait forever if a thread of its parent's had been inside it.
-    let first = PROCESS.compare_exchange(0, process::id(), Ordering::AcqRel, Ordering::Acquire);
+    let first = PROCESS.compare_exchange(0, os::process_id(), Ordering::AcqRel, Ordering::Acquire);
     if first.is_ok() {
         os::on_fork(before, in_parent, notice_in_child);
     }
@@ -42,7 +41,7 @@ extern "C" fn notice_in_child() {
 /// Starts afresh if this is a forked child that has not done so yet. Called by everything that may
 /// run first in a child: our own handler, or an at-fork handler of the app's that runs before it.
 pub(crate) fn notice() {
-    let process = process::id();
+    let process = os::process_id();
     let known = PROCESS.load(Ordering::Acquire);
     if known == 0 || known == process {
         return;

@@ -7,7 +7,6 @@ use crate::session::Now;
 use crate::sync::{Arc, Mutex, lock};
 use std::cell::RefCell;
 use std::io;
-use std::process;
 use std::thread::JoinHandle;
 
 pub(crate) use crate::os::PendingSignal;
@@ -71,10 +70,10 @@ pub(crate) fn run_app_code(code: impl FnOnce()) {
     let Some(host) = OF_THIS_THREAD.with_borrow(Option::clone) else {
         return panics::outside(code);
     };
-    let process = process::id();
+    let process = os::process_id();
     host.clock
         .stopped(|| host.signals.during(|| panics::outside(code)));
-    if process::id() != process {
+    if os::process_id() != process {
         // The code forked and returned in the child, where this thread is the only one and has
         // nothing left to do.
         os::exit_child();

@@ -21,7 +21,8 @@ pub(crate) use connect::{begin_connect, limit_unacknowledged};
 pub(crate) use per_process::PerProcess;
 pub(crate) use system::{
     PendingSignal, Poller, SignalMask, Socket, boot_ms, close_inherited, exit_child, fork_begins,
-    fork_is_over, is_out_of_sockets, monotonic_ms, on_fork, stay_loaded, with_signals_blocked,
+    fork_is_over, is_out_of_sockets, monotonic_ms, on_fork, process_id, stay_loaded,
+    with_signals_blocked,
 };
 
 /// What to wait for on a socket.

@@ -16,3 +16,5 @@ pub(crate) use poller::Poller;
 pub(crate) use signals::{SignalMask, with_signals_blocked};
 pub(crate) use socket::{Socket, is_out_of_sockets};
 pub(super) use socket::{is_under_way, limit_unacknowledged};
+/// Windows makes no system call for it.
+pub(crate) use std::process::id as process_id;
