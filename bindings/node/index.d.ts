@@ -29,15 +29,48 @@ export interface KickInfo {
   timeMs: number;
 }
 
+/** The status of the connection changed. */
+export interface ConnectionEvent {
+  type: 'connection';
+  status: ConnectionStatus;
+  /** 0, or the cause. */
+  code: number;
+  message: string;
+  loginId: number;
+}
+
+/** The ticket has expired or was revoked: log in with a new one. */
+export interface UserSigExpiredEvent {
+  type: 'userSigExpired';
+  code: number;
+  message: string;
+  loginId: number;
+}
+
+/** The ticket expires soon: get a new one and renew. */
+export interface UserSigExpiringEvent {
+  type: 'userSigExpiring';
+  secondsLeft: number;
+  loginId: number;
+}
+
+/** Another login took the session over, or the server ended it. Only a login takes it back. */
+export interface KickedOfflineEvent {
+  type: 'kickedOffline';
+  code: number;
+  message: string;
+  loginId: number;
+  by: KickInfo | null;
+}
+
+export type ClientEvent = ConnectionEvent | UserSigExpiredEvent | UserSigExpiringEvent | KickedOfflineEvent;
+
+/** The events by name, with the arguments of their listeners. */
 export interface ClientEvents {
-  /** The status of the connection changed. */
-  connection: [{ status: ConnectionStatus; code: number; message: string; loginId: number }];
-  /** The ticket has expired or was revoked: log in with a new one. */
-  userSigExpired: [{ code: number; message: string; loginId: number }];
-  /** The ticket expires soon: get a new one and renew. */
-  userSigExpiring: [{ secondsLeft: number; loginId: number }];
-  /** Another login took the session over, or the server ended it. Only a login takes it back. */
-  kickedOffline: [{ code: number; message: string; loginId: number; by: KickInfo | null }];
+  connection: [ConnectionEvent];
+  userSigExpired: [UserSigExpiredEvent];
+  userSigExpiring: [UserSigExpiringEvent];
+  kickedOffline: [KickedOfflineEvent];
   /** The client has closed. Nothing follows. */
   closed: [];
 }
@@ -54,12 +87,17 @@ export class TimError extends Error {
 }
 
 /** A client of libtim. While it is open, the process does not end by itself; see `unref`. */
-export class Client extends EventEmitter {
+export class Client extends EventEmitter<ClientEvents> {
   /** Throws a TimError that names the key if the configuration is wrong. */
   constructor(config: Config);
+  /**
+   * Adopts the client of that `name` that a worker has left open when it ended: its session, and its events from
+   * now on. Two workers must not use a client at the same time.
+   */
+  static find(name: string): Client | null;
   /** Logs a user in. Rejects if the server refuses or cannot be reached in time. */
   login(userId: string, userSig: string): Promise<void>;
-  /** Logs the user out. A rejection says that the server does not know of it yet. */
+  /** Logs the user out, and ends a login in progress. A rejection says that the server does not know of it yet. */
   logout(): Promise<void>;
   /** Replaces the ticket of the session, without interrupting it. */
   renewUserSig(userSig: string): Promise<void>;
@@ -71,12 +109,12 @@ export class Client extends EventEmitter {
   readonly user: string;
   /** The server's Unix time. Throws before the first login. */
   readonly serverTimeMs: number;
+  /** The events from this call on, until the client is closed. */
+  events(): AsyncIterable<ClientEvent>;
+  /** Keeps the process alive while this client is open, as it does at first. */
+  ref(): this;
   /** Lets the process end while this client is open. */
   unref(): this;
   /** Closes the client: pending calls reject with TIM_ERR_INTERRUPTED. Does not log out. */
   close(): void;
-
-  on<E extends keyof ClientEvents>(event: E, listener: (...args: ClientEvents[E]) => void): this;
-  once<E extends keyof ClientEvents>(event: E, listener: (...args: ClientEvents[E]) => void): this;
-  off<E extends keyof ClientEvents>(event: E, listener: (...args: ClientEvents[E]) => void): this;
 }

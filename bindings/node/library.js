@@ -16,7 +16,18 @@ const Event = koffi.struct('tim_event', {
   message: 'const char *',
 });
 
-const lib = koffi.load(process.env.TIM_LIB || 'libtim.so.0');
+function load(file) {
+  try {
+    return koffi.load(file);
+  } catch (cause) {
+    throw new Error(`cannot load ${file}: install libtim, or set TIM_LIB to the path of the library`, { cause });
+  }
+}
+
+const lib = load(process.env.TIM_LIB || 'libtim.so.0');
+const fcntl = koffi.load(null).func('int fcntl(int fd, int command, ...)');
+const F_DUPFD_CLOEXEC = 1030;
+
 // No callback is ever passed: events are polled. user_data carries a number.
 const textOut = 'uint64_t client, _Out_ uint8_t *buffer, size_t capacity, _Out_ size_t *length';
 
@@ -25,6 +36,7 @@ module.exports = {
   eventSize: koffi.sizeof(Event),
   create: lib.func(
     'int32_t tim_client_create(const char *config, _Out_ uint64_t *out, _Out_ uint8_t *error, size_t capacity)'),
+  find: lib.func('int32_t tim_client_find(const char *name, _Out_ uint64_t *out)'),
   destroy: lib.func('int32_t tim_client_destroy(uint64_t client, int32_t timeout_ms)'),
   login: lib.func(
     'int32_t tim_login(uint64_t client, const char *user_id, const char *user_sig, void *callback, size_t user_data)'),
@@ -43,6 +55,6 @@ module.exports = {
   errorName: lib.func('const char *tim_error_name(int32_t code)'),
   errorMessage: lib.func('const char *tim_error_message(int32_t code)'),
   errorIsRetryable: lib.func('int32_t tim_error_is_retryable(int32_t code)'),
-  // net.Socket closes its descriptor, and the library its own: the socket gets a copy.
-  dup: koffi.load(null).func('int dup(int fd)'),
+  // Programs that are started do not get the copy, and it is none of the standard streams.
+  duplicate: (fd) => fcntl(fd, F_DUPFD_CLOEXEC, 'int', 3),
 };
