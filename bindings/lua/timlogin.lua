@@ -24,6 +24,7 @@ int32_t tim_get_login_status(uint64_t client);
 int32_t tim_get_connection_status(uint64_t client);
 int32_t tim_get_login_user(uint64_t client, char *buffer, size_t capacity, size_t *length);
 int32_t tim_get_kick_info(uint64_t client, char *buffer, size_t capacity, size_t *length);
+int32_t tim_get_server_time_ms(uint64_t client, int64_t *out);
 int32_t tim_get_last_error(uint64_t client, char *buffer, size_t capacity, size_t *length);
 const char *tim_error_name(int32_t code);
 const char *tim_error_message(int32_t code);
@@ -32,8 +33,9 @@ int32_t tim_error_is_retryable(int32_t code);
 
 local lib = ffi.load(os.getenv("TIM_LIB") or "libtim.so.0")
 
-local OK, ERR_TIMEOUT, ERR_NO_SUCH_CLIENT, ERR_BUFFER_TOO_SMALL = 0, 7708, 7705, 7709
-local COMPLETION, CLOSED = 1, 6
+local OK, ERR_INVALID_USER_ID, ERR_NO_SUCH_CLIENT, ERR_TIMEOUT, ERR_BUFFER_TOO_SMALL = 0, 7003, 7705, 7708, 7709
+local ERR_USER_SIG_UNREADABLE = 70003
+local COMPLETION, CONNECTION, KICKED_OFFLINE, USER_SIG_EXPIRING, CLOSED = 1, 2, 4, 5, 6
 local types = {
     [2] = "connection", [3] = "user_sig_expired", [4] = "kicked_offline", [5] = "user_sig_expiring",
 }
@@ -43,22 +45,6 @@ local connections = { [0] = "closed", "connected", "disconnected", "connecting",
 local tim = { network_changed = 1, foreground = 2 }
 local Client = {}
 Client.__index = Client
-
---- An error of a call: code, name, message, is_retryable. Prints as its message.
-local Error = {}
-Error.__index = Error
-Error.__tostring = function(self)
-    return ("%s (%s, %d)"):format(self.message, self.name, self.code)
-end
-
-local function failure(code, message)
-    return setmetatable({
-        code = code,
-        name = ffi.string(lib.tim_error_name(code)),
-        message = message or ffi.string(lib.tim_error_message(code)),
-        is_retryable = lib.tim_error_is_retryable(code) == 1,
-    }, Error)
-end
 
 local function json(value)
     if type(value) == "table" then
@@ -74,6 +60,23 @@ local function json(value)
     return tostring(value)
 end
 
+--- An error of a call: code, name, message, is_retryable, retry_after_ms. Prints as its message.
+local Error = {}
+Error.__index = Error
+Error.__tostring = function(self)
+    return ("%s (%s, %d)"):format(self.message, self.name, self.code)
+end
+
+local function failure(code, message, retry_after_ms)
+    return setmetatable({
+        code = code,
+        name = ffi.string(lib.tim_error_name(code)),
+        message = message or ffi.string(lib.tim_error_message(code)),
+        is_retryable = lib.tim_error_is_retryable(code) == 1,
+        retry_after_ms = retry_after_ms or 0,
+    }, Error)
+end
+
 -- What a function copies out; empty where it has nothing.
 local function text(copy_out, handle)
     local capacity, length = 256, ffi.new("size_t[1]")
@@ -85,6 +88,35 @@ local function text(copy_out, handle)
         end
         capacity = tonumber(length[0]) + 1
     end
+end
+
+-- A JSON object of the library as a table. It is flat and compact, and its text has no control characters.
+local escaped = { b = "\b", f = "\f", n = "\n", r = "\r", t = "\t" }
+local function fields(object)
+    local found = {}
+    object = object:gsub("\\(.)", function(c) return ("\\%03d"):format((escaped[c] or c):byte()) end)
+    for key, number in object:gmatch('"([%w_]+)":(%d+)') do found[key] = tonumber(number) end
+    for key, value in object:gmatch('"([%w_]+)":"([^"]*)"') do
+        found[key] = value:gsub("\\(%d%d%d)", string.char)
+    end
+    return found
+end
+
+-- The error of a call that completed with this code.
+local function failure_of(code, handle)
+    local last = fields(text(lib.tim_get_last_error, handle))
+    return failure(code, nil, last.code == code and last.retry_after_ms or 0)
+end
+
+-- Who took over the session of this login; nil if the server ended it.
+local function kicked_by(login_id, handle)
+    local info = fields(text(lib.tim_get_kick_info, handle))
+    return info.login_id == login_id and info or nil
+end
+
+-- A text for C, which a NUL would end early.
+local function is_text(value)
+    return type(value) == "string" and not value:find("\0", 1, true)
 end
 
 --- Creates a client from a table with the keys of tim.h's configuration. Returns nil and an error if it
@@ -118,19 +150,21 @@ function Client:poll(timeout_ms)
         local number = tonumber(event.user_data)
         local done = self.calls[number]
         self.calls[number] = nil
-        if done then done(event.code ~= OK and failure(event.code) or nil) end
+        if done then done(event.code ~= OK and failure_of(event.code, self.handle) or nil) end
     elseif types[event.type] then
+        local login_id = tonumber(event.login_id)
         self.queue[#self.queue + 1] = {
             type = types[event.type],
             code = event.code,
             message = ffi.string(event.message),
-            status = connections[event.connection_status],
-            login_id = tonumber(event.login_id),
-            seconds_left = tonumber(event.seconds_left),
-            by = event.type == 4 and text(lib.tim_get_kick_info, self.handle) or nil,
+            login_id = login_id,
+            status = event.type == CONNECTION and connections[event.connection_status] or nil,
+            seconds_left = event.type == USER_SIG_EXPIRING and tonumber(event.seconds_left) or nil,
+            by = event.type == KICKED_OFFLINE and kicked_by(login_id, self.handle) or nil,
         }
+    elseif event.type == CLOSED then
+        self.closed = true
     end
-    self.closed = self.closed or event.type == CLOSED
     return not self.closed
 end
 
@@ -152,6 +186,8 @@ end
 
 --- Logs a user in. With `done`, returns at once, and done(err) runs in a later poll.
 function Client:login(user_id, user_sig, done)
+    if not is_text(user_id) then return nil, failure(ERR_INVALID_USER_ID) end
+    if not is_text(user_sig) then return nil, failure(ERR_USER_SIG_UNREADABLE) end
     return self:start(done, function(number)
         return lib.tim_login(self.handle, user_id, user_sig, nil, number)
     end)
@@ -164,6 +200,7 @@ end
 
 --- Replaces the ticket of the session, without interrupting it.
 function Client:renew_user_sig(user_sig, done)
+    if not is_text(user_sig) then return nil, failure(ERR_USER_SIG_UNREADABLE) end
     return self:start(done, function(number)
         return lib.tim_renew_user_sig(self.handle, user_sig, nil, number)
     end)
@@ -177,7 +214,7 @@ function Client:notify(hint)
     return true
 end
 
---- The next event, waiting up to timeout_ms for one: a table with `type` and its fields, or nil.
+--- The next event, waiting up to timeout_ms for one as in poll: a table with `type` and its fields, or nil.
 function Client:next_event(timeout_ms)
     while not self.queue[1] and self:poll(timeout_ms or 0) do end
     return table.remove(self.queue, 1)
@@ -200,8 +237,16 @@ function Client:connection() return connections[lib.tim_get_connection_status(se
 --- The user who is logged in, or the empty string.
 function Client:user() return text(lib.tim_get_login_user, self.handle) end
 
---- The latest error as JSON text, with the address, the phase and retry_after_ms.
-function Client:last_error() return text(lib.tim_get_last_error, self.handle) end
+--- The server's Unix time in ms, or nil and an error before the first login.
+function Client:server_time_ms()
+    local time = ffi.new("int64_t[1]")
+    local code = lib.tim_get_server_time_ms(self.handle, time)
+    if code ~= OK then return nil, failure(code) end
+    return tonumber(time[0])
+end
+
+--- The latest error: a table with the address, the phase, the cause and what else tim_get_last_error tells.
+function Client:last_error() return fields(text(lib.tim_get_last_error, self.handle)) end
 
 --- Closes the client: pending calls end with TIM_ERR_INTERRUPTED. Does not log out.
 function Client:close()
