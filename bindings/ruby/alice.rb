@@ -1,5 +1,4 @@
 # Logs alice in. usage: ruby alice.rb URL APP_ID TICKET (TIM_LIB names the library)
-# Events are polled: Ruby cannot take callbacks from other threads.
 require "fiddle/import"
 require "json"
 
@@ -10,22 +9,22 @@ module Tim
                   "int is_retryable", "unsigned long long login_id", "long long seconds_left",
                   "void *user_data", "char *message"])
   extern "int tim_client_create(const char *, void *, void *, size_t)"
-  extern "int tim_client_destroy(unsigned long long, int)"
   extern "int tim_login(unsigned long long, const char *, const char *, void *, void *)"
   extern "int tim_poll_event(unsigned long long, int, void *)"
+  extern "const char *tim_error_message(int)"
+
+  def self.check(code, said = tim_error_message(code)) = code.zero? || abort("alice: #{said}")
 end
 
 url, app, ticket = ARGV
 out, error, event = "\0" * 8, "\0" * 256, Tim::Event.malloc(Fiddle::RUBY_FREE)
 config = { server_url: url, sdk_app_id: app.to_i, event_delivery: "poll" }.to_json
-abort error[/\A[^\0]*/] unless Tim.tim_client_create(config, out, error, 256).zero?
+Tim.check(Tim.tim_client_create(config, out, error, error.size), error.unpack1("Z*"))
 client = out.unpack1("Q")
-Tim.tim_login(client, "alice", ticket, nil, nil)
-loop do
+Tim.check(Tim.tim_login(client, "alice", ticket, nil, nil))
+begin
   event.size = Tim::Event.size
-  break unless Tim.tim_poll_event(client, -1, event.to_ptr).zero?
-  break if event.type == 6 # closed
-  next unless event.type == 1 # the completion of the login
-  puts "alice: #{event.message}"
-  Tim.tim_client_destroy(client, 0)
-end
+  Tim.check(Tim.tim_poll_event(client, -1, event))
+end until event.type == 1 # the completion of the login
+Tim.check(event.code)
+puts "alice: logged in"
