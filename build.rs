@@ -67,7 +67,7 @@ fn link_arguments() {
         ],
         (_, Ok("apple")) => vec![
             format!("-install_name,@rpath/libtim.{ABI_VERSION}.dylib"),
-            format!("-compatibility_version,{ABI_VERSION}"),
+            format!("-compatibility_version,{ABI_VERSION}.0.0"),
             format!("-current_version,{}", env!("CARGO_PKG_VERSION")),
         ],
         _ => vec![],
