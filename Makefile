@@ -5,6 +5,7 @@
 #   make demo         plays logins and the life of a session, from a quick build in build/demo
 #   make test         runs all tests; installs the tools that are missing (NO_INSTALL=1: lists them)
 #   make test-bindings runs every binding in its language; installs what is missing, too
+#   make check-platforms type-checks the library for every target of docs/platforms.md
 #   make test-long    kills the server, fills its disk and fails its store over, 200 times each
 #                     (TIM_ROUNDS); a million random calls of the library, 10,000 forks, 10,000 logins
 #   make fuzz         fuzzes every parser for FUZZ_SECONDS each (60); needs nightly and cargo-fuzz
@@ -37,7 +38,7 @@ REMAP = printf -- '--remap-path-prefix=%s\037--remap-path-prefix=%s\037--remap-p
 RELEASE = CARGO_ENCODED_RUSTFLAGS="$$($(REMAP))" \
 	CFLAGS="$(CFLAGS) -ffile-prefix-map=$(CARGO_HOME_DIR)=/cargo -ffile-prefix-map=$(CURDIR)=/tim" $(CARGO)
 
-.PHONY: lib server demo wheel tools test test-bindings test-long fuzz mutations bench bench-bindings bench-server header install dist clean abi-baseline
+.PHONY: lib server demo wheel tools test test-bindings check-platforms test-long fuzz mutations bench bench-bindings bench-server header install dist clean abi-baseline
 .DEFAULT_GOAL := lib
 
 # An rlib in the list of crate types would switch LTO off without a word, so the list is given.
@@ -85,6 +86,9 @@ test-bindings:
 	@tests/tools bindings
 	@$(MAKE) --no-print-directory lib
 	@bindings/run build
+
+check-platforms:
+	@platforms/check
 
 test-long: lib
 	$(CARGO) test -p tim-server --test kills --test full_disk --test fail_over -- --ignored --nocapture

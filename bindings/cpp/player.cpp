@@ -1,6 +1,7 @@
 // Plays bindings/scenario with tim.hpp.
 #include "tim.hpp"
 #include <cstdlib>
+#include <cstring>
 #include <iostream>
 #include <map>
 #include <mutex>
@@ -44,6 +45,8 @@ static tim::client created(const std::string &name, const std::string &config) {
     client.on_kicked_offline([name, handle = client.handle()](const tim::ended &event) {
         char by[512] = "";
         (void)tim_get_kick_info(handle, by, sizeof by, nullptr);
+        /* Another login's is not this one's. */
+        if (!std::strstr(by, ("\"login_id\":" + std::to_string(event.login_id) + ",").c_str())) by[0] = '\0';
         say("event", name, "kicked_offline", event.code, by);
     });
     client.on_user_sig_expiring([name](const tim::expiring &event) {

@@ -127,10 +127,7 @@ class Client extends EventEmitter {
     if (code === ERR_CLOSING) destroy(found[0]);
     if (code === ERR_CLOSING || code === ERR_NO_SUCH_CLIENT) return null;
     check(code);
-    const client = new Client(null, found[0]);
-    // The one who had it may have read the wake-up of events that are still there.
-    setImmediate(() => client.#drain());
-    return client;
+    return new Client(null, found[0]);
   }
 
   login(userId, userSig) {

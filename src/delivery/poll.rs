@@ -82,6 +82,8 @@ impl Delivery {
             Some(signal) => signal,
             none => none.insert(PendingSignal::new().map_err(|_| error::ERR_SYSTEM)?),
         };
+        // Anew, even if it was set: a host that is gone may have read the byte.
+        signal.set(false);
         signal.set(is_pending);
         Ok(signal.fd())
     }

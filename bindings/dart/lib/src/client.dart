@@ -115,7 +115,9 @@ final class TimClient {
   final _events = StreamController<ClientEvent>.broadcast();
   final _pending = <int, Completer<void>>{};
   final _closed = Completer<void>();
-  var _lastCall = 0;
+  // An adopted client may still complete calls of the isolate before: no number
+  // comes twice.
+  var _lastCall = DateTime.now().microsecondsSinceEpoch;
 
   /// The events from now on. The stream ends when the client has closed.
   Stream<ClientEvent> get events => _events.stream;
