@@ -16,6 +16,7 @@
 #   make header       generates include/tim.h and docs/errors.md
 #   make install      installs into PREFIX (/usr/local), with files for pkg-config and CMake; honours DESTDIR
 #   make dist         packs the same: build/dist/libtim-VERSION-SYSTEM.tar.gz
+#   make semver       compares the Rust API with that of SINCE, a tag or commit; by cargo-semver-checks, which it installs
 #   make abi-baseline freezes the current header as the one that later libraries must serve
 #   make wheel        builds the Python package with the library: build/python/timlogin-*.whl
 #   make clean
@@ -38,7 +39,7 @@ REMAP = printf -- '--remap-path-prefix=%s\037--remap-path-prefix=%s\037--remap-p
 RELEASE = CARGO_ENCODED_RUSTFLAGS="$$($(REMAP))" \
 	CFLAGS="$(CFLAGS) -ffile-prefix-map=$(CARGO_HOME_DIR)=/cargo -ffile-prefix-map=$(CURDIR)=/tim" $(CARGO)
 
-.PHONY: lib server demo wheel tools test test-bindings check-platforms test-long fuzz mutations bench bench-bindings bench-server header install dist clean abi-baseline
+.PHONY: lib server demo wheel tools test test-bindings check-platforms test-long fuzz mutations bench bench-bindings bench-server header install dist clean abi-baseline semver
 .DEFAULT_GOAL := lib
 
 # An rlib in the list of crate types would switch LTO off without a word, so the list is given.
@@ -123,6 +124,10 @@ bench-server: server
 header:
 	touch build.rs
 	$(CARGO) check -p tim --lib
+
+semver:
+	@$(CARGO) semver-checks --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-semver-checks
+	$(CARGO) semver-checks -p tim --baseline-rev $(or $(SINCE),HEAD)
 
 abi-baseline: lib
 	cp include/tim.h abi/baseline/tim.h
