@@ -16,6 +16,7 @@
 #   make header       generates include/tim.h and docs/errors.md
 #   make install      installs into PREFIX (/usr/local), with files for pkg-config and CMake; honours DESTDIR
 #   make dist         packs the same: build/dist/libtim-VERSION-SYSTEM.tar.gz
+#   make dist-platforms packs the libraries of test-platforms, too
 #   make semver       compares the Rust API with that of SINCE, a tag or commit; by cargo-semver-checks, which it installs
 #   make abi-baseline freezes the current header as the one that later libraries must serve
 #   make wheel        builds the Python package with the library: build/python/timlogin-*.whl
@@ -39,7 +40,7 @@ REMAP = printf -- '--remap-path-prefix=%s\037--remap-path-prefix=%s\037--remap-p
 RELEASE = CARGO_ENCODED_RUSTFLAGS="$$($(REMAP))" \
 	CFLAGS="$(CFLAGS) -ffile-prefix-map=$(CARGO_HOME_DIR)=/cargo -ffile-prefix-map=$(CURDIR)=/tim" $(CARGO)
 
-.PHONY: lib server demo wheel tools test test-bindings check-platforms test-long fuzz mutations bench bench-bindings bench-server header install dist clean abi-baseline semver
+.PHONY: lib server demo wheel tools test test-bindings check-platforms test-long fuzz mutations bench bench-bindings bench-server header install dist dist-platforms clean abi-baseline semver
 .DEFAULT_GOAL := lib
 
 # An rlib in the list of crate types would switch LTO off without a word, so the list is given.
@@ -138,6 +139,12 @@ install: lib
 
 dist: lib
 	@packaging/dist build build/dist
+
+dist-platforms:
+	@tests/tools platforms
+	@for target in $(PLATFORMS); do \
+		platforms/build $$target && packaging/dist build/platforms/$$target build/dist $$target || exit 1; \
+	done
 
 clean:
 	$(CARGO) clean
