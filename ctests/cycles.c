@@ -1,29 +1,6 @@
 /* Create, log in, destroy, again and again: memory, threads and descriptors stay flat. TIM_CYCLES says how
  * often. */
-#include "check.h"
-#include <dirent.h>
-
-static int count_entries(const char *path) {
-    int entries = 0;
-    DIR *directory = opendir(path);
-    CHECK(directory);
-    while (readdir(directory)) entries++;
-    closedir(directory);
-    return entries;
-}
-
-/* The process's resident memory, in KiB. */
-static long resident(void) {
-    char line[256];
-    long kib = -1;
-    FILE *status = fopen("/proc/self/status", "r");
-    CHECK(status);
-    while (fgets(line, sizeof line, status))
-        if (sscanf(line, "VmRSS: %ld", &kib) == 1) break;
-    fclose(status);
-    CHECK(kib > 0);
-    return kib;
-}
+#include "system.h"
 
 static void cycle(void) {
     struct result login = {0};
@@ -40,9 +17,9 @@ static void hints_queue_nothing(void) {
     LOG_IN(client, "alice", SIG_ALICE);
     CHECK_OK(tim_renew_user_sig(client, SIG_ALICE, stop_at_door, &door));
     WAIT_UNTIL(door.reached);
-    const long before = resident();
+    const long before = count_kib();
     for (int i = 0; i < 300000; i++) CHECK_OK(tim_notify(client, TIM_HINT_NETWORK_CHANGED));
-    const long after = resident();
+    const long after = count_kib();
     if (after - before > 1024)
         check_failed(__FILE__, __LINE__, "%ld KiB before, %ld KiB after the hints", before, after);
     door_open(&door);
@@ -53,12 +30,12 @@ int main(void) {
     const char *wanted = getenv("TIM_CYCLES");
     const int cycles = wanted ? atoi(wanted) : 1000;
     for (int i = 0; i < 200; i++) cycle();
-    const int threads = count_entries("/proc/self/task"), descriptors = count_entries("/proc/self/fd");
-    const long before = resident();
+    const int threads = count_threads(), descriptors = count_descriptors();
+    const long before = count_kib();
     for (int i = 0; i < cycles; i++) cycle();
-    const long after = resident();
-    CHECK_NUMBER(threads, count_entries("/proc/self/task"));
-    CHECK_NUMBER(descriptors, count_entries("/proc/self/fd"));
+    const long after = count_kib();
+    CHECK_NUMBER(threads, count_threads());
+    CHECK_NUMBER(descriptors, count_descriptors());
     /* A leak of 100 bytes per cycle would be 1 MB in 10,000; an allocator's own memory does not grow like that. */
     if (after - before > 256 + cycles / 20)
         check_failed(__FILE__, __LINE__, "%ld KiB before, %ld KiB after %d cycles", before, after, cycles);

@@ -1,7 +1,6 @@
 /* Two processes as two devices of one user: a login takes the session over, and the other learns by
  * whom, and does not come back by itself. */
-#include "check.h"
-#include <sys/wait.h>
+#include "system.h"
 
 static tim_client kicked_client;
 static int32_t kicked_code;
@@ -55,36 +54,37 @@ static void is_kicked_by(tim_client client, uint64_t login_id, const char *name)
 }
 
 /* One byte signals an event to the other process. */
-static void tell(int fd) { CHECK(write(fd, "x", 1) == 1); }
-static void hear(int fd) {
+static void send_byte(int fd) { CHECK(write(fd, "x", 1) == 1); }
+static void take_byte(int fd) {
     char byte;
     CHECK(read(fd, &byte, 1) == 1);
 }
 
 static int tablet(int from_phone, int to_phone) {
-    hear(from_phone);
+    take_byte(from_phone);
     tim_client client = device("tablet");
     LOG_IN(client, "alice", SIG_ALICE);
-    tell(to_phone);
+    send_byte(to_phone);
     /* The phone takes the session back. */
     is_kicked_by(client, 1, "phone");
     DESTROY(client);
     return 0;
 }
 
-int main(void) {
-    int to_tablet[2], to_phone[2], status;
+int main(int argc, char **argv) {
+    int to_tablet[2], to_phone[2];
     char info[8];
-    CHECK(pipe(to_tablet) == 0 && pipe(to_phone) == 0);
-    const pid_t child = fork();
-    if (child == 0) return tablet(to_tablet[0], to_phone[1]);
+    if (argc == 3) return tablet(atoi(argv[1]), atoi(argv[2]));
+    make_pipe(to_tablet);
+    make_pipe(to_phone);
+    const intptr_t process = start_process(argv[0], tablet, to_tablet[0], to_phone[1]);
 
     tim_client client = device("phone");
     CHECK_OK(tim_get_kick_info(client, info, sizeof info, NULL));
     CHECK_TEXT("{}", info);
     LOG_IN(client, "alice", SIG_ALICE);
-    tell(to_tablet[1]);
-    hear(to_phone[0]);
+    send_byte(to_tablet[1]);
+    take_byte(to_phone[0]);
     is_kicked_by(client, 1, "tablet");
 
     /* A hint is not a login. */
@@ -93,9 +93,7 @@ int main(void) {
     CHECK_NUMBER(0, connections_after_kick);
 
     LOG_IN(client, "alice", SIG_ALICE);
-    CHECK(waitpid(child, &status, 0) == child);
-    CHECK(WIFEXITED(status));
-    CHECK_NUMBER(0, WEXITSTATUS(status));
+    CHECK_NUMBER(0, exit_status(process));
     CHECK_NUMBER(1, kicks);
     DESTROY(client);
     return 0;

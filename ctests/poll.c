@@ -1,6 +1,5 @@
 /* Polling: events taken by the app, waking it by callback and descriptor, and the end of a polled client. */
-#include "check.h"
-#include <poll.h>
+#include "system.h"
 
 #define POLLED ", \"event_delivery\": \"poll\""
 
@@ -162,11 +161,6 @@ static void a_poll_inside_the_wake_up_takes_what_there_is_and_does_not_wait(void
     drain(client);
 }
 
-static int readable(int32_t fd, int timeout_ms) {
-    struct pollfd watched = {.fd = fd, .events = POLLIN};
-    return poll(&watched, 1, timeout_ms);
-}
-
 static void the_descriptor_is_readable_while_something_is_pending(void) {
     int32_t fd = -1, again = -1;
     tim_client client = create_client(SERVER_URL, POLLED);
@@ -182,11 +176,10 @@ static void the_descriptor_is_readable_while_something_is_pending(void) {
     CHECK_NUMBER(0, readable(fd, 0));
 
     /* A loop that reads the byte is woken by the next event, too. */
-    char byte;
     for (int round = 0; round < 3; round++) {
         CHECK_OK(tim_logout(client, NULL, NULL));
         CHECK_NUMBER(1, readable(fd, WAIT_S * 1000));
-        CHECK(read(fd, &byte, 1) == 1);
+        CHECK_NUMBER(1, read_byte(fd));
         take_until(client, TIM_EVENT_COMPLETION);
         tim_event event;
         event.size = sizeof event;

@@ -1,4 +1,6 @@
-//! Compiles and runs a program of `ctests/` against what `make lib` laid out.
+//! Compiles and runs a program of `ctests/` against what `make lib` laid out, or for another system:
+//! `platforms/test` names the TIM_TEST_TARGET, its compiler (TIM_TEST_CC), what runs its programs here
+//! (TIM_TEST_RUN) and what they need besides libtim.a (TIM_TEST_STATIC). The server is this machine's.
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
@@ -11,15 +13,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// What static linking needs besides the library.
-const STATIC_LIBRARIES: &[&str] = &[
-    "-lgcc_s",
-    "-lutil",
-    "-lrt",
-    "-lpthread",
-    "-lm",
-    "-ldl",
-    "-lc",
-];
+const STATIC_LIBRARIES: &str = "-lgcc_s -lutil -lrt -lpthread -lm -ldl -lc";
+
+/// What programs for Windows need besides the library; they bring the threads of mingw along.
+const WINDOWS_LIBRARIES: &[&str] = &["-static", "-lws2_32", "-lpsapi"];
 
 /// How a program is built and run.
 #[derive(Clone, Copy, PartialEq)]
@@ -30,12 +27,22 @@ pub enum How {
     Memcheck,
 }
 
+/// Whether programs are compiled for Windows.
+fn for_windows() -> bool {
+    std::env::var("TIM_TEST_TARGET").is_ok_and(|target| target.contains("-windows-"))
+}
+
 /// The program, compiled into this folder.
 pub fn compile(program: &str, how: How, into: &Path) -> PathBuf {
     let build = tim_server::laid_out();
     let lib = build.join("lib");
-    let output = into.join(program);
-    let mut cc = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
+    let output = into.join(if for_windows() {
+        format!("{program}.exe")
+    } else {
+        program.to_owned()
+    });
+    let compiler = std::env::var_os("TIM_TEST_CC").or_else(|| std::env::var_os("CC"));
+    let mut cc = Command::new(compiler.unwrap_or_else(|| "cc".into()));
     cc.args([
         "-std=c11",
         "-g",
@@ -51,20 +58,32 @@ pub fn compile(program: &str, how: How, into: &Path) -> PathBuf {
     .arg(root().join("ctests").join(program).with_extension("c"))
     .arg("-o")
     .arg(&output);
+    // unload.c opens the library itself.
+    let is_linked = program != "unload";
     match how {
         How::Static => {
+            let libraries = std::env::var("TIM_TEST_STATIC");
+            let libraries = libraries.as_deref().unwrap_or(STATIC_LIBRARIES);
             cc.arg("-DTIM_STATIC")
                 .arg(lib.join("libtim.a"))
-                .args(STATIC_LIBRARIES);
+                .args(libraries.split_whitespace());
+        }
+        _ if for_windows() => {
+            if is_linked {
+                cc.arg(lib.join("libtim.dll.a"));
+            }
         }
         _ => {
             let mut rpath = OsString::from("-Wl,-rpath,");
             rpath.push(&lib);
-            // unload.c opens the library itself.
-            if program != "unload" {
+            if is_linked {
                 cc.arg("-L").arg(&lib).arg("-ltim").arg(rpath);
             }
+            cc.arg("-ldl");
         }
+    }
+    if for_windows() {
+        cc.args(WINDOWS_LIBRARIES);
     }
     if how == How::Sanitized {
         cc.args([
@@ -73,7 +92,6 @@ pub fn compile(program: &str, how: How, into: &Path) -> PathBuf {
             "-fno-omit-frame-pointer",
         ]);
     }
-    cc.arg("-ldl");
     assert_passed(&format!("compiling {program}"), &cc.output().unwrap());
     output
 }
@@ -81,7 +99,14 @@ pub fn compile(program: &str, how: How, into: &Path) -> PathBuf {
 /// What runs a compiled program.
 pub fn command(program: &Path, how: How) -> Command {
     if how != How::Memcheck {
-        return Command::new(program);
+        let runner = std::env::var("TIM_TEST_RUN").unwrap_or_default();
+        let mut words = runner.split_whitespace();
+        let Some(runner) = words.next() else {
+            return Command::new(program);
+        };
+        let mut command = Command::new(runner);
+        command.args(words).arg(program);
+        return command;
     }
     let mut valgrind = Command::new("valgrind");
     valgrind
@@ -125,7 +150,11 @@ pub fn run(program: &str, how: How) {
         .env("TIM_TEST_VERSION", env!("CARGO_PKG_VERSION"))
         .env(
             "TIM_TEST_LIBRARY",
-            tim_server::laid_out().join("lib/libtim.so"),
+            tim_server::laid_out().join(if for_windows() {
+                "bin/tim.dll"
+            } else {
+                "lib/libtim.so"
+            }),
         );
     assert_passed(program, &command.output().unwrap());
 }

@@ -171,12 +171,8 @@ pub fn binary() -> PathBuf {
 pub fn laid_out() -> PathBuf {
     let build =
         std::env::var_os("TIM_BUILD_DIR").map_or_else(|| root().join("build"), PathBuf::from);
-    let library = build.join("lib/libtim.so");
-    assert!(
-        library.exists(),
-        "{} is missing: make lib",
-        library.display()
-    );
+    let header = build.join("include/tim.h");
+    assert!(header.exists(), "{} is missing: make lib", header.display());
     build
 }
 
