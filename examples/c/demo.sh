@@ -1,8 +1,10 @@
 #!/bin/sh
 # Starts a server with a fresh key on a free port, compiles login.c and sessions.c and plays them.
-# usage: demo.sh BUILD_DIR (what `make lib` laid out)
+# usage: demo.sh BUILD_DIR (what `make lib` laid out, or platforms/build for another system)
+# Programs of another system are compiled by CC and run by RUN; TIM_SERVER is a server of this one.
 set -eu
 build=$(cd "$1" && pwd)
+server_program=${TIM_SERVER:-$build/bin/tim-server}
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 server=
@@ -23,17 +25,22 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-compile() {
+exe=
+if [ -e "$build/lib/libtim.dll.a" ]; then
+    exe=.exe # for Windows; mingw's threads come along
+    set -- -static "$build/lib/libtim.dll.a"
+else
+    set -- -L "$build/lib" -ltim -Wl,-rpath,"$build/lib"
+fi
+for source in login sessions; do
     "${CC:-cc}" -std=c11 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -pthread -I "$build/include" \
-        "$here/$1.c" -o "$work/$1" -L "$build/lib" -ltim -Wl,-rpath,"$build/lib"
-}
-compile login
-compile sessions
+        "$here/$source.c" -o "$work/$source$exe" "$@"
+done
 
 # Starts the server and waits until it is ready. The first start makes an app and its key.
 mkfifo "$work/ready" "$work/requests"
 start_server() {
-    "$build/bin/tim-server" serve --listen "$1" --data-dir "$work/data" \
+    "$server_program" serve --listen "$1" --data-dir "$work/data" \
         >"$work/ready" 2>>"$work/log" &
     server=$!
     read -r ready <"$work/ready" || { cat "$work/log" >&2; exit 1; }
@@ -44,17 +51,21 @@ app=$(cat "$work/data/sdk_app_id")
 
 # What an app's backend does.
 printf '#!/bin/sh\nexec "%s" usersig --data-dir "%s" "$@"\n' \
-    "$build/bin/tim-server" "$work/data" >"$work/ticket"
+    "$server_program" "$work/data" >"$work/ticket"
 chmod +x "$work/ticket"
+ticket=$work/ticket
+[ -z "$exe" ] || ticket=$("$here/../../platforms/wine-command" "$work/ticket")
 head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n' >"$work/other-key"
 
-"$work/login" "http://$address" "$app" \
+# shellcheck disable=SC2086 — RUN is a list of words
+${RUN:-} "$work/login$exe" "http://$address" "$app" \
     "$("$work/ticket" --user-id alice)" \
-    "$("$build/bin/tim-server" usersig --user-id alice --sdk-app-id "$app" --secret-key-file "$work/other-key")" \
+    "$("$server_program" usersig --user-id alice --sdk-app-id "$app" --secret-key-file "$work/other-key")" \
     "$("$work/ticket" --user-id alice --expire -86400)"
 
 # The program says when it is time to restart the server. Should it end before, the line is missing.
-"$work/sessions" "http://$address" "$app" "$work/ticket" /dev/fd/3 3>"$work/requests" &
+# shellcheck disable=SC2086 — the same
+${RUN:-} "$work/sessions$exe" "http://$address" "$app" "$ticket" "$work/requests" 3>"$work/requests" &
 program=$!
 if read -r _ <"$work/requests"; then
     stop "$server"

@@ -149,7 +149,7 @@ int main(int argc, char **argv) {
         return 2;
     }
     colours = isatty(STDOUT_FILENO);
-    setvbuf(stdout, NULL, _IOLBF, 0);
+    setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
     printf("libtim %s, server %s, app %s\n", tim_version(), argv[1], argv[2]);
     create(&phone, argv[1], argv[2]);
     create(&tablet, argv[1], argv[2]);

@@ -202,7 +202,7 @@ static const char *ticket_command;
 static const char *new_ticket(const char *user_id, int seconds) {
     static char ticket[4096];
     char command[1024];
-    snprintf(command, sizeof command, "'%s' --user-id %s --expire %d", ticket_command, user_id, seconds);
+    snprintf(command, sizeof command, "\"%s\" --user-id %s --expire %d", ticket_command, user_id, seconds);
     FILE *program = popen(command, "r");
     expect(program && fgets(ticket, sizeof ticket, program) && pclose(program) == 0, "expected a ticket");
     ticket[strcspn(ticket, "\n")] = '\0';
@@ -315,7 +315,7 @@ int main(int argc, char **argv) {
     }
     ticket_command = argv[3];
     colours = isatty(STDOUT_FILENO);
-    setvbuf(stdout, NULL, _IOLBF, 0);
+    setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
     create(&phone, argv[1], argv[2], "\"platform\": \"android\", \"device_name\": \"the phone of alice\"");
     create(&tablet, argv[1], argv[2], "\"platform\": \"ipad\", \"device_name\": \"the tablet of alice\"");
 
