@@ -6,6 +6,8 @@
 #   make test         runs all tests; installs the tools that are missing (NO_INSTALL=1: lists them)
 #   make test-bindings runs every binding in its language; installs what is missing, too
 #   make check-platforms type-checks the library for every target of docs/platforms.md
+#   make test-platforms tests each of them as far as it can be tested here: the C tests and the demo on Windows,
+#                     aarch64 and musl; installs as test-bindings
 #   make test-long    kills the server, fills its disk and fails its store over, 200 times each
 #                     (TIM_ROUNDS); a million random calls of the library, 10,000 forks, 10,000 logins
 #   make fuzz         fuzzes every parser for FUZZ_SECONDS each (60); needs nightly and cargo-fuzz
@@ -26,6 +28,7 @@ CARGO ?= cargo
 CC ?= cc
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
+PLATFORMS ?= x86_64-pc-windows-gnu aarch64-unknown-linux-gnu x86_64-unknown-linux-musl
 FUZZ_TARGETS ?= ticket http_body configuration event_stream
 
 ABI := $(shell sed -n 's/^const ABI_VERSION: u32 = \(.*\);/\1/p' build.rs)
@@ -40,7 +43,7 @@ REMAP = printf -- '--remap-path-prefix=%s\037--remap-path-prefix=%s\037--remap-p
 RELEASE = CARGO_ENCODED_RUSTFLAGS="$$($(REMAP))" \
 	CFLAGS="$(CFLAGS) -ffile-prefix-map=$(CARGO_HOME_DIR)=/cargo -ffile-prefix-map=$(CURDIR)=/tim" $(CARGO)
 
-.PHONY: lib server demo wheel tools test test-bindings check-platforms test-long fuzz mutations bench bench-bindings bench-server header install dist dist-platforms clean abi-baseline semver
+.PHONY: lib server demo wheel tools test test-bindings check-platforms test-platforms test-long fuzz mutations bench bench-bindings bench-server header install dist dist-platforms clean abi-baseline semver
 .DEFAULT_GOAL := lib
 
 # An rlib in the list of crate types would switch LTO off without a word, so the list is given.
@@ -91,6 +94,11 @@ test-bindings:
 
 check-platforms:
 	@platforms/check
+
+# Windows under Wine, aarch64 under qemu.
+test-platforms:
+	@tests/tools platforms
+	@platforms/run
 
 test-long: lib
 	$(CARGO) test -p tim-server --test kills --test full_disk --test fail_over -- --ignored --nocapture
