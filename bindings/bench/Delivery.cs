@@ -56,7 +56,7 @@ namespace TimLogin
         {
             string config = "{\"server_url\":\"" + url + "\",\"sdk_app_id\":1,\"event_delivery\":\"" + delivery + "\"}";
             ulong client;
-            Must(Native.tim_client_create(Native.Text(config, 7719), out client, null, UIntPtr.Zero) == 0, "create");
+            Must(Native.tim_client_create(Native.Text(config), out client, null, UIntPtr.Zero) == 0, "create");
             return client;
         }
 
@@ -148,10 +148,9 @@ namespace TimLogin
             }
         }
 
-        private static double Latency(double at, string kickInfo)
+        private static double Latency(double at, long sent)
         {
-            string time = Regex.Match(kickInfo, "\"time_ms\":([0-9]+)").Groups[1].Value;
-            return (at - double.Parse(time, CultureInfo.InvariantCulture)) / 1000;
+            return (at - sent) / 1000;
         }
 
         private static void KicksByBinding()
@@ -162,7 +161,7 @@ namespace TimLogin
                 client.KickedOffline += (sender, ended) =>
                 {
                     double at = Now();
-                    latencies.Add(Latency(at, ended.KickInfo));
+                    latencies.Add(Latency(at, ended.By.TimeMs));
                 };
                 for (int i = 0; i < Kicks; i++)
                 {
@@ -178,12 +177,13 @@ namespace TimLogin
             var kicked = new BlockingCollection<double>();
             OnKicked onKicked = (handle, code, message, loginId, userData) => kicked.Add(Now());
             Must(tim_set_kicked_offline_callback(client, onKicked, IntPtr.Zero) == 0, "setter");
-            byte[] user = Native.Text("alice", 0), ticket = Native.Text("ticket", 0);
+            byte[] user = Native.Text("alice"), ticket = Native.Text("ticket");
             for (int i = 0; i < Kicks; i++)
             {
                 Must(Native.tim_login(client, user, ticket, IntPtr.Zero, IntPtr.Zero) == 0, "login");
                 double at = kicked.Take();
-                Print("latency_callback", Latency(at, Native.Text(Native.tim_get_kick_info, client)));
+                string sent = Regex.Match(Native.Text(Native.tim_get_kick_info, client), "\"time_ms\":([0-9]+)").Groups[1].Value;
+                Print("latency_callback", Latency(at, long.Parse(sent, CultureInfo.InvariantCulture)));
             }
             Close(client);
             GC.KeepAlive(onKicked);

@@ -20,15 +20,26 @@ final class Delivery {
 
     static {
         Native.register(Delivery.class, System.getenv("FLOOR_LIB"));
-        Native.register(Setter.class, System.getenv("TIM_LIB"));
+        Native.register(Raw.class, System.getenv("TIM_LIB"));
     }
 
-    static native int floor_poll_event(long client, int timeoutMs, Library.Event event);
+    static native int floor_poll_event(long client, int timeoutMs, JnaLibrary.TimEvent event);
 
     static native int floor_call_back(Pointer function, int times);
 
-    static final class Setter {
+    /** libtim without the binding. */
+    static final class Raw {
+        static native int tim_client_create(String config, LongByReference out, Pointer error, long capacity);
+
+        static native int tim_login(long client, String userId, String userSig, Pointer callback, Pointer userData);
+
+        static native int tim_logout(long client, Pointer callback, Pointer userData);
+
+        static native int tim_poll_event(long client, int timeoutMs, JnaLibrary.TimEvent event);
+
         static native int tim_set_kicked_offline_callback(long client, OnKicked callback, Pointer userData);
+
+        static native int tim_get_kick_info(long client, byte[] buffer, long capacity, Pointer length);
     }
 
     interface OnResult extends Callback {
@@ -40,7 +51,7 @@ final class Delivery {
     }
 
     interface Poll {
-        int poll(long client, int timeoutMs, Library.Event event);
+        int poll(long client, int timeoutMs, JnaLibrary.TimEvent event);
     }
 
     static long seen;
@@ -56,12 +67,12 @@ final class Delivery {
     static long create(String url, String delivery) {
         LongByReference client = new LongByReference();
         String config = "{\"server_url\":\"" + url + "\",\"sdk_app_id\":1,\"event_delivery\":\"" + delivery + "\"}";
-        must(Library.tim_client_create(Library.text(config, 7719), client, null, 0) == 0, "create");
+        must(Raw.tim_client_create(config, client, null, 0) == 0, "create");
         return client.getValue();
     }
 
     static void drain(String what, Poll function, long client) throws InterruptedException {
-        Library.Event event = new Library.Event();
+        JnaLibrary.TimEvent event = new JnaLibrary.TimEvent();
         Thread.sleep(1); // the network thread, which every call wakes, has gone back to sleep
         long start = System.nanoTime();
         for (int i = 0; i < BATCH; i++) {
@@ -76,8 +87,8 @@ final class Delivery {
         long client = create(NOBODY, "poll");
         for (int i = 0; i < BATCHES; i++) {
             drain("floor_pull", Delivery::floor_poll_event, client);
-            for (int j = 0; j < BATCH; j++) must(Library.tim_logout(client, null, null) == 0, "logout");
-            drain("pull", Library::tim_poll_event, client);
+            for (int j = 0; j < BATCH; j++) must(Raw.tim_logout(client, null, null) == 0, "logout");
+            drain("pull", Raw::tim_poll_event, client);
         }
     }
 
@@ -114,7 +125,7 @@ final class Delivery {
         for (int i = 0; i < BATCHES; i++) {
             must(floor_call_back(callback, BATCH) == 0, "thread");
             batch.deliver("floor_callback");
-            for (int j = 0; j < BATCH; j++) must(Library.tim_logout(client, callback, null) == 0, "logout");
+            for (int j = 0; j < BATCH; j++) must(Raw.tim_logout(client, callback, null) == 0, "logout");
             batch.deliver("callback");
         }
     }
@@ -157,11 +168,13 @@ final class Delivery {
         long client = create(URL, "callback");
         LinkedBlockingQueue<Long> kicked = new LinkedBlockingQueue<>();
         OnKicked callback = (handle, code, message, loginId, userData) -> kicked.add(System.nanoTime());
-        must(Setter.tim_set_kicked_offline_callback(client, callback, null) == 0, "setter");
+        must(Raw.tim_set_kicked_offline_callback(client, callback, null) == 0, "setter");
         for (int i = 0; i < KICKS; i++) {
-            must(Library.tim_login(client, Library.text("alice", 0), Library.text("ticket", 0), null, null) == 0, "login");
+            must(Raw.tim_login(client, "alice", "ticket", null, null) == 0, "login");
             long at = kicked.take();
-            print("latency_callback", latency(at, Library.text(Library::tim_get_kick_info, client)));
+            byte[] kickInfo = new byte[500];
+            must(Raw.tim_get_kick_info(client, kickInfo, kickInfo.length, null) == 0, "kick info");
+            print("latency_callback", latency(at, Native.toString(kickInfo)));
         }
         must(callback != null, "kept from the collector until here");
     }
