@@ -72,6 +72,15 @@ impl Poller {
     }
 }
 
+impl Drop for Poller {
+    /// `polling` does not free a wake-up that no wait has taken.
+    fn drop(&mut self) {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        // Without it, a few bytes are lost.
+        let _ = self.port.wait(&mut events, Some(Duration::ZERO));
+    }
+}
+
 /// Sockets that the port watches; their place is their key. It lets go of them before they close.
 struct Watched<'a> {
     port: &'a polling::Poller,
