@@ -99,7 +99,10 @@ fn make_installs_below_destdir_and_prefix_and_packs_below_build() {
         (&["dist"], "packaging/dist build build/dist"),
     ] {
         let recipes = output_of(
+            // As a user calls it, even if make has called this test.
             Command::new("make")
+                .env_remove("MAKEFLAGS")
+                .env_remove("MAKELEVEL")
                 .arg("--dry-run")
                 .args(arguments)
                 .current_dir(root()),
