@@ -27,7 +27,8 @@ pub(crate) fn process_id() -> u32 {
     std::process::id()
 }
 
-/// The word that a child finds zero; `None` where the kernel has no such memory (before Linux 4.14).
+/// The word that a child finds zero; `None` where there is no such memory: before Linux 4.14, and in
+/// some emulators.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn known() -> Option<&'static AtomicU32> {
     static WORD: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
@@ -68,7 +69,10 @@ fn wiped_page() -> Option<*mut AtomicU32> {
         return None;
     }
     // SAFETY: the page is ours alone.
-    if unsafe { libc::madvise(page, LENGTH, WIPE_ON_FORK) } != 0 {
+    let advise = |advice| unsafe { libc::madvise(page, LENGTH, advice) };
+    // qemu's user mode accepts whatever it does not know, and ignores it.
+    let is_ignored = advise(-1) == 0;
+    if is_ignored || advise(WIPE_ON_FORK) != 0 {
         // SAFETY: nothing refers to the page.
         unsafe { libc::munmap(page, LENGTH) };
         return None;
