@@ -189,7 +189,7 @@ public final class TimClient implements AutoCloseable {
                     listener.onUserSigExpired(event.code, event.message, event.loginId);
                     break;
                 case Library.KICKED_OFFLINE:
-                    listener.onKickedOffline(event.code, event.message, event.loginId, LOADED.kickInfo(handle));
+                    listener.onKickedOffline(event.code, event.message, event.loginId, kickInfo(event.loginId));
                     break;
                 case Library.USER_SIG_EXPIRING:
                     listener.onUserSigExpiring(event.secondsLeft, event.loginId);
@@ -199,6 +199,12 @@ public final class TimClient implements AutoCloseable {
                     break;
                 default: // of a later version
             }
+        }
+
+        /** Who took over the session of this login: what the library keeps may be of an earlier one. */
+        String kickInfo(long loginId) {
+            String info = LOADED.kickInfo(handle);
+            return info.contains("\"login_id\":" + loginId + ",") ? info : "{}";
         }
     }
 
