@@ -11,28 +11,12 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.api.io.TempDir;
 
 /** What a client leaves behind when it is closed or forgotten. */
 @Timeout(60)
-class ClientLifetimeIT {
-    @TempDir Path folder;
-    private TestServer server;
-
-    @BeforeEach
-    void startServer() throws IOException {
-        server = new TestServer(folder);
-    }
-
-    @AfterEach
-    void killServer() throws InterruptedException {
-        server.kill();
-    }
-
+class ClientLifetimeIT extends ServerTest {
     private TimClient client() {
         return new TimClient(server.config("same"), new TimListener() {});
     }

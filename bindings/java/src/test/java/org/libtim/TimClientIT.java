@@ -5,39 +5,22 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.IOException;
-import java.nio.file.Path;
 import java.util.Map;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.api.io.TempDir;
 
 /** What a client does, against a real server. */
 @Timeout(60)
-class TimClientIT {
+class TimClientIT extends ServerTest {
     /** Nothing listens there. */
     private static final String NO_SERVER = "http://127.0.0.1:1";
 
-    @TempDir Path folder;
-    private TestServer server;
     private final EventRecorder recorder = new EventRecorder();
-
-    @BeforeEach
-    void startServer() throws IOException {
-        server = new TestServer(folder);
-    }
-
-    @AfterEach
-    void killServer() throws InterruptedException {
-        server.kill();
-    }
 
     private TimClient client(String device) {
         return new TimClient(server.config(device), recorder);
