@@ -1,49 +1,9 @@
 /* A client in an epoll loop: alice logs in, and logs out when you type q or close stdin.
  * Arguments: the server's URL, the app's id, alice's ticket. stdin is a terminal or a pipe. */
-#include <stdio.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include <tim.h>
-
-static char login[] = "alice", logout[] = "logout"; /* the user_data of the two calls: what to print */
-
-static const char *connection_name(int32_t status) {
-    switch (status) {
-    case TIM_CONNECTION_STATUS_CONNECTED: return "connected";
-    case TIM_CONNECTION_STATUS_CONNECTING: return "connecting";
-    case TIM_CONNECTION_STATUS_DISCONNECTED: return "disconnected";
-    default: return "failed";
-    }
-}
-
-/* Returns whether a call was accepted. Only then does its completion follow. */
-static int accepted(int32_t code) {
-    if (code != TIM_OK) fprintf(stderr, "%s (%d)\n", tim_error_message(code), (int)code);
-    return code == TIM_OK;
-}
-
-/* Returns whether the client is still needed. */
-static int handle(const tim_event *event) {
-    switch (event->type) {
-    case TIM_EVENT_COMPLETION:
-        printf("%s: %s (%d)\n", (const char *)event->user_data, event->message, (int)event->code);
-        return event->code == TIM_OK && event->user_data == login;
-    case TIM_EVENT_CONNECTION:
-        printf("connection: %s\n", connection_name(event->connection_status));
-        return 1;
-    case TIM_EVENT_KICKED_OFFLINE:
-    case TIM_EVENT_USER_SIG_EXPIRED:
-        printf("signed out: %s (%d)\n", event->message, (int)event->code);
-        return 0;
-    default: return 1;
-    }
-}
-
-static int32_t take(tim_client client, int32_t timeout_ms, tim_event *event) {
-    event->size = sizeof *event;
-    return tim_poll_event(client, timeout_ms, event);
-}
+#include "alice.h"
 
 static int watch(int loop, int fd) {
     struct epoll_event readable = {.events = EPOLLIN, .data.fd = fd};
@@ -51,22 +11,13 @@ static int watch(int loop, int fd) {
 }
 
 int main(int argc, char **argv) {
-    char config[512], error[256], key;
+    char key;
     tim_client client;
     tim_event event;
     int32_t fd;
     struct epoll_event ready;
-    if (argc != 4) {
-        fprintf(stderr, "usage: %s URL APP_ID TICKET\n", argv[0]);
-        return 2;
-    }
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    snprintf(config, sizeof config,
-             "{\"server_url\": \"%s\", \"sdk_app_id\": %s, \"event_delivery\": \"poll\"}", argv[1], argv[2]);
-    if (tim_client_create(config, &client, error, sizeof error) != TIM_OK) {
-        fprintf(stderr, "%s\n", error);
-        return 1;
-    }
+    const int status = create(argc, argv, &client);
+    if (status != 0) return status;
     const int loop = epoll_create1(EPOLL_CLOEXEC);
     if (!accepted(tim_get_wakeup_fd(client, &fd)) || watch(loop, fd) != 0 || watch(loop, STDIN_FILENO) != 0) {
         perror("epoll_ctl");
@@ -85,10 +36,8 @@ int main(int argc, char **argv) {
         }
     }
 
-    /* The descriptor leaves the loop before TIM_EVENT_CLOSED frees its number for others. */
     epoll_ctl(loop, EPOLL_CTL_DEL, fd, NULL);
     close(loop);
-    tim_client_destroy(client, 0);
-    while (take(client, -1, &event) == TIM_OK && event.type != TIM_EVENT_CLOSED) {}
+    destroy(client);
     return 0;
 }
