@@ -5,8 +5,7 @@
  * has returned TIM_OK or the closed event has run; getters are never behind an event; at the end no thread
  * and no descriptor is left; nothing hangs. TIM_SEED and TIM_CALLS say which run it is and how long. */
 #define _GNU_SOURCE
-#include "check.h"
-#include <dirent.h>
+#include "system.h"
 #include <sched.h>
 #include <stdatomic.h>
 
@@ -507,18 +506,9 @@ static void *watch(void *argument) {
     abort();
 }
 
-static int count_entries(const char *path) {
-    int entries = 0;
-    DIR *directory = opendir(path);
-    CHECK(directory);
-    while (readdir(directory)) entries++;
-    closedir(directory);
-    return entries;
-}
-
 /* Waits for threads that nobody joins: a client that frees itself has one. */
 static void only_these_threads(int wanted) {
-    for (long tries = 0; count_entries("/proc/self/task") != wanted; tries++) {
+    for (long tries = 0; count_threads() != wanted; tries++) {
         const struct timespec pause = {0, 1000000};
         if (tries > STUCK_S * 1000L) check_failed(__FILE__, __LINE__, "a thread is left");
         nanosleep(&pause, NULL);
@@ -538,7 +528,7 @@ int main(void) {
 
     pthread_t watchdog, threads[THREADS_MAX];
     CHECK(pthread_create(&watchdog, NULL, watch, NULL) == 0);
-    const int tasks = count_entries("/proc/self/task"), descriptors = count_entries("/proc/self/fd");
+    const int tasks = count_threads(), descriptors = count_descriptors();
     const unsigned count = 1 + (unsigned)(seed % THREADS_MAX);
     for (unsigned i = 0; i < count; i++) CHECK(pthread_create(&threads[i], NULL, work, NULL) == 0);
     for (unsigned i = 0; i < count; i++) CHECK(pthread_join(threads[i], NULL) == 0);
@@ -557,7 +547,7 @@ int main(void) {
     int32_t code = tim_set_log_callback(NULL, NULL, TIM_LOG_LEVEL_OFF);
     CHECK_OK(code);
     only_these_threads(tasks);
-    CHECK_NUMBER(descriptors, count_entries("/proc/self/fd"));
+    CHECK_NUMBER(descriptors, count_descriptors());
     CHECK_NUMBER(accepted, completed);
     printf("seed %llu: %u threads, %ld calls, %ld clients, %ld accepted and completed, %ld events\n",
            (unsigned long long)seed, count, calls_made, created, completed, events);
