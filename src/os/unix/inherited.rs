@@ -10,6 +10,7 @@
 //! leaves the list before it is closed; a child may keep one, which holds nothing open.
 
 use super::clock::monotonic_ms;
+use std::fs::File;
 use std::io;
 use std::net::TcpStream;
 use std::ops::Deref;
@@ -65,13 +66,9 @@ fn forks() -> Option<u32> {
 }
 
 /// A place on the list, released when dropped.
-pub(super) struct Place(Option<usize>);
+struct Place(Option<usize>);
 
 impl Place {
-    pub(super) fn of(fd: RawFd) -> Place {
-        Place::with_inode(fd, 0)
-    }
-
     fn with_inode(fd: RawFd, inode: u64) -> Place {
         let place = LISTED.iter().position(|entry| {
             entry
@@ -92,6 +89,30 @@ impl Drop for Place {
         if let Some(place) = self.0 {
             LISTED[place].fd.store(FREE, Ordering::Release);
         }
+    }
+}
+
+/// What is no socket, but a forked child closes it, too.
+pub(super) struct ListedFile {
+    /// First, so that it leaves the list before the file is closed.
+    _place: Place,
+    file: File,
+}
+
+impl From<OwnedFd> for ListedFile {
+    fn from(fd: OwnedFd) -> ListedFile {
+        ListedFile {
+            _place: Place::with_inode(fd.as_raw_fd(), 0),
+            file: fd.into(),
+        }
+    }
+}
+
+impl Deref for ListedFile {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.file
     }
 }
 

@@ -1,18 +1,15 @@
 //! The descriptor that an app's event loop watches.
 
-use super::inherited::Place;
+use super::inherited::ListedFile;
 use super::socket::pair;
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 
 /// Readable while something is pending. One end of a socket pair: runtimes such as Node.js do not
 /// accept an eventfd.
 pub(crate) struct PendingSignal {
-    /// First, so that they leave the list before they are closed.
-    _listed: [Place; 2],
-    reader: File,
-    writer: File,
+    reader: ListedFile,
+    writer: ListedFile,
     is_set: bool,
 }
 
@@ -20,7 +17,6 @@ impl PendingSignal {
     pub(crate) fn new() -> io::Result<PendingSignal> {
         let (reader, writer) = pair()?;
         Ok(PendingSignal {
-            _listed: [Place::of(reader.as_raw_fd()), Place::of(writer.as_raw_fd())],
             reader: reader.into(),
             writer: writer.into(),
             is_set: false,
@@ -31,9 +27,9 @@ impl PendingSignal {
     pub(crate) fn set(&mut self, pending: bool) {
         if pending && !self.is_set {
             // One byte always fits, and the other end lives as long: no SIGPIPE.
-            let _ = (&self.writer).write(&[0]);
+            let _ = (&*self.writer).write(&[0]);
         } else if !pending && self.is_set {
-            let _ = (&self.reader).read(&mut [0; 8]);
+            let _ = (&*self.reader).read(&mut [0; 8]);
         }
         self.is_set = pending;
     }
@@ -59,7 +55,7 @@ mod tests {
             signal.set(true);
             assert_eq!(poll(&fds, None).unwrap(), [true]);
             if reads {
-                assert_eq!((&signal.reader).read(&mut [0; 8]).unwrap(), 1);
+                assert_eq!((&*signal.reader).read(&mut [0; 8]).unwrap(), 1);
             }
             signal.set(false);
         }

@@ -1,7 +1,7 @@
 //! Detects that the system has slept, even when nothing is due.
 
 use super::clock::monotonic_ms;
-use super::inherited::Place;
+use super::inherited::ListedFile;
 use crate::os::look;
 use std::fs::File;
 use std::io::{self, Read};
@@ -12,24 +12,15 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 ///
 /// Apple's systems have no such descriptor: there it is never readable, and waits end from time to
 /// time for a look at the clocks.
-pub(super) struct SleepWatch(Option<Watch>);
-
-struct Watch {
-    /// First, so that it leaves the list before it is closed.
-    _listed: Place,
-    timer: File,
-}
+pub(super) struct SleepWatch(Option<ListedFile>);
 
 impl SleepWatch {
     pub(super) fn new() -> SleepWatch {
-        let watch = timer().map(|timer| Watch {
-            _listed: Place::of(timer.as_raw_fd()),
-            timer: timer.into(),
-        });
-        if let Some(watch) = &watch {
-            watch.arm();
+        let timer = timer().map(ListedFile::from);
+        if let Some(timer) = &timer {
+            arm(timer);
         }
-        SleepWatch(watch)
+        SleepWatch(timer)
     }
 
     /// When a wait has to end for a look at the clocks; `None` where the descriptor tells.
@@ -42,20 +33,20 @@ impl SleepWatch {
 
     /// The descriptor, or -1, which poll ignores.
     pub(super) fn fd(&self) -> RawFd {
-        self.0.as_ref().map_or(-1, |watch| watch.timer.as_raw_fd())
+        self.0.as_ref().map_or(-1, |timer| timer.as_raw_fd())
     }
 
     /// Whether it was readable; clears it.
     pub(super) fn take(&self) -> bool {
-        let Some(watch) = &self.0 else {
+        let Some(timer) = &self.0 else {
             return false;
         };
         let mut expirations = [0; 8];
         // ECANCELED means that the clock jumped, as the real-time clock does over sleep.
-        match (&watch.timer).read(&mut expirations) {
+        match (&**timer).read(&mut expirations) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
             _ => {
-                watch.arm();
+                arm(timer);
                 true
             }
         }
@@ -79,29 +70,27 @@ fn timer() -> Option<OwnedFd> {
     None
 }
 
-impl Watch {
-    #[cfg(not(target_vendor = "apple"))]
-    #[allow(deprecated, reason = "libc warns that musl's time_t will grow")]
-    fn arm(&self) {
-        /// TFD_TIMER_CANCEL_ON_SET, which libc lacks for some targets.
-        const CANCEL_ON_SET: libc::c_int = 1 << 1;
-        // SAFETY: all-zero is a valid itimerspec.
-        let mut never: libc::itimerspec = unsafe { std::mem::zeroed() };
-        never.it_value.tv_sec = libc::time_t::MAX;
-        // SAFETY: the descriptor is open, `never` is a whole itimerspec, and no old value is asked for.
-        unsafe {
-            libc::timerfd_settime(
-                self.timer.as_raw_fd(),
-                libc::TFD_TIMER_ABSTIME | CANCEL_ON_SET,
-                &never,
-                std::ptr::null_mut(),
-            )
-        };
-    }
-
-    #[cfg(target_vendor = "apple")]
-    fn arm(&self) {}
+#[cfg(not(target_vendor = "apple"))]
+#[allow(deprecated, reason = "libc warns that musl's time_t will grow")]
+fn arm(timer: &File) {
+    /// TFD_TIMER_CANCEL_ON_SET, which libc lacks for some targets.
+    const CANCEL_ON_SET: libc::c_int = 1 << 1;
+    // SAFETY: all-zero is a valid itimerspec.
+    let mut never: libc::itimerspec = unsafe { std::mem::zeroed() };
+    never.it_value.tv_sec = libc::time_t::MAX;
+    // SAFETY: the descriptor is open, `never` is a whole itimerspec, and no old value is asked for.
+    unsafe {
+        libc::timerfd_settime(
+            timer.as_raw_fd(),
+            libc::TFD_TIMER_ABSTIME | CANCEL_ON_SET,
+            &never,
+            std::ptr::null_mut(),
+        )
+    };
 }
+
+#[cfg(target_vendor = "apple")]
+fn arm(_: &File) {}
 
 #[cfg(test)]
 mod tests {

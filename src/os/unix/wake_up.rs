@@ -2,10 +2,9 @@
 
 #[cfg(not(target_vendor = "apple"))]
 use super::descriptor::own;
-use super::inherited::Place;
+use super::inherited::ListedFile;
 #[cfg(target_vendor = "apple")]
 use super::socket::pair as wake_up_ends;
-use std::fs::File;
 use std::io::{self, Read, Write};
 #[cfg(not(target_vendor = "apple"))]
 use std::os::fd::OwnedFd;
@@ -13,10 +12,8 @@ use std::os::fd::{AsRawFd, RawFd};
 
 /// What a blocked wait of the network thread also watches.
 pub(super) struct WakeUp {
-    /// First, so that they leave the list before they are closed.
-    _listed: [Place; 2],
-    reader: File,
-    writer: File,
+    reader: ListedFile,
+    writer: ListedFile,
 }
 
 /// The two ends, which may be one: an eventfd is the cheapest wake-up.
@@ -32,7 +29,6 @@ impl WakeUp {
     pub(super) fn new() -> io::Result<WakeUp> {
         let (reader, writer) = wake_up_ends()?;
         Ok(WakeUp {
-            _listed: [Place::of(reader.as_raw_fd()), Place::of(writer.as_raw_fd())],
             reader: reader.into(),
             writer: writer.into(),
         })
@@ -41,13 +37,13 @@ impl WakeUp {
     /// Makes [`WakeUp::fd`] readable. Never blocks: if the buffer is full, a wake-up is already
     /// pending. Raises no SIGPIPE, because the other end lives equally long.
     pub(super) fn wake(&self) {
-        let _ = (&self.writer).write(&1_u64.to_ne_bytes());
+        let _ = (&*self.writer).write(&1_u64.to_ne_bytes());
     }
 
     /// Clears the wake-up.
     pub(super) fn drain(&self) {
         let mut bytes = [0; 64];
-        while matches!((&self.reader).read(&mut bytes), Ok(length) if length == bytes.len()) {}
+        while matches!((&*self.reader).read(&mut bytes), Ok(length) if length == bytes.len()) {}
     }
 
     pub(super) fn fd(&self) -> RawFd {
