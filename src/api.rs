@@ -11,7 +11,7 @@ pub use error::Error;
 pub use event::{Event, KickInfo};
 
 use crate::client::{self, Client as Core};
-use crate::delivery::{Callback, Kind, Mode, Notice, Replaced};
+use crate::delivery::{Callback, Kind, Notice, Replaced};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -32,15 +32,9 @@ impl Client {
     ///
     /// The error says what is wrong with the configuration and what would be right.
     pub fn new(config_json: &str) -> Result<Client, Error> {
-        match Core::create(config_json) {
-            Ok(core) if core.mode() == Mode::Callback => Ok(Client { core }),
-            Ok(core) => {
-                polled_to_the_end(&core);
-                let text = r#"event_delivery: a Rust client has handlers: expected "callback""#;
-                Err(Error::new(crate::error::ERR_INVALID_CONFIG, text))
-            }
-            Err(refused) => Err(Error::new(refused.code, refused.message)),
-        }
+        let core = Core::with_callbacks(config_json);
+        let core = core.map_err(|refused| Error::new(refused.code, refused.message))?;
+        Ok(Client { core })
     }
 
     /// Logs a user in with a ticket from your backend.
@@ -158,10 +152,4 @@ impl std::fmt::Debug for Client {
             .field("login_status", &self.login_status())
             .finish_non_exhaustive()
     }
-}
-
-/// Closes a client in poll mode, which nobody else knows.
-fn polled_to_the_end(core: &Core) {
-    let _ = client::destroy(core.handle(), Duration::ZERO);
-    while core.poll(ATTEMPT).is_ok() {}
 }

@@ -2,6 +2,7 @@
 
 use super::{Client, live};
 use crate::config::{self, Config};
+use crate::delivery::Mode;
 use crate::error;
 use crate::fork;
 use crate::host::Host;
@@ -38,11 +39,20 @@ impl CreateError {
 impl Client {
     /// Creates a client from its JSON configuration and starts its network thread.
     pub fn create(config_json: &str) -> Result<Arc<Client>, CreateError> {
-        os::stay_loaded();
-        fork::prepare();
-        panics::silence_ours();
-        let config = config::parse(config_json)
-            .map_err(|message| CreateError::new(error::ERR_INVALID_CONFIG, message))?;
+        Client::of(configured(config_json)?)
+    }
+
+    /// Creates a client whose events are delivered to callbacks.
+    pub(crate) fn with_callbacks(config_json: &str) -> Result<Arc<Client>, CreateError> {
+        let config = configured(config_json)?;
+        if config.event_delivery != Mode::Callback {
+            let text = r#"event_delivery: expected "callback", which takes a handler"#;
+            return Err(CreateError::new(error::ERR_INVALID_CONFIG, text));
+        }
+        Client::of(config)
+    }
+
+    fn of(config: Config) -> Result<Arc<Client>, CreateError> {
         let mut random = [0; 24];
         getrandom::fill(&mut random)
             .map_err(|e| CreateError::new(error::ERR_SYSTEM, format!("no random numbers: {e}")))?;
@@ -86,6 +96,14 @@ impl Client {
     pub fn login_status(&self) -> i32 {
         live::login_status(self.handle)
     }
+}
+
+fn configured(config_json: &str) -> Result<Config, CreateError> {
+    os::stay_loaded();
+    fork::prepare();
+    panics::silence_ours();
+    config::parse(config_json)
+        .map_err(|message| CreateError::new(error::ERR_INVALID_CONFIG, message))
 }
 
 fn session(config: &Config, random: &[u8; 24]) -> Session {
