@@ -28,7 +28,7 @@ CARGO ?= cargo
 CC ?= cc
 PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
-PLATFORMS ?= x86_64-pc-windows-gnu aarch64-unknown-linux-gnu x86_64-unknown-linux-musl
+PLATFORMS ?= $(filter-out $(shell rustc -vV | sed -n 's/^host: //p'),$(shell sed -n 's/^\([a-z].*\) run$$/\1/p' platforms/targets))
 FUZZ_TARGETS ?= ticket http_body configuration event_stream
 
 ABI := $(shell sed -n 's/^const ABI_VERSION: u32 = \(.*\);/\1/p' build.rs)
